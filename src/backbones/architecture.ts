@@ -1,0 +1,73 @@
+/** Legend: B batch, S sequence, P prompt length, E hidden size, H heads, L layers. */
+import type { Value } from "../graph/index.ts";
+import type { LayerContext, LayerPrompt } from "../nn/index.ts";
+
+/** The facts of a checkpoint's `config.json` that the package uses. */
+export interface BackboneConfig {
+  readonly modelType: string;
+  /** E */
+  readonly hiddenSize: number;
+  /** L */
+  readonly numLayers: number;
+  /** H */
+  readonly numHeads: number;
+  readonly intermediateSize: number;
+  readonly vocabSize: number;
+  /** Rows of the position table. */
+  readonly maxPositions: number;
+  readonly typeVocabSize: number;
+  readonly padTokenId: number;
+  readonly layerNormEpsilon: number;
+  /** A key of `activations`. */
+  readonly activation: string;
+  /** Dropout on embeddings and on the outputs of attention and feed-forward, in training. */
+  readonly hiddenDropout: number;
+  /** Dropout on attention probabilities, in training. */
+  readonly attentionDropout: number;
+  /** Standard deviation of newly initialised weights. */
+  readonly initializerRange: number;
+}
+
+/** The batch as graph inputs, `[S, B]` int32 each. */
+export interface BackboneInputs {
+  readonly inputIds: Value;
+  readonly tokenTypeIds: Value;
+  readonly attentionMask: Value;
+}
+
+/** How a method changes the frozen computation. */
+export interface Adaptation {
+  /** Position of the first text token. */
+  readonly positionOffset: number;
+  /** Keys and values in front of layer `layer` (0-based), if it has any. */
+  layerPrompt(layer: number): LayerPrompt | undefined;
+}
+
+/** Which positions of the last layer a head reads; the others are not computed. */
+export type RowsRead = "first" | "all";
+
+/** A family of checkpoints: how their files are named and what they compute. */
+export interface Architecture {
+  /** Values of `model_type` in `config.json`. */
+  readonly modelTypes: readonly string[];
+  /** @throws BACKBONE_INVALID or BACKBONE_UNSUPPORTED naming the key */
+  parseConfig(json: unknown, where: string): BackboneConfig;
+  /** Names of the checkpoint's weights that this package uses → our names; `undefined` for any other. */
+  weightName(checkpointName: string): string | undefined;
+  /** The greatest number of tokens when the text starts at `positionOffset`. */
+  maxLength(config: BackboneConfig, positionOffset: number): number;
+  /** Where the text starts behind a prompt of this length, as the reference implementation has it. */
+  promptPositionOffset(promptLength: number): number;
+  /** @returns hidden states `[S·B, E]`, or `[B, E]` where only the first position is read */
+  forward(
+    ctx: LayerContext,
+    config: BackboneConfig,
+    inputs: BackboneInputs,
+    adaptation: Adaptation,
+    rows: RowsRead,
+  ): Value;
+  /** Whether the weights include the pooler. */
+  hasPooler(ctx: Pick<LayerContext, "hasWeight">): boolean;
+  /** The checkpoint's pooler on first-position states: `[B, E]` → `[B, E]`. */
+  pool(ctx: LayerContext, config: BackboneConfig, first: Value): Value;
+}

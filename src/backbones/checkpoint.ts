@@ -1,0 +1,92 @@
+import { createHash } from "node:crypto";
+import { readFile, realpath } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { type ExternalTensor, elementCount, PtuningError, systemCode } from "../core/index.ts";
+import { openFile, readJson, readSafetensorsHeader } from "../files/index.ts";
+import type { Architecture } from "./architecture.ts";
+
+export interface Checkpoint {
+  /** Our weight name → where it lies. */
+  readonly weights: ReadonlyMap<string, ExternalTensor>;
+  /** Identifies the weights and the tokenizer; see {@link openCheckpoint}. */
+  readonly fingerprint: string;
+  readonly parameterCount: number;
+}
+
+const single = "model.safetensors";
+const index = "model.safetensors.index.json";
+
+/** Samples of the weights that go into the fingerprint: enough to tell any two trainings apart, in a millisecond. */
+const fingerprintSamples = 256;
+const sampleBytes = 64;
+
+/**
+ * Reads the headers of a checkpoint's safetensors files; no weight is read. The fingerprint is a SHA-256 over
+ * `config.json`, the tokenizer file, every tensor's name, type and shape, and bytes sampled evenly from the data.
+ * @throws BACKBONE_INVALID if there is no safetensors file
+ */
+export async function openCheckpoint(folder: string, architecture: Architecture): Promise<Checkpoint> {
+  const weights = new Map<string, ExternalTensor>();
+  const hash = createHash("sha256");
+  let parameterCount = 0;
+  for (const name of ["config.json", "tokenizer.json", "vocab.txt"]) {
+    hash.update(await readFile(join(folder, name)).catch(() => ""));
+  }
+  for (const file of await weightFiles(folder)) {
+    // The runtime refuses links; hub caches are made of them.
+    const path = await realpath(join(folder, file)).catch((cause: unknown) => {
+      throw new PtuningError(
+        "BACKBONE_INVALID",
+        `${join(folder, file)}: expected weights, got no such file.`,
+        {
+          hint: "The download of this backbone is not complete: remove the folder and fetch it again.",
+          cause,
+        },
+      );
+    });
+    const source = await openFile(path);
+    const { tensors } = await readSafetensorsHeader(source);
+    for (const [checkpointName, entry] of [...tensors].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      hash.update(`${checkpointName}:${entry.dtype}:${entry.shape}\n`);
+      const name = architecture.weightName(checkpointName);
+      if (name === undefined) continue;
+      parameterCount += elementCount(entry.shape);
+      weights.set(name, { ...entry, folder: dirname(path), file: basename(path) });
+    }
+    for (let i = 0; i < fingerprintSamples; i++) {
+      const offset = Math.floor((i / fingerprintSamples) * (source.size - sampleBytes));
+      hash.update(await source.read(Math.max(0, offset), Math.min(sampleBytes, source.size)));
+    }
+    await source.close();
+  }
+  return { weights, fingerprint: `sha256-sampled:${hash.digest("hex")}`, parameterCount };
+}
+
+async function weightFiles(folder: string): Promise<string[]> {
+  if (await exists(join(folder, single))) return [single];
+  if (await exists(join(folder, index))) {
+    const json = (await readJson(join(folder, index))) as { weight_map?: Record<string, string> };
+    const files = [...new Set(Object.values(json.weight_map ?? {}))].sort();
+    const foreign = files.find((file) => basename(file) !== file);
+    if (foreign !== undefined) {
+      throw new PtuningError(
+        "BACKBONE_INVALID",
+        `${join(folder, index)}: expected plain file names, got "${foreign}".`,
+      );
+    }
+    return files;
+  }
+  throw new PtuningError("BACKBONE_INVALID", `${folder}: expected ${single} (or ${index}), found neither.`, {
+    hint: "Checkpoints in other formats can be converted with transformers: model.save_pretrained(folder).",
+  });
+}
+
+async function exists(path: string): Promise<boolean> {
+  return realpath(path).then(
+    () => true,
+    (error) => {
+      if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return false;
+      throw error;
+    },
+  );
+}

@@ -1,0 +1,17 @@
+export type {
+  Adaptation,
+  Architecture,
+  BackboneConfig,
+  BackboneInputs,
+  RowsRead,
+} from "./architecture.ts";
+export { type CatalogEntry, catalog } from "./catalog.ts";
+export { type Backbone, type LoadBackboneOptions, loadBackbone } from "./load.ts";
+export {
+  type CachedBackbone,
+  type LocateOptions,
+  listCachedBackbones,
+  locateBackbone,
+  removeCachedBackbone,
+} from "./locate.ts";
+export { architectures } from "./registry.ts";

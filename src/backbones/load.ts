@@ -1,0 +1,55 @@
+import { join } from "node:path";
+import type { ExternalTensor } from "../core/index.ts";
+import { type Engine, nodeEngine } from "../engine/index.ts";
+import { readJson } from "../files/index.ts";
+import { openTokenizer, type Tokenizer } from "../text/index.ts";
+import type { Architecture, BackboneConfig } from "./architecture.ts";
+import { openCheckpoint } from "./checkpoint.ts";
+import { type LocateOptions, locateBackbone } from "./locate.ts";
+import { architectureOf } from "./registry.ts";
+
+/** A frozen transformer, ready to be adapted. */
+export interface Backbone {
+  /** Repository id, or a folder's base name. */
+  readonly id: string;
+  /** Where its files lie. */
+  readonly folder: string;
+  readonly architecture: Architecture;
+  readonly config: BackboneConfig;
+  readonly weights: ReadonlyMap<string, ExternalTensor>;
+  /** Identifies weights and tokenizer; adapters carry it. */
+  readonly fingerprint: string;
+  readonly parameterCount: number;
+  readonly tokenizer: Tokenizer;
+  readonly engine: Engine;
+  /** Frees the engine. */
+  close(): Promise<void>;
+}
+
+export interface LoadBackboneOptions extends LocateOptions {
+  /** What runs the graphs; default {@link nodeEngine}. */
+  readonly engine?: Engine;
+}
+
+/**
+ * Loads a backbone by catalog name (`minilm`), hub id (`owner/name`) or folder. Weights stay in their file
+ * until a graph runs.
+ *
+ * @throws BACKBONE_NOT_FOUND, BACKBONE_UNSUPPORTED, BACKBONE_INVALID, DOWNLOAD_FAILED
+ * @example
+ * const backbone = await loadBackbone("minilm");
+ * console.log(backbone.config.hiddenSize); // 384
+ */
+export async function loadBackbone(name: string, options: LoadBackboneOptions = {}): Promise<Backbone> {
+  const { id, folder } = await locateBackbone(name, options);
+  const configPath = join(folder, "config.json");
+  const json = await readJson(configPath);
+  const architecture = architectureOf(json, configPath);
+  const config = architecture.parseConfig(json, configPath);
+  const [checkpoint, tokenizer] = await Promise.all([
+    openCheckpoint(folder, architecture),
+    openTokenizer(folder),
+  ]);
+  const engine = options.engine ?? nodeEngine();
+  return { id, folder, architecture, config, ...checkpoint, tokenizer, engine, close: () => engine.close() };
+}

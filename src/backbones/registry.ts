@@ -1,0 +1,24 @@
+import { PtuningError } from "../core/index.ts";
+import type { Architecture } from "./architecture.ts";
+import { bert } from "./bert.ts";
+
+/** Every architecture that a checkpoint can have. */
+export const architectures: readonly Architecture[] = [bert];
+
+/**
+ * The architecture of a `config.json`.
+ * @throws BACKBONE_UNSUPPORTED if there is none for its `model_type`
+ */
+export function architectureOf(json: unknown, where: string): Architecture {
+  const modelType = (json as { model_type?: unknown } | null)?.model_type;
+  const found = architectures.find(({ modelTypes }) => modelTypes.includes(String(modelType)));
+  if (found === undefined) {
+    const known = architectures.flatMap(({ modelTypes }) => modelTypes).join(", ");
+    throw new PtuningError(
+      "BACKBONE_UNSUPPORTED",
+      `${where}: model_type: expected one of ${known}, got ${JSON.stringify(modelType)}.`,
+      { hint: "Choose a backbone of a supported architecture." },
+    );
+  }
+  return found;
+}

@@ -1,0 +1,62 @@
+/**
+ * Every code that a {@link PtuningError} can carry. docs/errors.md says of each what it means and what to do;
+ * a test keeps the two lists equal.
+ */
+export const errorCodes = [
+  "ADAPTER_INCOMPATIBLE",
+  "ADAPTER_INVALID",
+  "BACKBONE_INVALID",
+  "BACKBONE_NOT_FOUND",
+  "BACKBONE_UNSUPPORTED",
+  "CONFIG_INVALID",
+  "DATA_INVALID",
+  "DATA_NOT_FOUND",
+  "DOWNLOAD_FAILED",
+  "ENGINE_FAILED",
+  "ENGINE_UNAVAILABLE",
+  "FILE_INVALID",
+  "GRAPH_INVALID",
+  "LOCKED",
+  "OPTION_INVALID",
+  "OUTPUT_EXISTS",
+  "RUN_INVALID",
+  "SEQUENCE_TOO_LONG",
+  "STORAGE_FULL",
+  "TRAINING_DIVERGED",
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
+export interface ErrorDetails {
+  /** What the user can do about it: one or two sentences. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+/**
+ * The one error family of this package: a mistake or a condition that a user can act on. The message has the
+ * form `where: expected …, got ….`; the hint says what to do. Anything else that is thrown is a defect.
+ */
+export class PtuningError extends Error {
+  override readonly name = "PtuningError";
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.hint = details.hint;
+  }
+}
+
+/** Text of an unknown thrown value. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** The `code` of a Node system error (`"ENOENT"`, …), if it has one. */
+export function systemCode(thrown: unknown): string | undefined {
+  return thrown instanceof Error && "code" in thrown && typeof thrown.code === "string"
+    ? thrown.code
+    : undefined;
+}

@@ -1,0 +1,5 @@
+export * from "./dim.ts";
+export * from "./dtype.ts";
+export * from "./errors.ts";
+export * from "./rng.ts";
+export * from "./tensor.ts";

@@ -1,0 +1,3 @@
+export type { CompileOptions, Engine, Session } from "./engine.ts";
+export { type NodeEngineOptions, nodeEngine } from "./node.ts";
+export { referenceEngine } from "./reference.ts";

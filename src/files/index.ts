@@ -1,0 +1,17 @@
+export { asStorageError, writeFileAtomic, writeFolderAtomic } from "./atomic.ts";
+export { cacheFolder, findInHubCache, hubCacheFolder } from "./cache.ts";
+export { hashFile, hashText } from "./hash.ts";
+export { downloadFromHub, type HubDownload } from "./hub.ts";
+export { readJson } from "./json.ts";
+export { type LockOptions, lockFile } from "./lock.ts";
+export { type PipDownload, withPipFiles } from "./pip.ts";
+export type { ProgressListener, TransferProgress } from "./progress.ts";
+export {
+  encodeSafetensors,
+  readSafetensors,
+  readSafetensorsHeader,
+  readTensor,
+  type SafetensorsHeader,
+  type TensorEntry,
+} from "./safetensors.ts";
+export { type ByteSource, memorySource, openFile } from "./source.ts";

@@ -1,0 +1,9 @@
+/** Told as bytes arrive. */
+export type ProgressListener = (progress: TransferProgress) => void;
+
+export interface TransferProgress {
+  /** What is being fetched. */
+  readonly name: string;
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}

@@ -1,0 +1,154 @@
+import { byteSize, type DType, elementCount, PtuningError, type Tensor, viewBytes } from "../core/index.ts";
+import { topLevelKeys } from "./json.ts";
+import { type ByteSource, openFile } from "./source.ts";
+
+/** Names of dtypes in safetensors headers. */
+const dtypes: { readonly [D in DType]: string } = {
+  float32: "F32",
+  float64: "F64",
+  float16: "F16",
+  bfloat16: "BF16",
+  int64: "I64",
+  int32: "I32",
+  int8: "I8",
+  uint8: "U8",
+  bool: "BOOL",
+};
+
+/** The reference implementation refuses longer headers too. */
+const maxHeaderBytes = 100_000_000;
+
+/** Where one tensor lies in its file. */
+export interface TensorEntry {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /** First byte, counted from the start of the file. */
+  readonly offset: number;
+  readonly byteLength: number;
+}
+
+export interface SafetensorsHeader {
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+}
+
+/**
+ * Reads and checks the header of a safetensors file.
+ * @throws FILE_INVALID naming the file and the field: header too long or not JSON, duplicate names, unknown
+ *   dtypes, shape × dtype ≠ bytes, ranges that overlap or leave the file
+ */
+export async function readSafetensorsHeader(source: ByteSource): Promise<SafetensorsHeader> {
+  const fail = (message: string): never => {
+    throw new PtuningError("FILE_INVALID", `${source.name}: ${message}`, {
+      hint: "The file is not safetensors, or it is truncated or damaged: fetch or save it again.",
+    });
+  };
+  if (source.size < 8) fail(`expected a safetensors file, got ${source.size} bytes.`);
+  const prefix = await source.read(0, 8);
+  const headerBytes = Number(new DataView(prefix.buffer, prefix.byteOffset).getBigUint64(0, true));
+  const limit = Math.min(maxHeaderBytes, source.size - 8);
+  if (headerBytes > limit) fail(`header length: expected at most ${limit} bytes, got ${headerBytes}.`);
+  const text = new TextDecoder().decode(await source.read(8, headerBytes));
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    fail("header: expected JSON.");
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
+    fail("header: expected an object.");
+  const names = topLevelKeys(text);
+  const duplicate = names.find((name, i) => names.indexOf(name) !== i);
+  if (duplicate !== undefined) fail(`header: the name "${duplicate}" occurs twice.`);
+
+  const dataStart = 8 + headerBytes;
+  const { __metadata__: metadata = {}, ...entries } = parsed as Record<string, unknown>;
+  const isTextMap = typeof metadata === "object" && metadata !== null && !Array.isArray(metadata);
+  if (!isTextMap || Object.values(metadata).some((value) => typeof value !== "string")) {
+    fail("__metadata__: expected texts.");
+  }
+  const tensors = new Map<string, TensorEntry>();
+  for (const [name, entry] of Object.entries(entries)) {
+    const { dtype: code, shape, data_offsets: range } = (entry ?? {}) as Record<string, unknown>;
+    const dtype = (Object.keys(dtypes) as DType[]).find((known) => dtypes[known] === code);
+    if (dtype === undefined) fail(`tensor "${name}": expected a known dtype, got ${JSON.stringify(code)}.`);
+    if (!isLengths(shape)) fail(`tensor "${name}": expected a shape of whole numbers.`);
+    if (!isLengths(range) || range.length !== 2)
+      fail(`tensor "${name}": expected data_offsets [begin, end].`);
+    const [begin, end] = range as [number, number];
+    const expected = elementCount(shape as number[]) * byteSize(dtype!);
+    if (end - begin !== expected) {
+      fail(`tensor "${name}": ${code} [${shape}] takes ${expected} bytes, data_offsets give ${end - begin}.`);
+    }
+    if (dataStart + end > source.size) {
+      fail(`tensor "${name}": ends at byte ${dataStart + end}, the file has ${source.size}.`);
+    }
+    tensors.set(name, {
+      dtype: dtype!,
+      shape: shape as number[],
+      offset: dataStart + begin,
+      byteLength: expected,
+    });
+  }
+  const ordered = [...tensors].sort(([, a], [, b]) => a.offset - b.offset);
+  for (const [i, [name, entry]] of ordered.entries()) {
+    const [previousName, previous] = ordered[i - 1] ?? ["", undefined];
+    if (previous && entry.byteLength > 0 && entry.offset < previous.offset + previous.byteLength) {
+      fail(`tensors "${previousName}" and "${name}" overlap.`);
+    }
+  }
+  return { metadata: metadata as Record<string, string>, tensors };
+}
+
+function isLengths(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
+}
+
+/** Reads one tensor into memory. */
+export async function readTensor(source: ByteSource, entry: TensorEntry): Promise<Tensor> {
+  const bytes = await source.read(entry.offset, entry.byteLength);
+  return { dtype: entry.dtype, shape: entry.shape, data: viewBytes(entry.dtype, bytes) };
+}
+
+/** Reads a whole safetensors file into memory: adapters and training states, not backbones. */
+export async function readSafetensors(
+  path: string,
+): Promise<{ metadata: Readonly<Record<string, string>>; tensors: Record<string, Tensor> }> {
+  const source = await openFile(path);
+  try {
+    const header = await readSafetensorsHeader(source);
+    const tensors: Record<string, Tensor> = {};
+    for (const [name, entry] of header.tensors) tensors[name] = await readTensor(source, entry);
+    return { metadata: header.metadata, tensors };
+  } finally {
+    await source.close();
+  }
+}
+
+/** The bytes of a safetensors file; tensors are laid out by falling element size, then by name. */
+export function encodeSafetensors(
+  tensors: Readonly<Record<string, Tensor>>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const ordered = Object.entries(tensors).sort(
+    ([a, x], [b, y]) => byteSize(y.dtype) - byteSize(x.dtype) || (a < b ? -1 : 1),
+  );
+  const header: Record<string, unknown> = {};
+  if (Object.keys(metadata).length > 0) header.__metadata__ = metadata;
+  let end = 0;
+  for (const [name, { dtype, shape, data }] of ordered) {
+    header[name] = { dtype: dtypes[dtype], shape, data_offsets: [end, end + data.byteLength] };
+    end += data.byteLength;
+  }
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const headerBytes = Math.ceil(text.length / 8) * 8;
+  const bytes = new Uint8Array(8 + headerBytes + end).fill(0x20, 8, 8 + headerBytes);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  bytes.set(text, 8);
+  let at = 8 + headerBytes;
+  for (const [, { data }] of ordered) {
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+    at += data.byteLength;
+  }
+  return bytes;
+}

@@ -1,0 +1,12 @@
+export { GraphBuilder, inferTypes } from "./builder.ts";
+export type { Graph, Node, Value, ValueType } from "./graph.ts";
+export type { NdArray } from "./ndarray.ts";
+export type { AttributeKind, OpSpec } from "./op.ts";
+export { failGraph } from "./op.ts";
+export { foldConstants, fromNdArray, toNdArray } from "./passes/fold.ts";
+export { mergeDuplicates } from "./passes/merge.ts";
+export { prune } from "./passes/prune.ts";
+export { simplify } from "./passes/simplify.ts";
+export { printGraph } from "./print.ts";
+export { type OpAttributes, type OpName, ops, specOf } from "./table.ts";
+export { verify } from "./verify.ts";

@@ -1,0 +1,26 @@
+import type { Architecture, BackboneConfig, BackboneInputs, RowsRead } from "../backbones/index.ts";
+import type { Params, Rng } from "../core/index.ts";
+import type { Value } from "../graph/index.ts";
+import type { LayerContext } from "../nn/index.ts";
+
+/** What a head builds on. */
+export interface HeadInputs {
+  readonly architecture: Architecture;
+  readonly config: BackboneConfig;
+  readonly inputs: BackboneInputs;
+  /** `[S·B, E]`, or `[B, E]` where the head reads the first position only. */
+  readonly hidden: Value;
+  readonly params: Readonly<Record<string, Value>>;
+}
+
+/** The trainable part between hidden states and logits. */
+export interface Head {
+  readonly name: string;
+  /** Every setting, resolved. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** The positions of the last layer that it reads. */
+  readonly rows: RowsRead;
+  initialize(config: BackboneConfig, rng: Rng): Params;
+  /** @returns logits, one row per thing that is classified */
+  build(ctx: LayerContext, inputs: HeadInputs): Value;
+}

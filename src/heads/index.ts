@@ -1,0 +1,2 @@
+export type { Head, HeadInputs } from "./head.ts";
+export { headBias, headWeight, type Pooling, type SequenceHeadOptions, sequenceHead } from "./sequence.ts";

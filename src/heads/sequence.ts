@@ -1,0 +1,96 @@
+/** Legend: B batch, S sequence, E hidden size, C labels. */
+import { type Dim, divideDims, PtuningError } from "../core/index.ts";
+import { failGraph, type Value } from "../graph/index.ts";
+import { dropout, type LayerContext } from "../nn/index.ts";
+import type { Head, HeadInputs } from "./head.ts";
+
+/**
+ * How a text becomes one vector: `cls` takes the first position, `pooler` sends it through the checkpoint's own
+ * frozen pooler, `mean` averages the real tokens. Prompt columns are never pooled.
+ */
+export type Pooling = "pooler" | "cls" | "mean";
+
+export interface SequenceHeadOptions {
+  /** `thudm` and `peft` pool through the pooler and drop features at the backbone's rate. */
+  readonly preset?: "thudm" | "peft";
+  readonly pooling?: Pooling;
+  /** Dropout on the pooled vector; `"hidden"` takes the backbone's rate. */
+  readonly headDropout?: number | "hidden";
+}
+
+type Resolved = Required<Omit<SequenceHeadOptions, "preset">>;
+
+const defaults: Resolved = { pooling: "mean", headDropout: 0 };
+const reference: Resolved = { pooling: "pooler", headDropout: "hidden" };
+
+export const headWeight = "head.weight";
+export const headBias = "head.bias";
+
+/** Pooling, dropout and a linear layer that starts at N(0, initializer_range) with a zero bias. */
+export function sequenceHead(numLabels: number, options: SequenceHeadOptions = {}): Head {
+  const { preset, ...given } = options;
+  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const resolved: Resolved = { ...(preset ? reference : defaults), ...known };
+  const pool = poolings[resolved.pooling];
+  if (pool === undefined) {
+    const names = Object.keys(poolings).join(", ");
+    throw new PtuningError("OPTION_INVALID", `pooling: expected one of ${names}, got "${resolved.pooling}".`);
+  }
+  return {
+    name: "sequence",
+    options: resolved,
+    rows: pool.rows,
+    initialize({ hiddenSize, initializerRange }, rng) {
+      const stream = rng.split(headWeight);
+      const weight = Float32Array.from(
+        { length: numLabels * hiddenSize },
+        () => stream.normal() * initializerRange,
+      );
+      return {
+        [headWeight]: { dtype: "float32", shape: [numLabels, hiddenSize], data: weight },
+        [headBias]: { dtype: "float32", shape: [numLabels], data: new Float32Array(numLabels) },
+      };
+    },
+    build(ctx, head) {
+      const rate = resolved.headDropout === "hidden" ? head.config.hiddenDropout : resolved.headDropout;
+      return ctx.b.scope("head", () => {
+        const features = dropout(ctx, pool.build(ctx, head), rate);
+        return ctx.b.op("Gemm", [features, head.params[headWeight], head.params[headBias]], { transB: 1 });
+      });
+    },
+  };
+}
+
+interface PoolingRule {
+  readonly rows: Head["rows"];
+  /** @returns `[B, E]` */
+  build(ctx: LayerContext, head: HeadInputs): Value;
+}
+
+const poolings: { readonly [P in Pooling]: PoolingRule } = {
+  cls: { rows: "first", build: (_, { hidden }) => hidden },
+  pooler: {
+    rows: "first",
+    build(ctx, { architecture, config, hidden }) {
+      if (!architecture.hasPooler(ctx)) {
+        throw new PtuningError("OPTION_INVALID", "pooling: the checkpoint has no pooler.", {
+          hint: "Choose pooling cls or mean.",
+        });
+      }
+      return architecture.pool(ctx, config, hidden);
+    },
+  },
+  mean: {
+    rows: "all",
+    build: (ctx, { hidden, inputs }) => meanOverTokens(ctx, hidden, inputs.attentionMask),
+  },
+};
+
+/** Σ mask·hidden / Σ mask: `[S·B, E]` → `[B, E]`. */
+function meanOverTokens({ b }: LayerContext, hidden: Value, mask: Value): Value {
+  const [length, batch] = mask.shape as [Dim, Dim];
+  if (divideDims(hidden.shape[0]!, batch) !== length) failGraph(hidden.name, "expected all positions.");
+  const kept = b.reshape(b.op("Cast", [mask], { to: "float32" }), [length, batch, 1]);
+  const states = b.reshape(hidden, [length, batch, hidden.shape[1]!]);
+  return b.op("Div", [b.sum(b.op("Mul", [states, kept]), [0], 0), b.sum(kept, [0], 0)]);
+}

@@ -1,0 +1,216 @@
+/**
+ * P-Tuning v2 (Liu et al. 2022, section 3): trainable keys and values in front of every layer's own.
+ *
+ * Legend: P prompt length, k prompted layers, B batch, E hidden size, H heads, D = E/H, m MLP width.
+ */
+import type { Adaptation, BackboneConfig } from "../backbones/index.ts";
+import { elementCount, type Params, PtuningError, type Rng, type Tensor } from "../core/index.ts";
+import type { GraphBuilder, Value } from "../graph/index.ts";
+import { dropout, type LayerContext, type LayerPrompt } from "../nn/index.ts";
+import type { Method, ParamValues } from "./method.ts";
+import { type PromptLayers, resolvePromptLayers } from "./prompt-layers.ts";
+
+export type Reparameterization = "none" | "mlp";
+
+export interface DeepPromptOptions {
+  /**
+   * Settings of another implementation to start from: `thudm` (the paper's code) or `peft`. Other options given
+   * beside it win.
+   */
+  readonly preset?: "thudm" | "peft";
+  /** P: positions in front of each layer. Default 20. */
+  readonly promptLength?: number;
+  /** Which layers get a prompt. Default `"all"`. */
+  readonly promptLayers?: PromptLayers;
+  /** `"mlp"` trains a small network that makes the prompt; it is folded away on saving. Default `"none"`. */
+  readonly reparameterization?: Reparameterization;
+  /** m: width of the MLP; `"hidden"` takes the backbone's. Default 512. */
+  readonly prefixHiddenSize?: number | "hidden";
+  /** Dropout on prompt keys and values, drawn per example; `"hidden"` takes the backbone's rate. Default 0. */
+  readonly promptDropout?: number | "hidden";
+  /** Standard deviation of the normal distribution that prompts start from. */
+  readonly initScale?: number;
+  /** How the MLP's layers start: normal with `initScale` and zero biases, or uniform ±1/√fan-in as in torch. */
+  readonly mlpInit?: "normal" | "uniform";
+  /** Whether text positions start behind the prompt, as in both reference implementations. Default true. */
+  readonly positionOffset?: boolean;
+}
+
+type Resolved = Required<Omit<DeepPromptOptions, "preset">>;
+
+const defaults: Resolved = {
+  promptLength: 20,
+  promptLayers: "all",
+  reparameterization: "none",
+  prefixHiddenSize: 512,
+  promptDropout: 0,
+  initScale: 1,
+  mlpInit: "normal",
+  positionOffset: true,
+};
+
+/** Settings of the paper's code (`prefix_encoder.py`, `_init_weights`) and of PEFT's `PrefixEncoder`. */
+const presets: { readonly [P in NonNullable<DeepPromptOptions["preset"]>]: Partial<Resolved> } = {
+  thudm: { prefixHiddenSize: 512, promptDropout: "hidden", initScale: 0.02, mlpInit: "normal" },
+  peft: { prefixHiddenSize: "hidden", promptDropout: 0, initScale: 1, mlpInit: "uniform" },
+};
+
+/** The one tensor of a flat prompt, `[P, 2·k·E]`: row p holds key and value of each prompted layer in turn. */
+export const promptEmbeddings = "prompt.embeddings";
+const mlpEmbeddings = "prompt.mlp.embeddings";
+const mlpIn = "prompt.mlp.in";
+const mlpOut = "prompt.mlp.out";
+
+/**
+ * Deep prompt tuning. 0.1–3 % of the backbone's parameters are trained; the backbone stays as it is.
+ *
+ * @throws OPTION_INVALID naming the option
+ * @example
+ * deepPrompt({ promptLength: 32, promptLayers: { last: 3 } }).options.promptLength; // 32
+ */
+export function deepPrompt(options: DeepPromptOptions = {}): Method {
+  const { preset, ...given } = options;
+  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const resolved: Resolved = { ...defaults, ...(preset && presets[preset]), ...known };
+  check(resolved);
+  return resolved.reparameterization === "none" ? flat(resolved) : reparameterized(resolved);
+}
+
+function check({ promptLength, initScale, prefixHiddenSize }: Resolved): void {
+  const positive = (name: string, value: unknown): void => {
+    if (Number.isInteger(value) && (value as number) > 0) return;
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `${name}: expected a whole number above 0, got ${String(value)}.`,
+    );
+  };
+  positive("promptLength", promptLength);
+  if (prefixHiddenSize !== "hidden") positive("prefixHiddenSize", prefixHiddenSize);
+  if (!(initScale >= 0)) {
+    throw new PtuningError("OPTION_INVALID", `initScale: expected a number of at least 0, got ${initScale}.`);
+  }
+}
+
+function flat(options: Resolved): Method {
+  const method: Method = {
+    ...shared(options),
+    // Measured on six data sets; see results/defaults.md.
+    learningRate: 1e-2,
+    initialize(config, rng) {
+      const shape = [options.promptLength, promptWidth(options, config)];
+      return { [promptEmbeddings]: normal(shape, options.initScale, rng.split(promptEmbeddings)) };
+    },
+    build: (ctx, config, params, architecture) =>
+      adaptation(ctx, config, options, params[promptEmbeddings]!, method.positionOffset(architecture)),
+    get deployed() {
+      return method;
+    },
+  };
+  return method;
+}
+
+function reparameterized(options: Resolved): Method {
+  const matrix = (b: GraphBuilder, params: ParamValues): Value =>
+    b.scope("prompt.mlp", () => {
+      const layer = (x: Value, name: string): Value =>
+        b.op("Gemm", [x, params[`${name}.weight`], params[`${name}.bias`]], { transB: 1 });
+      return layer(b.op("Tanh", [layer(params[mlpEmbeddings]!, mlpIn)]), mlpOut);
+    });
+  const method: Method = {
+    ...shared(options),
+    // 1e-2 is known to end in a model that predicts one class (P-tuning-v2 issue 13).
+    learningRate: 1e-3,
+    initialize(config, rng) {
+      const { promptLength, prefixHiddenSize, initScale } = options;
+      const width = prefixHiddenSize === "hidden" ? config.hiddenSize : prefixHiddenSize;
+      const layer = (name: string, outWidth: number, inWidth: number): Params =>
+        linearInit(options, name, outWidth, inWidth, rng);
+      return {
+        [mlpEmbeddings]: normal([promptLength, config.hiddenSize], initScale, rng.split(mlpEmbeddings)),
+        ...layer(mlpIn, width, config.hiddenSize),
+        ...layer(mlpOut, promptWidth(options, config), width),
+      };
+    },
+    build: (ctx, config, params, architecture) =>
+      adaptation(ctx, config, options, matrix(ctx.b, params), method.positionOffset(architecture)),
+    deployed: flat({ ...options, reparameterization: "none" }),
+    folding: {
+      params: [mlpEmbeddings, ...[mlpIn, mlpOut].flatMap((name) => [`${name}.weight`, `${name}.bias`])],
+      build: (b, params) => ({ [promptEmbeddings]: matrix(b, params) }),
+    },
+  };
+  return method;
+}
+
+function shared(options: Resolved): Pick<Method, "name" | "options" | "positionOffset"> {
+  return {
+    name: "p-tuning-v2",
+    options,
+    positionOffset: (architecture) =>
+      options.positionOffset ? architecture.promptPositionOffset(options.promptLength) : 0,
+  };
+}
+
+/** 2·k·E */
+function promptWidth({ promptLayers }: Resolved, config: BackboneConfig): number {
+  return 2 * resolvePromptLayers(promptLayers, config.numLayers).length * config.hiddenSize;
+}
+
+/** Cuts the prompt matrix `[P, 2·k·E]` into keys and values `[P, B, H, D]` of each prompted layer. */
+function adaptation(
+  ctx: LayerContext,
+  config: BackboneConfig,
+  options: Resolved,
+  matrix: Value,
+  positionOffset: number,
+): Adaptation {
+  const { b } = ctx;
+  const { promptLength, promptLayers, promptDropout } = options;
+  const { numHeads, hiddenSize, numLayers, hiddenDropout } = config;
+  const layers = resolvePromptLayers(promptLayers, numLayers);
+  const rate = promptDropout === "hidden" ? hiddenDropout : promptDropout;
+  const prompts = b.scope("prompt", () => {
+    const lengths = b.integers(Array.from({ length: 2 * layers.length }, () => hiddenSize));
+    const parts = b.ops("Split", 2 * layers.length, [matrix, lengths], { axis: 1 });
+    const perExample = (part: Value): Value => {
+      const heads = [numHeads, hiddenSize / numHeads];
+      const one = b.reshape(part, [promptLength, 1, ...heads]);
+      return dropout(ctx, b.expand(one, [promptLength, "B", ...heads]), rate);
+    };
+    return new Map(
+      layers.map((layer, i): [number, LayerPrompt] => [
+        layer,
+        { key: perExample(parts[2 * i]!), value: perExample(parts[2 * i + 1]!) },
+      ]),
+    );
+  });
+  return { positionOffset, layerPrompt: (layer) => prompts.get(layer) };
+}
+
+function normal(shape: readonly number[], scale: number, rng: Rng): Tensor<"float32"> {
+  return {
+    dtype: "float32",
+    shape,
+    data: Float32Array.from({ length: elementCount(shape) }, () => rng.normal() * scale),
+  };
+}
+
+function linearInit(options: Resolved, name: string, outWidth: number, inWidth: number, rng: Rng): Params {
+  const [weight, bias] = [`${name}.weight`, `${name}.bias`];
+  if (options.mlpInit === "normal") {
+    return {
+      [weight]: normal([outWidth, inWidth], options.initScale, rng.split(weight)),
+      [bias]: { dtype: "float32", shape: [outWidth], data: new Float32Array(outWidth) },
+    };
+  }
+  const bound = 1 / Math.sqrt(inWidth);
+  const uniform = (shape: readonly number[], stream: Rng): Tensor<"float32"> => ({
+    dtype: "float32",
+    shape,
+    data: Float32Array.from({ length: elementCount(shape) }, () => (2 * stream.uniform() - 1) * bound),
+  });
+  return {
+    [weight]: uniform([outWidth, inWidth], rng.split(weight)),
+    [bias]: uniform([outWidth], rng.split(bias)),
+  };
+}

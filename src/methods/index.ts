@@ -1,0 +1,9 @@
+export {
+  type DeepPromptOptions,
+  deepPrompt,
+  promptEmbeddings,
+  type Reparameterization,
+} from "./deep-prompt.ts";
+export type { Folding, Method, ParamValues } from "./method.ts";
+export { type PromptLayers, resolvePromptLayers } from "./prompt-layers.ts";
+export { methodFrom, methods } from "./registry.ts";

@@ -1,0 +1,23 @@
+import { PtuningError } from "../core/index.ts";
+import { type DeepPromptOptions, deepPrompt } from "./deep-prompt.ts";
+import type { Method } from "./method.ts";
+
+/** Every method, by its name in configs and adapters. */
+export const methods: Readonly<Record<string, (options: Readonly<Record<string, unknown>>) => Method>> = {
+  "p-tuning-v2": (options) => deepPrompt(options as DeepPromptOptions),
+};
+
+/**
+ * A method from its name and options, as a config or an adapter holds them.
+ * @throws OPTION_INVALID if there is no such method
+ */
+export function methodFrom(name: string, options: Readonly<Record<string, unknown>>): Method {
+  const make = Object.hasOwn(methods, name) ? methods[name] : undefined;
+  if (make === undefined) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `method: expected one of ${Object.keys(methods).join(", ")}, got "${name}".`,
+    );
+  }
+  return make(options);
+}

@@ -1,0 +1,2 @@
+export { ClassificationMetrics } from "./classification.ts";
+export type { MetricAccumulator, Scores } from "./metric.ts";

@@ -1,0 +1,82 @@
+import { gradients } from "../autodiff/index.ts";
+import type { BackboneConfig } from "../backbones/index.ts";
+import type { Params } from "../core/index.ts";
+import type { Engine } from "../engine/index.ts";
+import { type Graph, GraphBuilder } from "../graph/index.ts";
+import type { Method } from "../methods/index.ts";
+import { Dropout, type DropoutPlan } from "../nn/index.ts";
+import type { Task } from "../tasks/index.ts";
+import { buildLogits, type ModelParts, paramInputs } from "./model.ts";
+
+/** The graph of prediction: batch and trained tensors in, `logits` out. */
+export function inferenceGraph(parts: ModelParts, params: Params): Graph {
+  const b = new GraphBuilder("inference");
+  b.output("logits", buildLogits(b, parts, paramInputs(b, params), undefined));
+  return b.build();
+}
+
+/** Dropout of the backbone while it trains; a rate that is left out is the checkpoint's own. */
+export interface BackboneDropout {
+  readonly hidden?: number;
+  readonly attention?: number;
+}
+
+export interface TrainingGraph {
+  readonly graph: Graph;
+  readonly dropout: DropoutPlan;
+}
+
+/** Name of the input that scales the summed loss: 1 / total weight of the effective batch. */
+export const lossScaleInput = "loss.scale";
+
+/** Output that holds the gradient of a trainable tensor. */
+export const gradientOutput = (name: string): string => `gradient ${name}`;
+
+/**
+ * The graph of a training step: batch, targets and trainable tensors in, `loss` and one gradient per
+ * trainable tensor out.
+ */
+export function trainingGraph(
+  parts: ModelParts,
+  task: Task,
+  params: Params,
+  backboneDropout: BackboneDropout = {},
+): TrainingGraph {
+  const b = new GraphBuilder("training");
+  const dropout = new Dropout(b);
+  const values = paramInputs(b, params);
+  const { config } = parts.backbone;
+  const trainedConfig: BackboneConfig = {
+    ...config,
+    hiddenDropout: backboneDropout.hidden ?? config.hiddenDropout,
+    attentionDropout: backboneDropout.attention ?? config.attentionDropout,
+  };
+  const training = { ...parts, backbone: { ...parts.backbone, config: trainedConfig } };
+  const logits = buildLogits(b, training, values, dropout);
+  const summed = task.loss(b, logits);
+  const loss = b.op("Mul", [summed, b.input(lossScaleInput, "float32", [])]);
+  const names = Object.keys(values);
+  const grads = gradients(
+    b,
+    loss,
+    names.map((name) => values[name]!),
+  );
+  b.output("loss", loss);
+  for (const [i, name] of names.entries()) b.output(gradientOutput(name), grads[i]!);
+  return { graph: b.build(), dropout: dropout.plan() };
+}
+
+/** Computes the parameters of `method.deployed`, such as the flat prompt that an MLP makes. */
+export async function foldParams({ folding }: Method, params: Params, engine: Engine): Promise<Params> {
+  if (folding === undefined) return params;
+  const isFolded = ([name]: [string, unknown]): boolean => folding.params.includes(name);
+  const folded = Object.fromEntries(Object.entries(params).filter(isFolded));
+  const kept = Object.fromEntries(Object.entries(params).filter((entry) => !isFolded(entry)));
+  const b = new GraphBuilder("fold");
+  const values = folding.build(b, paramInputs(b, folded));
+  for (const [name, value] of Object.entries(values)) b.output(name, value);
+  const session = await engine.compile(b.build());
+  const replaced = (await session.run(folded)) as Params;
+  await session.release();
+  return { ...replaced, ...kept };
+}

@@ -1,0 +1,17 @@
+export {
+  type BackboneDropout,
+  foldParams,
+  gradientOutput,
+  inferenceGraph,
+  lossScaleInput,
+  type TrainingGraph,
+  trainingGraph,
+} from "./graphs.ts";
+export { type Inventory, inventory } from "./inventory.ts";
+export {
+  batchFeeds,
+  checkMaxLength,
+  initializeParams,
+  longestInput,
+  type ModelParts,
+} from "./model.ts";

@@ -1,0 +1,119 @@
+/** Legend: B batch, S sequence. */
+import type { Adaptation, Architecture, BackboneConfig, BackboneInputs } from "../backbones/index.ts";
+import { type ExternalTensor, type Params, PtuningError, type Rng, type TensorMap } from "../core/index.ts";
+import type { GraphBuilder, Value } from "../graph/index.ts";
+import type { Head } from "../heads/index.ts";
+import type { Method, ParamValues } from "../methods/index.ts";
+import type { Dropout, LayerContext } from "../nn/index.ts";
+import type { TokenBatch } from "../text/index.ts";
+
+/** The parts of a tuned model: everything that decides what it computes, except the trained tensors. */
+export interface ModelParts {
+  readonly backbone: {
+    readonly id: string;
+    readonly architecture: Architecture;
+    readonly config: BackboneConfig;
+    readonly weights: ReadonlyMap<string, ExternalTensor>;
+  };
+  readonly method: Method;
+  readonly head: Head;
+}
+
+/** Starting values of all trainable tensors: the method's and the head's, each from a stream of its own. */
+export function initializeParams({ backbone, method, head }: ModelParts, rng: Rng): Params {
+  return {
+    ...method.initialize(backbone.config, rng.split("method")),
+    ...head.initialize(backbone.config, rng.split("head")),
+  };
+}
+
+/** The greatest number of tokens that the model takes. */
+export function longestInput({ backbone, method }: ModelParts): number {
+  return backbone.architecture.maxLength(backbone.config, method.positionOffset(backbone.architecture));
+}
+
+/**
+ * Checks a wish for a greatest length against the backbone's position table.
+ * @throws SEQUENCE_TOO_LONG naming both
+ */
+export function checkMaxLength(parts: ModelParts, maxLength: number): void {
+  const offset = parts.method.positionOffset(parts.backbone.architecture);
+  const longest = longestInput(parts);
+  if (maxLength <= longest && longest > 0) return;
+  const positions = parts.backbone.config.maxPositions;
+  throw new PtuningError(
+    "SEQUENCE_TOO_LONG",
+    `maxLength: ${maxLength} tokens behind position offset ${offset} need ${maxLength + offset} positions, ` +
+      `${parts.backbone.id} has ${positions}.`,
+    {
+      hint: `Use a maxLength of at most ${Math.max(longest, 0)}, a shorter prompt, or positionOffset: false.`,
+    },
+  );
+}
+
+/** Names of the batch inputs of every model graph. */
+export function batchFeeds(batch: TokenBatch): TensorMap {
+  return {
+    input_ids: batch.inputIds,
+    token_type_ids: batch.tokenTypeIds,
+    attention_mask: batch.attentionMask,
+  };
+}
+
+/** The trainable tensors as graph inputs. */
+export function paramInputs(b: GraphBuilder, params: Params): ParamValues {
+  return Object.fromEntries(
+    Object.entries(params).map(([name, { shape }]) => [name, b.input(name, "float32", shape)]),
+  );
+}
+
+/** Writes backbone, method and head; returns the logits. */
+export function buildLogits(
+  b: GraphBuilder,
+  parts: ModelParts,
+  params: ParamValues,
+  dropout: Dropout | undefined,
+): Value {
+  const { architecture, config, weights } = parts.backbone;
+  const inputs: BackboneInputs = {
+    inputIds: b.input("input_ids", "int32", ["S", "B"]),
+    tokenTypeIds: b.input("token_type_ids", "int32", ["S", "B"]),
+    attentionMask: b.input("attention_mask", "int32", ["S", "B"]),
+  };
+  const ctx = layerContext(b, parts.backbone.id, weights, dropout);
+  const adaptation: Adaptation = parts.method.build(ctx, config, params, architecture);
+  const hidden = architecture.forward(ctx, config, inputs, adaptation, parts.head.rows);
+  return parts.head.build(ctx, { architecture, config, inputs, hidden, params });
+}
+
+/** Gives layers the checkpoint's weights, as float32 and one graph value each. */
+function layerContext(
+  b: GraphBuilder,
+  backboneId: string,
+  weights: ReadonlyMap<string, ExternalTensor>,
+  dropout: Dropout | undefined,
+): LayerContext {
+  const values = new Map<string, Value>();
+  return {
+    b,
+    dropout,
+    hasWeight: (name) => weights.has(name),
+    weight(name, shape) {
+      const known = values.get(name);
+      if (known !== undefined) return known;
+      const source = weights.get(name);
+      if (source === undefined || `${source.shape}` !== `${shape}`) {
+        const got = source === undefined ? "no such weight" : `[${source.shape.join(", ")}]`;
+        throw new PtuningError(
+          "BACKBONE_INVALID",
+          `backbone ${backboneId}: weight "${name}": expected [${shape.join(", ")}], got ${got}.`,
+          { hint: "The checkpoint does not fit its config.json, or its download is damaged." },
+        );
+      }
+      const stored = b.initializer(name, source);
+      const value = source.dtype === "float32" ? stored : b.op("Cast", [stored], { to: "float32" });
+      values.set(name, value);
+      return value;
+    },
+  };
+}

@@ -1,0 +1,16 @@
+import type { GraphBuilder, Value } from "../graph/index.ts";
+import type { Dropout } from "./dropout.ts";
+
+/** What a layer needs to write itself into a graph. */
+export interface LayerContext {
+  readonly b: GraphBuilder;
+  /**
+   * The weight of this checkpoint name: frozen, or the trainable tensor that replaces it.
+   * @throws BACKBONE_INVALID if the checkpoint lacks it or its shape is another
+   */
+  weight(name: string, shape: readonly number[]): Value;
+  /** Whether the checkpoint has a weight of this name. */
+  hasWeight(name: string): boolean;
+  /** Absent in evaluation: then nothing is dropped. */
+  readonly dropout: Dropout | undefined;
+}

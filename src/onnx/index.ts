@@ -1,0 +1,2 @@
+export { decodeModel } from "./decode.ts";
+export { encodeModel } from "./encode.ts";

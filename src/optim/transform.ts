@@ -1,0 +1,132 @@
+import { allocate, type Params, type Tensor } from "../core/index.ts";
+
+/** Named state tensors of a transform; saved with a training state. */
+export type OptimizerState = Params;
+
+/**
+ * A step from gradients to updates, in the manner of optax: a pure description whose state is a map of
+ * tensors. For speed, `update` rewrites the gradients and the state in place.
+ */
+export interface GradientTransform {
+  init(params: Params): OptimizerState;
+  /**
+   * Turns `grads` into what the next transform gets, in place.
+   * @param step number of updates before this one
+   */
+  update(grads: Params, state: OptimizerState, params: Params, step: number): void;
+}
+
+/** Applies transforms one after another. */
+export function chain(...transforms: readonly GradientTransform[]): GradientTransform {
+  return {
+    init: (params) => Object.assign({}, ...transforms.map((transform) => transform.init(params))),
+    update(grads, state, params, step) {
+      for (const transform of transforms) transform.update(grads, state, params, step);
+    },
+  };
+}
+
+const stateless = (update: GradientTransform["update"]): GradientTransform => ({ init: () => ({}), update });
+
+/** √(Σ g²) over all tensors. */
+export function globalNorm(grads: Params): number {
+  let sum = 0;
+  for (const { data } of Object.values(grads)) {
+    for (let i = 0; i < data.length; i++) sum += data[i]! * data[i]!;
+  }
+  return Math.sqrt(sum);
+}
+
+/** Scales all gradients by max / (norm + 1e-6) where their global norm is above it, as torch does. */
+export function clipByGlobalNorm(max: number): GradientTransform {
+  return stateless((grads) => {
+    const factor = max / (globalNorm(grads) + 1e-6);
+    if (factor >= 1) return;
+    for (const { data } of Object.values(grads)) {
+      for (let i = 0; i < data.length; i++) data[i]! *= factor;
+    }
+  });
+}
+
+export interface AdamOptions {
+  readonly beta1?: number;
+  readonly beta2?: number;
+  readonly epsilon?: number;
+}
+
+/** m̂ / (√v̂ + ε) with bias-corrected moments (Kingma and Ba 2015, algorithm 1). */
+export function scaleByAdam(options: AdamOptions = {}): GradientTransform {
+  const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
+  return {
+    init: (params) => ({ ...zerosFor(params, "adam.m."), ...zerosFor(params, "adam.v.") }),
+    update(grads, state, _, step) {
+      const correction1 = 1 - beta1 ** (step + 1);
+      const correction2 = Math.sqrt(1 - beta2 ** (step + 1));
+      for (const [name, { data }] of Object.entries(grads)) {
+        const m = state[`adam.m.${name}`]!.data;
+        const v = state[`adam.v.${name}`]!.data;
+        for (let i = 0; i < data.length; i++) {
+          const g = data[i]!;
+          m[i] = beta1 * m[i]! + (1 - beta1) * g;
+          v[i] = beta2 * v[i]! + (1 - beta2) * g * g;
+          data[i] = m[i]! / correction1 / (Math.sqrt(v[i]!) / correction2 + epsilon);
+        }
+      }
+    },
+  };
+}
+
+/** Adds `rate · parameter`: decoupled weight decay (Loshchilov and Hutter 2019). */
+export function addDecayedWeights(rate: number): GradientTransform {
+  return stateless((grads, _, params) => {
+    if (rate === 0) return;
+    for (const [name, { data }] of Object.entries(grads)) {
+      const weights = params[name]!.data;
+      for (let i = 0; i < data.length; i++) data[i]! += rate * weights[i]!;
+    }
+  });
+}
+
+/** Multiplies by −learning rate: the result is added to the parameters. */
+export function scaleByLearningRate(schedule: (step: number) => number): GradientTransform {
+  return stateless((grads, _, __, step) => {
+    const rate = -schedule(step);
+    for (const { data } of Object.values(grads)) {
+      for (let i = 0; i < data.length; i++) data[i]! *= rate;
+    }
+  });
+}
+
+export interface AdamWOptions extends AdamOptions {
+  readonly schedule: (step: number) => number;
+  readonly weightDecay?: number;
+  /** Greatest global norm of the gradients; default 1. */
+  readonly clipNorm?: number;
+}
+
+/** AdamW as torch's: clipped gradients, Adam, decoupled decay, schedule. */
+export function adamW({ schedule, weightDecay = 0, clipNorm = 1, ...adam }: AdamWOptions): GradientTransform {
+  return chain(
+    clipByGlobalNorm(clipNorm),
+    scaleByAdam(adam),
+    addDecayedWeights(weightDecay),
+    scaleByLearningRate(schedule),
+  );
+}
+
+/** Adds updates to the parameters in place. */
+export function applyUpdates(params: Params, updates: Params): void {
+  for (const [name, { data }] of Object.entries(updates)) {
+    const weights = params[name]!.data;
+    for (let i = 0; i < data.length; i++) weights[i]! += data[i]!;
+  }
+}
+
+function zerosFor(params: Params, prefix: string): OptimizerState {
+  return Object.fromEntries(
+    Object.entries(params).map(([name, { dtype, shape, data }]) => [
+      `${prefix}${name}`,
+      { dtype, shape, data: allocate(dtype, data.length) } as Tensor<"float32">,
+    ]),
+  );
+}

@@ -1,0 +1,149 @@
+/** Legend: B batch, C labels. */
+import { PtuningError, type Tensor } from "../core/index.ts";
+import type { TextExample } from "../data/index.ts";
+import { type SequenceHeadOptions, sequenceHead } from "../heads/index.ts";
+import { ClassificationMetrics } from "../metrics/index.ts";
+import { crossEntropy } from "../nn/index.ts";
+import type { TextInput } from "../text/index.ts";
+import type { Encoded, Evaluator, Task } from "./task.ts";
+
+export interface SequenceClassificationOptions extends SequenceHeadOptions {
+  /** The labels, in the order of the logits. */
+  readonly labels: readonly string[];
+  /** Weight of each label in the loss; default 1. `"balanced"` needs the training data: see `balancedWeights`. */
+  readonly classWeights?: Readonly<Record<string, number>>;
+}
+
+/** The label of one text, with the probability of each. */
+export interface TextPrediction {
+  readonly label: string;
+  /** Probability of `label`. */
+  readonly score: number;
+  readonly probabilities: Readonly<Record<string, number>>;
+}
+
+interface EncodedTexts extends Encoded {
+  /** Label number of each example; −1 where it has none. */
+  readonly labels: Int32Array;
+}
+
+/**
+ * One label per text or pair of texts: pooled vector, linear head, cross-entropy.
+ *
+ * @throws OPTION_INVALID if there are fewer than two labels, repeats, or weights for unknown labels
+ * @example
+ * sequenceClassification({ labels: ["no", "yes"] }).head.options.pooling; // "mean"
+ */
+export function sequenceClassification(
+  options: SequenceClassificationOptions,
+): Task<TextExample, EncodedTexts, TextPrediction> {
+  const { labels, classWeights, ...headOptions } = options;
+  const numLabels = labels.length;
+  const index = new Map(labels.map((label, i) => [label, i]));
+  if (numLabels < 2 || index.size !== numLabels) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `labels: expected at least two different labels, got ${JSON.stringify(labels.slice(0, 10))}.`,
+      { hint: "Check which column holds the label." },
+    );
+  }
+  const weights = labels.map((label) => classWeights?.[label] ?? 1);
+  const unknown = Object.keys(classWeights ?? {}).find((label) => !index.has(label));
+  if (
+    unknown !== undefined ||
+    weights.some((weight) => !(weight >= 0) || weight === Number.POSITIVE_INFINITY)
+  ) {
+    const problem =
+      unknown === undefined ? "a negative or infinite weight" : `the unknown label "${unknown}"`;
+    throw new PtuningError("OPTION_INVALID", `classWeights: expected a weight per label, got ${problem}.`);
+  }
+  const head = sequenceHead(numLabels, headOptions);
+  return {
+    type: "text-classification",
+    options: { labels, ...(classWeights && { classWeights }), ...head.options },
+    head,
+    selectBy: "accuracy",
+    async encode(examples, tokenizer, maxLength) {
+      const numbers = Int32Array.from(examples, ({ label }) => {
+        if (label === undefined) return -1;
+        const number = index.get(label);
+        if (number !== undefined) return number;
+        throw new PtuningError(
+          "DATA_INVALID",
+          `label: expected one of ${labels.join(", ")}, got "${label}".`,
+        );
+      });
+      const texts = examples.map(({ text, pair }): TextInput => (pair === undefined ? text : [text, pair]));
+      return { sequences: await tokenizer.encode(texts, maxLength), labels: numbers };
+    },
+    targets(encoded, rows) {
+      const targets: Tensor<"float32"> = {
+        dtype: "float32",
+        shape: [rows.length, numLabels],
+        data: new Float32Array(rows.length * numLabels),
+      };
+      let weight = 0;
+      for (let b = 0; b < rows.length; b++) {
+        const label = encoded.labels[rows[b]!]!;
+        if (label < 0) continue;
+        targets.data[b * numLabels + label] = weights[label]!;
+        weight += weights[label]!;
+      }
+      return { feeds: { targets }, weight };
+    },
+    loss: (b, logits) => crossEntropy(b, logits, b.input("targets", "float32", ["B", numLabels])),
+    evaluator: () => textEvaluator(numLabels, weights),
+    decode(logits, count) {
+      return Array.from({ length: count }, (_, row) => {
+        const probabilities = softmaxRow(logits, row, numLabels);
+        const best = argmaxRow(logits, row, numLabels);
+        return {
+          label: labels[best]!,
+          score: probabilities[best]!,
+          probabilities: Object.fromEntries(labels.map((label, i) => [label, probabilities[i]!])),
+        };
+      });
+    },
+  };
+}
+
+function textEvaluator(numLabels: number, weights: readonly number[]): Evaluator<EncodedTexts> {
+  const metrics = new ClassificationMetrics(numLabels);
+  let [loss, weight] = [0, 0];
+  const seen = new Set<number>();
+  return {
+    add(logits, encoded, rows) {
+      for (let b = 0; b < rows.length; b++) {
+        const gold = encoded.labels[rows[b]!]!;
+        if (gold < 0) continue;
+        seen.add(gold);
+        metrics.add(argmaxRow(logits, b, numLabels), gold);
+        loss += weights[gold]! * (logSumExpRow(logits, b, numLabels) - logits[b * numLabels + gold]!);
+        weight += weights[gold]!;
+      }
+    },
+    result: () => ({
+      scores: metrics.result(),
+      loss: weight === 0 ? 0 : loss / weight,
+      collapsed: seen.size > 1 && metrics.predictedLabels === 1,
+    }),
+  };
+}
+
+function argmaxRow(logits: ArrayLike<number>, row: number, width: number): number {
+  let best = 0;
+  for (let i = 1; i < width; i++) if (logits[row * width + i]! > logits[row * width + best]!) best = i;
+  return best;
+}
+
+function logSumExpRow(logits: ArrayLike<number>, row: number, width: number): number {
+  const largest = logits[row * width + argmaxRow(logits, row, width)]!;
+  let total = 0;
+  for (let i = 0; i < width; i++) total += Math.exp(logits[row * width + i]! - largest);
+  return largest + Math.log(total);
+}
+
+function softmaxRow(logits: ArrayLike<number>, row: number, width: number): number[] {
+  const total = logSumExpRow(logits, row, width);
+  return Array.from({ length: width }, (_, i) => Math.exp(logits[row * width + i]! - total));
+}

@@ -1,0 +1,13 @@
+import type { ViteUserConfig } from "vitest/config";
+
+const config: ViteUserConfig = {
+  test: {
+    include: ["test/**/*.test.ts"],
+    // Native add-ons are safe in processes, not in threads.
+    pool: "forks",
+    testTimeout: 30_000,
+    server: { deps: { external: [/\/dist\//] } },
+  },
+};
+
+export default config;
