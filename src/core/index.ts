@@ -1,3 +1,4 @@
+export * from "./closest.ts";
 export * from "./dim.ts";
 export * from "./dtype.ts";
 export * from "./errors.ts";

@@ -1,1 +1,11 @@
-export type { Dataset, TextExample } from "./example.ts";
+export type { Dataset, ExampleFile, TextExample } from "./example.ts";
+export { type FormatName, formats, type Row } from "./formats.ts";
+export { splitOff, textKey } from "./split.ts";
+export {
+  type Column,
+  type DatasetOptions,
+  openRows,
+  readExamples,
+  readTable,
+  type TableOptions,
+} from "./table.ts";
