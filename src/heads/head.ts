@@ -21,6 +21,20 @@ export interface Head {
   /** The positions of the last layer that it reads. */
   readonly rows: RowsRead;
   initialize(config: BackboneConfig, rng: Rng): Params;
+  /** What PEFT saves beside the method, for adapters that it shall load; or why it computes something else. */
+  readonly peft: PeftHead | Refusal;
   /** @returns logits, one row per thing that is classified */
   build(ctx: LayerContext, inputs: HeadInputs): Value;
+}
+
+/** A head in the terms of PEFT's `adapter_config.json` and tensor names. */
+export interface PeftHead {
+  readonly taskType: string;
+  readonly modulesToSave: readonly string[];
+  /** Our parameter name → PEFT's tensor name. */
+  readonly tensors: Readonly<Record<string, string>>;
+}
+
+export interface Refusal {
+  readonly reason: string;
 }

@@ -1,2 +1,2 @@
-export type { Head, HeadInputs } from "./head.ts";
+export type { Head, HeadInputs, PeftHead } from "./head.ts";
 export { headBias, headWeight, type Pooling, type SequenceHeadOptions, sequenceHead } from "./sequence.ts";

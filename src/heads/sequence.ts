@@ -40,6 +40,19 @@ export function sequenceHead(numLabels: number, options: SequenceHeadOptions = {
     name: "sequence",
     options: resolved,
     rows: pool.rows,
+    peft:
+      resolved.pooling === "pooler"
+        ? {
+            taskType: "SEQ_CLS",
+            modulesToSave: ["classifier", "score"],
+            tensors: {
+              [headWeight]: "base_model.classifier.weight",
+              [headBias]: "base_model.classifier.bias",
+            },
+          }
+        : {
+            reason: `PEFT pools through the checkpoint's pooler, this adapter uses pooling ${resolved.pooling}`,
+          },
     initialize({ hiddenSize, initializerRange }, rng) {
       const stream = rng.split(headWeight);
       const weight = Float32Array.from(

@@ -142,8 +142,27 @@ function reparameterized(options: Resolved): Method {
   return method;
 }
 
-function shared(options: Resolved): Pick<Method, "name" | "options" | "positionOffset"> {
+function shared(options: Resolved): Pick<Method, "name" | "options" | "positionOffset" | "peft"> {
   return {
+    peft(config) {
+      if (resolvePromptLayers(options.promptLayers, config.numLayers).length < config.numLayers) {
+        return { reason: "PEFT puts prompts on all layers; no prompt key leaves a layer unchanged" };
+      }
+      if (!options.positionOffset) return { reason: "PEFT always starts the text behind the prompt" };
+      return {
+        peftType: "PREFIX_TUNING",
+        config: {
+          num_virtual_tokens: options.promptLength,
+          token_dim: config.hiddenSize,
+          num_layers: config.numLayers,
+          num_attention_heads: config.numHeads,
+          num_transformer_submodules: 1,
+          encoder_hidden_size: config.hiddenSize,
+          prefix_projection: false,
+        },
+        tensors: { [promptEmbeddings]: "prompt_embeddings" },
+      };
+    },
     name: "p-tuning-v2",
     options,
     positionOffset: (architecture) =>

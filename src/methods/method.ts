@@ -30,8 +30,23 @@ export interface Method {
   ): Adaptation;
   /** The method as it is saved and served: without what only helps training. Itself where nothing is folded. */
   readonly deployed: Method;
+  /** What PEFT calls this method, for adapters that it shall load; or why it cannot compute the same. */
+  peft(size: Pick<BackboneConfig, "hiddenSize" | "numLayers" | "numHeads">): PeftMethod | Refusal;
   /** How parameters of this method become those of {@link deployed}; absent where they stay as they are. */
   readonly folding?: Folding;
+}
+
+/** A method in the terms of PEFT's `adapter_config.json`. */
+export interface PeftMethod {
+  readonly peftType: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Our parameter name → PEFT's tensor name. */
+  readonly tensors: Readonly<Record<string, string>>;
+}
+
+/** Why something cannot be expressed elsewhere. */
+export interface Refusal {
+  readonly reason: string;
 }
 
 /** Parameters that exist in training only, and what they amount to. */

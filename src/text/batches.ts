@@ -18,10 +18,30 @@ export function bucketedBatches(sequences: TokenSequences, batchSize: number, rn
   return rng.shuffle(batches);
 }
 
-/** All rows in batches of like length, longest last: for evaluation and prediction. */
-export function sortedBatches(sequences: TokenSequences, batchSize: number): Int32Array[] {
-  const order = Int32Array.from({ length: sequences.count }, (_, row) => row);
-  return chunk(byLength(order, sequences), batchSize);
+/** Rows of one forward pass, and tokens including padding: beyond this a batch gains no speed. */
+const forwardRows = 64;
+const forwardTokens = 4096;
+
+/** All rows in batches of like length, shortest first: for evaluation and prediction. */
+export function forwardBatches(sequences: TokenSequences): Int32Array[] {
+  const order = byLength(
+    Int32Array.from({ length: sequences.count }, (_, row) => row),
+    sequences,
+  );
+  const batches: Int32Array[] = [];
+  for (let start = 0; start < order.length; ) {
+    let end = start + 1;
+    while (
+      end < order.length &&
+      end - start < forwardRows &&
+      (end - start + 1) * tokenCount(sequences, order[end]!) <= forwardTokens
+    ) {
+      end++;
+    }
+    batches.push(order.slice(start, end));
+    start = end;
+  }
+  return batches;
 }
 
 function byLength(rows: Int32Array, sequences: TokenSequences): Int32Array {

@@ -1,0 +1,107 @@
+import type { Backbone } from "../backbones/index.ts";
+import { type Params, PtuningError, Rng } from "../core/index.ts";
+import type { Method } from "../methods/index.ts";
+import { checkMaxLength, initializeParams, type ModelParts } from "../model/index.ts";
+import type { Task } from "../tasks/index.ts";
+import { saveAdapter } from "./save.ts";
+
+/** What an adapter knows of the backbone that it was trained on. */
+export interface BackboneReference {
+  /** Hub id or folder base name; never a path. */
+  readonly id: string;
+  readonly fingerprint: string;
+  readonly modelType: string;
+  readonly hiddenSize: number;
+  readonly numLayers: number;
+  readonly numHeads: number;
+}
+
+/** How an adapter came to be; all of it plain data. */
+export interface Provenance {
+  readonly createdAt: string;
+  /** Versions of this package, Node and the engine. */
+  readonly versions: Readonly<Record<string, string>>;
+  readonly data?: { readonly fingerprint: string; readonly train: number; readonly dev: number };
+  /** Every training setting, resolved. */
+  readonly training?: Readonly<Record<string, unknown>>;
+  /** Scores by split: `dev`, `test`. */
+  readonly metrics?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+/** What an adapter consists of. */
+export interface AdapterFields {
+  readonly task: Task;
+  readonly method: Method;
+  readonly params: Params;
+  readonly backbone: BackboneReference;
+  /** Greatest number of tokens it was trained with. */
+  readonly maxLength: number;
+  readonly provenance: Provenance;
+}
+
+/** A trained result: prompt, head, labels and provenance; never the backbone. */
+export class Adapter implements AdapterFields {
+  readonly task: Task;
+  readonly method: Method;
+  readonly params: Params;
+  readonly backbone: BackboneReference;
+  readonly maxLength: number;
+  readonly provenance: Provenance;
+
+  constructor(fields: AdapterFields) {
+    this.task = fields.task;
+    this.method = fields.method;
+    this.params = fields.params;
+    this.backbone = fields.backbone;
+    this.maxLength = fields.maxLength;
+    this.provenance = fields.provenance;
+  }
+
+  /**
+   * Writes the adapter folder; an existing one is replaced as a whole.
+   * @throws STORAGE_FULL
+   */
+  save(folder: string): Promise<void> {
+    return saveAdapter(this, folder);
+  }
+}
+
+/** The reference to a loaded backbone. */
+export function referenceTo({ id, fingerprint, config }: Backbone): BackboneReference {
+  const { modelType, hiddenSize, numLayers, numHeads } = config;
+  return { id, fingerprint, modelType, hiddenSize, numLayers, numHeads };
+}
+
+/**
+ * Puts an adapter on a backbone.
+ * @throws ADAPTER_INCOMPATIBLE if the backbone is another one or the tensors do not fit it
+ */
+export function attach(adapter: Adapter, backbone: Backbone): ModelParts {
+  const { fingerprint, id, hiddenSize, numLayers } = adapter.backbone;
+  const { config } = backbone;
+  if (hiddenSize !== config.hiddenSize || numLayers !== config.numLayers) {
+    throw incompatible(
+      `expected a backbone of ${numLayers} layers and hidden size ${hiddenSize} (${id}), ` +
+        `got ${config.numLayers} and ${config.hiddenSize} (${backbone.id}).`,
+    );
+  }
+  if (fingerprint !== "" && fingerprint !== backbone.fingerprint) {
+    throw incompatible(
+      `expected ${id} with fingerprint ${fingerprint}, ${backbone.id} has ${backbone.fingerprint}.`,
+    );
+  }
+  const parts: ModelParts = { backbone, method: adapter.method, head: adapter.task.head };
+  checkMaxLength(parts, adapter.maxLength);
+  const expected = initializeParams(parts, new Rng(0));
+  for (const name of new Set([...Object.keys(expected), ...Object.keys(adapter.params)])) {
+    const [want, got] = [expected[name], adapter.params[name]].map((t) => (t ? `[${t.shape}]` : "none"));
+    if (want !== got) throw incompatible(`tensor "${name}": expected ${want}, got ${got}.`);
+  }
+  return parts;
+}
+
+function incompatible(message: string): PtuningError {
+  return new PtuningError("ADAPTER_INCOMPATIBLE", `adapter: ${message}`, {
+    hint: "An adapter works only on the exact backbone that it was trained on.",
+  });
+}

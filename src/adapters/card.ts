@@ -1,0 +1,68 @@
+import { inventory } from "../model/index.ts";
+import type { AdapterFields } from "./adapter.ts";
+
+/**
+ * The README of an adapter folder: a model card with metadata for model hubs. It holds labels, scores and
+ * settings, and no text of the training data: adapter folders get published.
+ */
+export function modelCard(adapter: AdapterFields): string {
+  const { task, method, backbone, maxLength, provenance } = adapter;
+  const { trainable, trainableTotal } = inventory(adapter.params, 0);
+  const labels = (task.options as { labels?: readonly string[] }).labels;
+  const counts = Object.entries(trainable).map(([part, count]) => `${part} ${count.toLocaleString("en")}`);
+  const scores = Object.entries(provenance.metrics ?? {}).flatMap(([split, values]) =>
+    Object.entries(values).map(([name, value]) => `| ${split} | ${name} | ${value.toFixed(4)} |`),
+  );
+  const settings = { ...method.options, ...provenance.training };
+  const lines = [
+    "---",
+    "library_name: ptuning",
+    `base_model: ${JSON.stringify(backbone.id)}`,
+    `tags: [ptuning, p-tuning-v2, ${task.type}]`,
+    "---",
+    "",
+    `# ${task.type} adapter for ${backbone.id}`,
+    "",
+    `Trained with ${method.name}: ${trainableTotal.toLocaleString("en")} parameters (${counts.join(", ")}) on a ` +
+      "frozen backbone, which is not part of this folder.",
+    "",
+    "## Use",
+    "",
+    "```sh",
+    'ptuning predict PATH_TO_THIS_FOLDER "a text"',
+    "```",
+    "",
+    ...(labels ? ["## Labels", "", ...labels.map((label) => `- ${markdownText(label)}`), ""] : []),
+    ...(scores.length > 0
+      ? ["## Scores", "", "| split | metric | value |", "|---|---|---|", ...scores, ""]
+      : []),
+    "## Training",
+    "",
+    "| setting | value |",
+    "|---|---|",
+    ...Object.entries(settings).map(([key, value]) => `| ${key} | ${markdownText(settingText(value))} |`),
+    `| maxLength | ${maxLength} |`,
+    ...(provenance.data ? [`| examples | ${provenance.data.train} train, ${provenance.data.dev} dev |`] : []),
+    `| created | ${provenance.createdAt} |`,
+    ...Object.entries(provenance.versions).map(([name, version]) => `| ${name} | ${version} |`),
+    "",
+    "## Fit",
+    "",
+    `Works on the backbone with fingerprint \`${backbone.fingerprint}\` only; the text starts at position ` +
+      `${positionText(method.options)}.`,
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function positionText({ positionOffset, promptLength }: Readonly<Record<string, unknown>>): string {
+  return positionOffset ? String(promptLength) : "0";
+}
+
+function settingText(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** Labels come from data: they must not become markup. */
+function markdownText(text: string): string {
+  return text.replace(/[\\`*_{}[\]<>|#]/g, "\\$&").replace(/\s+/g, " ");
+}

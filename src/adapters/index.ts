@@ -1,0 +1,10 @@
+export {
+  Adapter,
+  type AdapterFields,
+  attach,
+  type BackboneReference,
+  type Provenance,
+  referenceTo,
+} from "./adapter.ts";
+export { type LoadAdapterOptions, loadAdapter } from "./load.ts";
+export { packageVersion, saveAdapter } from "./save.ts";

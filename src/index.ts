@@ -1,0 +1,14 @@
+/**
+ * P-Tuning v2 in TypeScript. The parts that most programs need; each folder is also a subpath export.
+ *
+ * @packageDocumentation
+ */
+export { type Adapter, loadAdapter } from "./adapters/index.ts";
+export { type Backbone, loadBackbone } from "./backbones/index.ts";
+export { PtuningError } from "./core/index.ts";
+export { type Dataset, readExamples, readTable, type TextExample } from "./data/index.ts";
+export { type Engine, nodeEngine } from "./engine/index.ts";
+export { deepPrompt } from "./methods/index.ts";
+export { createPredictor, type Predictor } from "./predict/index.ts";
+export { sequenceClassification, type TextPrediction } from "./tasks/index.ts";
+export { type TrainEvent, type TrainOptions, train } from "./train/index.ts";

@@ -1,0 +1,2 @@
+export { evaluateSession, type ForwardBatch, forward } from "./forward.ts";
+export { createPredictor, type Predictor } from "./predictor.ts";

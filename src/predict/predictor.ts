@@ -1,0 +1,53 @@
+import { type Adapter, attach } from "../adapters/index.ts";
+import type { Backbone } from "../backbones/index.ts";
+import { inferenceGraph } from "../model/index.ts";
+import type { Evaluation } from "../tasks/index.ts";
+import { evaluateSession, forward } from "./forward.ts";
+
+/** An adapter on its backbone, ready to answer. */
+export interface Predictor<E = unknown, P = unknown> {
+  /** Predictions in the order of the examples. */
+  predict(examples: readonly E[], onProgress?: (done: number) => void): Promise<P[]>;
+  /** Scores of labelled examples. */
+  evaluate(examples: readonly E[]): Promise<Evaluation>;
+  /** Frees the session; the backbone stays. */
+  close(): Promise<void>;
+}
+
+/**
+ * Puts an adapter on a backbone.
+ * @throws ADAPTER_INCOMPATIBLE if it was trained on another one
+ * @example
+ * const backbone = await loadBackbone("minilm");
+ * const predictor = await createPredictor(await loadAdapter("./adapters/rte"), backbone);
+ * const [answer] = await predictor.predict([{ text: "It rains.", pair: "It is wet." }]);
+ */
+export async function createPredictor<E = unknown, P = unknown>(
+  adapter: Adapter,
+  backbone: Backbone,
+): Promise<Predictor<E, P>> {
+  const { task, params, maxLength } = adapter;
+  const session = await backbone.engine.compile(inferenceGraph(attach(adapter, backbone), params));
+  await session.bind(params);
+  return {
+    async predict(examples, onProgress) {
+      const encoded = await task.encode(examples, backbone.tokenizer, maxLength);
+      const predictions = new Array<P>(examples.length);
+      for await (const { rows, logits, done } of forward(session, encoded, backbone)) {
+        const decoded = task.decode(logits, rows.length);
+        for (const [i, row] of rows.entries()) predictions[row] = decoded[i] as P;
+        onProgress?.(done);
+      }
+      return predictions;
+    },
+    async evaluate(examples) {
+      return evaluateSession(
+        session,
+        task,
+        await task.encode(examples, backbone.tokenizer, maxLength),
+        backbone,
+      );
+    },
+    close: () => session.release(),
+  };
+}

@@ -1,0 +1,12 @@
+export type {
+  CheckpointEvent,
+  DoneEvent,
+  EvaluationEvent,
+  StartEvent,
+  StepEvent,
+  TrainEvent,
+  WarningEvent,
+} from "./events.ts";
+export type { ResolvedSettings, TrainOptions, TrainSettings } from "./options.ts";
+export { type EvaluationRecord, encodeState, readState, type TrainingState } from "./state.ts";
+export { train } from "./train.ts";

@@ -1,0 +1,99 @@
+import type { Backbone } from "../backbones/index.ts";
+import { type DimBindings, floats, type Params, Rng, type TensorMap } from "../core/index.ts";
+import type { Session } from "../engine/index.ts";
+import {
+  batchFeeds,
+  gradientOutput,
+  lossScaleInput,
+  type ModelParts,
+  trainingGraph,
+} from "../model/index.ts";
+import { dropoutBanks, dropoutOffsets } from "../nn/index.ts";
+import type { Encoded, Task } from "../tasks/index.ts";
+import { padBatch } from "../text/index.ts";
+import type { ResolvedSettings } from "./options.ts";
+
+/** The feeds of one update, cut into passes. */
+export interface PreparedBatch {
+  readonly passes: readonly TensorMap[];
+  readonly examples: number;
+  readonly tokens: number;
+}
+
+/** Gradients of one update. */
+export interface StepResult {
+  /** Weighted mean over the whole effective batch. */
+  readonly loss: number;
+  readonly grads: Params;
+}
+
+/** Computes losses and gradients: owns the training session and what is fed to it. */
+export interface Stepper {
+  /** Makes the feeds of an update; `step` names its dropout. */
+  prepare(rows: Int32Array, step: number): PreparedBatch;
+  run(batch: PreparedBatch, params: Params): Promise<StepResult>;
+  close(): Promise<void>;
+}
+
+/** Compiles the training graph and binds what stays the same through the run. */
+export async function createStepper(
+  parts: ModelParts & { readonly backbone: Backbone },
+  task: Task,
+  encoded: Encoded,
+  params: Params,
+  settings: ResolvedSettings,
+): Promise<Stepper> {
+  const { backbone } = parts;
+  const { hiddenDropout: hidden, attentionDropout: attention, microBatchSize, seed } = settings;
+  const { graph, dropout } = trainingGraph(parts, task, params, {
+    ...(hidden !== "checkpoint" && { hidden }),
+    ...(attention !== "checkpoint" && { attention }),
+  });
+  const session: Session = await backbone.engine.compile(graph, { prepack: true });
+  const rng = new Rng(seed, "dropout");
+  const largest: DimBindings = { B: microBatchSize, S: settings.maxLength };
+  if (dropout.sites.length > 0) await session.bind(dropoutBanks(dropout, largest, rng));
+  const names = Object.keys(params);
+
+  return {
+    prepare(rows, step) {
+      const { weight } = task.targets(encoded, rows);
+      const scale = floats([], [weight === 0 ? 0 : 1 / weight]);
+      const passes: TensorMap[] = [];
+      let tokens = 0;
+      for (let start = 0; start < rows.length; start += microBatchSize) {
+        const part = rows.subarray(start, start + microBatchSize);
+        const batch = padBatch(encoded.sequences, part, backbone.config.padTokenId);
+        const sizes = { B: batch.batch, S: batch.length };
+        tokens += batch.tokens;
+        passes.push({
+          ...batchFeeds(batch),
+          ...task.targets(encoded, part).feeds,
+          ...dropoutOffsets(dropout, largest, sizes, rng.split(step, start)),
+          [lossScaleInput]: scale,
+        });
+      }
+      return { passes, examples: rows.length, tokens };
+    },
+    async run({ passes }, current) {
+      let loss = 0;
+      let grads: Params | undefined;
+      for (const pass of passes) {
+        const outputs = await session.run({ ...pass, ...current });
+        loss += Number(outputs.loss!.data[0]);
+        const own = Object.fromEntries(names.map((name) => [name, outputs[gradientOutput(name)]!])) as Params;
+        if (grads === undefined) grads = own;
+        else accumulate(grads, own);
+      }
+      return { loss, grads: grads! };
+    },
+    close: () => session.release(),
+  };
+}
+
+function accumulate(into: Params, from: Params): void {
+  for (const [name, { data }] of Object.entries(into)) {
+    const more = from[name]!.data;
+    for (let i = 0; i < data.length; i++) data[i]! += more[i]!;
+  }
+}

@@ -1,0 +1,307 @@
+import { Adapter, packageVersion, referenceTo } from "../adapters/index.ts";
+import { type Params, PtuningError, Rng } from "../core/index.ts";
+import { hashText } from "../files/index.ts";
+import {
+  checkMaxLength,
+  foldParams,
+  inferenceGraph,
+  initializeParams,
+  inventory,
+  type ModelParts,
+} from "../model/index.ts";
+import { adamW, applyUpdates, globalNorm, schedule } from "../optim/index.ts";
+import { evaluateSession } from "../predict/index.ts";
+import type { Encoded, Task } from "../tasks/index.ts";
+import { bucketedBatches } from "../text/index.ts";
+import type { TrainEvent } from "./events.ts";
+import { type ResolvedSettings, resolveSettings, type TrainOptions } from "./options.ts";
+import type { EvaluationRecord, TrainingState } from "./state.ts";
+import { createStepper } from "./stepper.ts";
+
+/**
+ * Tunes a method and a head on a frozen backbone. An async generator: it does nothing until events are taken,
+ * and each event is handed out before the run goes on. Equal options give equal numbers on the same machine,
+ * also when the run was stopped and resumed.
+ *
+ * @throws OPTION_INVALID, DATA_INVALID, SEQUENCE_TOO_LONG before the first step; TRAINING_DIVERGED where the
+ *   loss or a gradient is not a number; RUN_INVALID if `resume` belongs to another run
+ * @example
+ * for await (const event of train({ backbone, task, data, method: deepPrompt(), seed: 11 })) {
+ *   if (event.type === "step") console.log(event.step, event.loss);
+ *   if (event.type === "done") await event.adapter.save("./adapters/mine");
+ * }
+ */
+export async function* train<E, N extends Encoded, P>(
+  options: TrainOptions<E, N, P>,
+): AsyncGenerator<TrainEvent> {
+  const run = await setUp(options as TrainOptions);
+  try {
+    yield* loop(run, options.signal);
+  } finally {
+    await run.close();
+  }
+}
+
+type Run = Awaited<ReturnType<typeof setUp>>;
+
+async function setUp(options: TrainOptions) {
+  const { backbone, data, method, resume } = options;
+  const task = options.task as Task;
+  const parts: ModelParts & { backbone: typeof backbone } = { backbone, method, head: task.head };
+  const settings = resolveSettings(options, parts);
+  checkMaxLength(parts, settings.maxLength);
+  if (data.train.length === 0) throw new PtuningError("DATA_INVALID", "train: expected examples, got none.");
+  const identity = runIdentity(options, settings);
+  if (resume !== undefined && resume.identity !== identity) {
+    throw new PtuningError(
+      "RUN_INVALID",
+      "resume: the saved state belongs to other data, settings or backbone.",
+      {
+        hint: "Resume with the same configuration and the same files, or start a new run.",
+      },
+    );
+  }
+  const trainSet = await task.encode(data.train, backbone.tokenizer, settings.maxLength);
+  const devSet = await task.encode(data.dev, backbone.tokenizer, settings.maxLength);
+  const params = structuredClone(resume?.params) ?? initializeParams(parts, new Rng(settings.seed, "init"));
+  const stepper = await createStepper(parts, task, trainSet, params, settings);
+  const inference =
+    devSet.sequences.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params)) : undefined;
+  const stepsPerEpoch = Math.ceil(trainSet.sequences.count / settings.batchSize);
+  const totalSteps = stepsPerEpoch * settings.epochs;
+  const rate = schedule(settings.schedule, {
+    peak: settings.learningRate,
+    totalSteps,
+    warmupSteps: settings.warmupSteps,
+    stepsPerEpoch,
+  });
+  const optimizer = adamW({ schedule: rate, weightDecay: settings.weightDecay, clipNorm: settings.clipNorm });
+  return {
+    options,
+    backbone,
+    task,
+    settings,
+    identity,
+    trainSet,
+    devSet,
+    params,
+    optimizerState: structuredClone(resume?.optimizer) ?? optimizer.init(params),
+    best: resume?.best,
+    evaluations: [...(resume?.evaluations ?? [])],
+    step: resume?.step ?? 0,
+    lossSum: resume?.lossSum ?? 0,
+    lossCount: resume?.lossCount ?? 0,
+    stepper,
+    inference,
+    optimizer,
+    rate,
+    stepsPerEpoch,
+    totalSteps,
+    async close() {
+      await stepper.close();
+      await inference?.release();
+    },
+  };
+}
+
+/** What a resumed run must have in common with the saved one. */
+function runIdentity({ backbone, task, data, method }: TrainOptions, settings: ResolvedSettings): string {
+  const { checkpointSeconds, ...decisive } = settings;
+  const facts = [
+    backbone.fingerprint,
+    [task.type, task.options],
+    [method.name, method.options],
+    [data.fingerprint, data.train.length, data.dev.length],
+    decisive,
+  ];
+  return hashText(JSON.stringify(facts));
+}
+
+async function* loop(run: Run, signal: AbortSignal | undefined): AsyncGenerator<TrainEvent> {
+  const { settings, stepper, stepsPerEpoch, totalSteps } = run;
+  yield* start(run);
+  let lastCheckpoint = performance.now();
+  let epochBatches: { epoch: number; batches: Int32Array[] } | undefined;
+  const prepare = (step: number): ReturnType<typeof stepper.prepare> => {
+    const epoch = Math.floor(step / stepsPerEpoch);
+    if (epochBatches?.epoch !== epoch) {
+      const rng = new Rng(settings.seed, "batches", epoch);
+      epochBatches = { epoch, batches: bucketedBatches(run.trainSet.sequences, settings.batchSize, rng) };
+    }
+    return stepper.prepare(epochBatches.batches[step % stepsPerEpoch]!, step);
+  };
+  let reason: "finished" | "early" | "aborted" = isExhausted(run) ? "early" : "finished";
+  let next = run.step < totalSteps && reason === "finished" ? prepare(run.step) : undefined;
+  while (next !== undefined) {
+    const started = performance.now();
+    const { examples, tokens } = next;
+    const running = stepper.run(next, run.params);
+    // The next batch is made while the engine computes.
+    next = run.step + 1 < totalSteps ? prepare(run.step + 1) : undefined;
+    const prepared = performance.now();
+    const { loss, grads } = await running;
+    const gradientNorm = globalNorm(grads);
+    const learningRate = run.rate(run.step);
+    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) throw diverged(run, loss, learningRate);
+    run.optimizer.update(grads, run.optimizerState, run.params, run.step);
+    applyUpdates(run.params, grads);
+    run.step++;
+    run.lossSum += loss;
+    run.lossCount++;
+    const finished = performance.now();
+    yield {
+      type: "step",
+      step: run.step,
+      epoch: Math.ceil(run.step / stepsPerEpoch),
+      loss,
+      learningRate,
+      gradientNorm,
+      examples,
+      tokens,
+      seconds: (finished - started) / 1000,
+      dataSeconds: Math.min(prepared - started, finished - started) / 1000,
+    };
+    const every = settings.evaluateEvery === "epoch" ? stepsPerEpoch : settings.evaluateEvery;
+    const isLast = run.step === totalSteps;
+    if (run.step % every === 0 || isLast) {
+      yield* evaluate(run);
+      if (isExhausted(run)) {
+        reason = "early";
+        next = undefined;
+      }
+    }
+    if (signal?.aborted && next !== undefined) {
+      reason = "aborted";
+      next = undefined;
+    }
+    const due = performance.now() - lastCheckpoint >= settings.checkpointSeconds * 1000;
+    if (due || next === undefined || run.step % every === 0) {
+      yield { type: "checkpoint", state: snapshot(run) };
+      lastCheckpoint = performance.now();
+    }
+  }
+  yield* finish(run, reason);
+}
+
+function* start(run: Run): Generator<TrainEvent> {
+  const { settings, trainSet, devSet, backbone } = run;
+  const [train, dev] = [trainSet.sequences, devSet.sequences];
+  yield {
+    type: "start",
+    inventory: inventory(run.params, backbone.parameterCount),
+    settings,
+    examples: { train: train.count, dev: dev.count },
+    truncated: { train: train.truncated, dev: dev.truncated },
+    stepsPerEpoch: run.stepsPerEpoch,
+    totalSteps: run.totalSteps,
+    startStep: run.step,
+    engine: backbone.engine.name,
+  };
+  for (const message of run.options.data.warnings) yield { type: "warning", code: "data", message };
+  if (train.truncated > 0) {
+    const share = ((100 * train.truncated) / train.count).toFixed(1);
+    yield {
+      type: "warning",
+      code: "truncated",
+      message: `${train.truncated} training texts (${share} %) are longer than maxLength ${settings.maxLength} and were cut.`,
+    };
+  }
+}
+
+async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
+  if (run.inference === undefined) return;
+  const started = performance.now();
+  await run.inference.bind(run.params);
+  const result = await evaluateSession(run.inference, run.task, run.devSet, run.backbone);
+  const record: EvaluationRecord = { step: run.step, epoch: run.step / run.stepsPerEpoch, ...result };
+  const isBest = run.best === undefined || selected(run, record) > selected(run, run.best.evaluation);
+  if (isBest) run.best = { evaluation: record, params: structuredClone(run.params) };
+  run.evaluations.push(record);
+  yield {
+    type: "evaluation",
+    ...record,
+    trainLoss: run.lossSum / Math.max(1, run.lossCount),
+    best: isBest,
+    seconds: (performance.now() - started) / 1000,
+  };
+  run.lossSum = 0;
+  run.lossCount = 0;
+}
+
+/** The number by which states are compared: higher is better. */
+function selected({ settings: { selectBy } }: Run, { scores, loss }: EvaluationRecord): number {
+  if (selectBy === "loss") return -loss;
+  const score = scores[selectBy];
+  if (score !== undefined) return score;
+  const known = [...Object.keys(scores), "loss"].join(", ");
+  throw new PtuningError("OPTION_INVALID", `selectBy: expected one of ${known}, got "${selectBy}".`);
+}
+
+/** Whether `patience` evaluations have passed without a better one. */
+function isExhausted({ settings: { patience }, evaluations, best }: Run): boolean {
+  if (patience === 0 || best === undefined) return false;
+  return evaluations.filter(({ step }) => step > best.evaluation.step).length >= patience;
+}
+
+function snapshot(run: Run): TrainingState {
+  const { step, params, optimizerState, best, evaluations, lossSum, lossCount, identity } = run;
+  return { step, params, optimizer: optimizerState, best, evaluations, lossSum, lossCount, identity };
+}
+
+async function* finish(run: Run, reason: "finished" | "early" | "aborted"): AsyncGenerator<TrainEvent> {
+  const { options, backbone, task, settings, best } = run;
+  if (reason !== "aborted" && best?.evaluation.collapsed) {
+    yield {
+      type: "warning",
+      code: "collapsed",
+      message:
+        "The model predicts one class for every text. Try a learning rate three to ten times lower or higher " +
+        `(it was ${settings.learningRate}), reparameterization: none, more epochs, or classWeights for rare labels.`,
+    };
+  }
+  const params: Params = await foldParams(options.method, best?.params ?? run.params, backbone.engine);
+  const {
+    epochs,
+    batchSize,
+    learningRate,
+    schedule: shape,
+    warmupSteps,
+    weightDecay,
+    clipNorm,
+    seed,
+  } = settings;
+  const { hiddenDropout, attentionDropout, selectBy } = settings;
+  const adapter = new Adapter({
+    task,
+    method: options.method.deployed,
+    params,
+    backbone: referenceTo(backbone),
+    maxLength: settings.maxLength,
+    provenance: {
+      createdAt: new Date().toISOString(),
+      versions: { ptuning: packageVersion(), node: process.versions.node },
+      data: {
+        fingerprint: options.data.fingerprint,
+        train: options.data.train.length,
+        dev: options.data.dev.length,
+      },
+      training: {
+        method: options.method.name,
+        ...options.method.options,
+        ...{ epochs, batchSize, learningRate, schedule: shape, warmupSteps, weightDecay, clipNorm, seed },
+        ...{ hiddenDropout, attentionDropout, selectBy },
+        steps: best?.evaluation.step ?? run.step,
+      },
+      ...(best && { metrics: { dev: best.evaluation.scores } }),
+    },
+  });
+  yield { type: "done", reason, step: run.step, adapter, best: best?.evaluation };
+}
+
+function diverged(run: Run, loss: number, learningRate: number): PtuningError {
+  return new PtuningError(
+    "TRAINING_DIVERGED",
+    `step ${run.step + 1}: expected a finite loss and finite gradients, got a loss of ${loss} at learning rate ${learningRate}.`,
+    { hint: "Try a learning rate three to ten times lower, warmupSteps, or a smaller clipNorm." },
+  );
+}
