@@ -1,5 +1,6 @@
 export type { Dataset, ExampleFile, TextExample } from "./example.ts";
 export { type FormatName, formats, type Row } from "./formats.ts";
+export { type Guess, guessTable } from "./guess.ts";
 export { splitOff, textKey } from "./split.ts";
 export {
   type Column,

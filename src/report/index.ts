@@ -1,0 +1,2 @@
+export { escapeControls, formatBytes, formatCount, formatDuration, formatShare } from "./format.ts";
+export { type Cell, markdownTable, type TableColumn, textTable } from "./table.ts";

@@ -1,0 +1,1 @@
+export { createRun, type RunFolder, resumeRun, runStatus } from "./run-folder.ts";

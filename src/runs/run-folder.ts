@@ -1,0 +1,163 @@
+import { createWriteStream, type WriteStream } from "node:fs";
+import { mkdir, readdir, readFile, rm, stat, truncate } from "node:fs/promises";
+import { join } from "node:path";
+import type { Adapter } from "../adapters/index.ts";
+import { formatConfig, parseConfig, type RunConfig, redact } from "../config/index.ts";
+import { PtuningError } from "../core/index.ts";
+import { lockFile, writeFileAtomic } from "../files/index.ts";
+import { encodeState, readState, type TrainEvent, type TrainingState } from "../train/index.ts";
+
+/** What a run folder holds. */
+const names = {
+  config: "config.yaml",
+  events: "events.jsonl",
+  state: "state.safetensors",
+  adapter: "adapter",
+  result: "result.json",
+  lock: "run.lock",
+} as const;
+
+/** A run on disk: its configuration, the log of its events, a state to resume from, and its results. */
+export interface RunFolder {
+  readonly folder: string;
+  readonly config: RunConfig;
+  /** Where the run stood when it was last saved, if it was. */
+  readonly state: TrainingState | undefined;
+  /** Folder of the adapter, written by {@link finish}. */
+  readonly adapterFolder: string;
+  /** Appends to the log; checkpoints are saved, and the final adapter. */
+  record(event: TrainEvent): Promise<void>;
+  /** Writes the results; the training state goes, as the run is complete. */
+  finish(result: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Gives the folder free. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a run in a new folder.
+ * @throws OUTPUT_EXISTS if the folder holds a run already; LOCKED if another process uses it
+ */
+export async function createRun(folder: string, config: RunConfig, overwrite = false): Promise<RunFolder> {
+  const status = await runStatus(folder);
+  if (status !== "none" && !overwrite) {
+    throw new PtuningError("OUTPUT_EXISTS", `${folder}: expected no run there, got a ${status} one.`, {
+      hint:
+        status === "unfinished"
+          ? `Continue it with: ptuning train --resume ${folder}\nOr start over with --overwrite.`
+          : "Choose another --output, or replace it with --overwrite.",
+    });
+  }
+  await mkdir(folder, { recursive: true });
+  const release = await lock(folder);
+  for (const name of [names.events, names.state, names.result, names.adapter]) {
+    await rm(join(folder, name), { recursive: true, force: true });
+  }
+  await writeFileAtomic(join(folder, names.config), formatConfig(config));
+  return openLocked(folder, config, undefined, release);
+}
+
+/**
+ * Opens an unfinished run to go on with it; events behind the saved state are cut from the log.
+ * @throws RUN_INVALID if there is none or it is finished; LOCKED if another process uses it
+ */
+export async function resumeRun(folder: string): Promise<RunFolder> {
+  const status = await runStatus(folder);
+  if (status !== "unfinished") {
+    const hint =
+      status === "finished" ? `Its adapter is in ${join(folder, names.adapter)}.` : "Check the path.";
+    throw new PtuningError(
+      "RUN_INVALID",
+      `${folder}: expected an unfinished run, got ${status === "none" ? "no run" : "a finished one"}.`,
+      { hint },
+    );
+  }
+  const release = await lock(folder);
+  try {
+    const path = join(folder, names.config);
+    const config = parseConfig({ text: await readFile(path, "utf8"), where: path });
+    const hasState = await exists(join(folder, names.state));
+    const state = hasState ? await readState(join(folder, names.state)) : undefined;
+    await cutEvents(join(folder, names.events), state?.step ?? 0);
+    return openLocked(folder, config, state, release);
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+/** Whether a folder holds a run, and whether it is complete. */
+export async function runStatus(folder: string): Promise<"none" | "unfinished" | "finished"> {
+  const files = await readdir(folder).catch((): string[] => []);
+  if (!files.includes(names.config)) return "none";
+  return files.includes(names.result) ? "finished" : "unfinished";
+}
+
+function lock(folder: string): Promise<() => Promise<void>> {
+  return lockFile(join(folder, names.lock), { what: `run folder ${folder}` });
+}
+
+function openLocked(
+  folder: string,
+  config: RunConfig,
+  state: TrainingState | undefined,
+  release: () => Promise<void>,
+): RunFolder {
+  const log = createWriteStream(join(folder, names.events), { flags: "a" });
+  const failure = new Promise<never>((_, reject) => log.on("error", reject));
+  failure.catch(() => {});
+  const adapterFolder = join(folder, names.adapter);
+  return {
+    folder,
+    config,
+    state,
+    adapterFolder,
+    async record(event) {
+      if (event.type === "checkpoint") {
+        await writeFileAtomic(join(folder, names.state), encodeState(event.state));
+        return;
+      }
+      await Promise.race([append(log, `${JSON.stringify(redact(plain(event)))}\n`), failure]);
+      if (event.type === "done" && event.reason !== "aborted") await event.adapter.save(adapterFolder);
+    },
+    async finish(result) {
+      await writeFileAtomic(join(folder, names.result), `${JSON.stringify(redact(result), null, 2)}\n`);
+      await rm(join(folder, names.state), { force: true });
+    },
+    async close() {
+      await new Promise<void>((resolve) => log.end(() => resolve()));
+      await release();
+    },
+  };
+}
+
+/** Events without the adapter's tensors. */
+function plain(event: TrainEvent): object {
+  if (event.type !== "done") return event;
+  const { adapter, ...rest } = event as { adapter: Adapter; type: string };
+  return rest;
+}
+
+function append(log: WriteStream, text: string): Promise<void> {
+  return new Promise((resolve, reject) => log.write(text, (error) => (error ? reject(error) : resolve())));
+}
+
+/** Keeps the log up to the last event at or before `step`; a line that a crash cut off goes too. */
+async function cutEvents(path: string, step: number): Promise<void> {
+  const text = await readFile(path, "utf8").catch(() => "");
+  let kept = 0;
+  let last = 0;
+  for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", kept)) {
+    const event = JSON.parse(text.slice(kept, end)) as { step?: number };
+    last = event.step ?? last;
+    if (last > step) break;
+    kept = end + 1;
+  }
+  if (kept < text.length) await truncate(path, Buffer.byteLength(text.slice(0, kept)));
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
