@@ -21,7 +21,13 @@ export interface Provenance {
   readonly createdAt: string;
   /** Versions of this package, Node and the engine. */
   readonly versions: Readonly<Record<string, string>>;
-  readonly data?: { readonly fingerprint: string; readonly train: number; readonly dev: number };
+  readonly data?: {
+    readonly fingerprint: string;
+    readonly train: number;
+    readonly dev: number;
+    /** Columns of the training file. */
+    readonly table?: Readonly<Record<string, unknown>>;
+  };
   /** Every training setting, resolved. */
   readonly training?: Readonly<Record<string, unknown>>;
   /** Scores by split: `dev`, `test`. */

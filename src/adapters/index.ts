@@ -7,4 +7,4 @@ export {
   referenceTo,
 } from "./adapter.ts";
 export { type LoadAdapterOptions, loadAdapter } from "./load.ts";
-export { packageVersion, saveAdapter } from "./save.ts";
+export { saveAdapter } from "./save.ts";

@@ -25,7 +25,14 @@ const sidecarSchema = z.object({
   provenance: z.object({
     createdAt: z.string(),
     versions: z.record(z.string(), z.string()),
-    data: z.object({ fingerprint: z.string(), train: z.int(), dev: z.int() }).optional(),
+    data: z
+      .object({
+        fingerprint: z.string(),
+        train: z.int(),
+        dev: z.int(),
+        table: z.record(z.string(), z.unknown()).optional(),
+      })
+      .optional(),
     training: z.record(z.string(), z.unknown()).optional(),
     metrics: z.record(z.string(), z.record(z.string(), z.number())).optional(),
   }),

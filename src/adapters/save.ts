@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Tensor } from "../core/index.ts";
@@ -18,12 +17,6 @@ export const ownPeftType = "PTUNING_DEEP_PROMPT";
 
 /** The PEFT release that the reference tools test against. */
 const peftVersion = "0.21.2";
-
-/** Version of this package. */
-export function packageVersion(): string {
-  const path = new URL("../../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(path, "utf8")) as { version: string }).version;
-}
 
 /**
  * Writes the adapter folder: `adapter_model.safetensors` and `adapter_config.json` (loadable by PEFT where it

@@ -1,6 +1,7 @@
 import { type Dataset, guessTable, readTable, type TableOptions } from "../data/index.ts";
 import { type Method, methodFrom } from "../methods/index.ts";
 import { type Task, taskFrom } from "../tasks/index.ts";
+import { settingDefaults } from "../train/index.ts";
 import type { DataConfig, RunConfig } from "./config.ts";
 
 /**
@@ -64,4 +65,16 @@ function balancedWeights({ train, labels }: Dataset): Record<string, number> {
   return Object.fromEntries(
     [...counts].map(([label, count]) => [label, train.length / (labels.length * count)]),
   );
+}
+
+/** The defaults of every section, for files that show them. */
+export function configDefaults(): Partial<Record<keyof RunConfig, unknown>> {
+  const method = methodFrom("p-tuning-v2", {});
+  const { labels, ...task } = taskFrom("text-classification", { labels: ["a", "b"] }).options;
+  return {
+    data: { encoding: "utf-8", devShare: 0.1, splitSeed: 11 },
+    task: { type: "text-classification", ...task },
+    method: { name: method.name, ...method.options },
+    training: { ...settingDefaults, learningRate: method.learningRate },
+  };
 }

@@ -10,36 +10,49 @@ export function formatConfig(config: RunConfig): string {
 }
 
 /**
- * A YAML file for people: the given values, and every other key as a comment with what it means.
+ * A YAML file for people: the given values, and every other key as a comment with its default and what it means.
  */
-export function commentedConfig(config: Partial<Record<keyof RunConfig, unknown>>): string {
+export function commentedConfig(config: Sections, defaults: Sections = {}): string {
   const lines = [
     "# A ptuning run. Every key can also be set on the command line: --set method.promptLength=32",
+    "# Keys that are commented out show their defaults.",
     "",
   ];
   for (const [key, schema] of Object.entries(shapeOf(runSchema))) {
     const inner = shapeOf(schema);
     const given = config[key as keyof RunConfig];
     if (Object.keys(inner).length === 0) {
-      lines.push(...keyLines(key, schema, given, ""), "");
+      lines.push(keyLine(key, schema, given, defaults[key as keyof RunConfig], ""), "");
       continue;
     }
     const values = (given ?? {}) as Readonly<Record<string, unknown>>;
-    const isCommented = Object.keys(values).length === 0;
-    lines.push(isCommented ? `# ${key}:` : `${key}:`);
-    for (const [name, part] of Object.entries(inner)) lines.push(...keyLines(name, part, values[name], "  "));
+    const known = (defaults[key as keyof RunConfig] ?? {}) as Readonly<Record<string, unknown>>;
+    lines.push(Object.keys(values).length === 0 ? `# ${key}:` : `${key}:`);
+    for (const [name, part] of Object.entries(inner))
+      lines.push(keyLine(name, part, values[name], known[name], "  "));
     lines.push("");
   }
   return lines.join("\n");
 }
 
-function keyLines(key: string, schema: unknown, value: unknown, indent: string): string[] {
+type Sections = Partial<Record<keyof RunConfig, unknown>>;
+
+function keyLine(
+  key: string,
+  schema: unknown,
+  value: unknown,
+  defaultValue: unknown,
+  indent: string,
+): string {
   const description = descriptionOf(schema);
-  const comment = description ? ` # ${description}` : "";
-  if (value === undefined) return [`# ${indent}${key}:${comment && ` ${comment.trim()}`}`];
-  return [
-    `${indent}${stringify({ [key]: redact(value) }, { collectionStyle: "flow", lineWidth: 0 }).trimEnd()}${comment}`,
-  ];
+  const shown = value ?? defaultValue;
+  const text =
+    shown === undefined
+      ? ""
+      : ` ${stringify(redact(shown), { collectionStyle: "flow", lineWidth: 0 }).trimEnd()}`;
+  const line = `${indent}${key}:${text}`;
+  const comment = description ? `  # ${description}` : "";
+  return value === undefined ? `# ${line}${comment}` : `${line}${comment}`;
 }
 
 function shapeOf(schema: unknown): Readonly<Record<string, unknown>> {

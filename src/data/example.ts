@@ -29,4 +29,6 @@ export interface Dataset<E = TextExample> {
   /** SHA-256 over the files that went in. */
   readonly fingerprint: string;
   readonly warnings: readonly string[];
+  /** How the files were read, for reading others alike. */
+  readonly table?: Readonly<Record<string, unknown>>;
 }

@@ -201,6 +201,7 @@ export async function readTable(path: string, options: DatasetOptions): Promise<
       },
     );
   }
+  const { format, ...columns } = table;
   const hash = createHash("sha256");
   for (const { sha256 } of files) hash.update(sha256);
   return {
@@ -208,6 +209,7 @@ export async function readTable(path: string, options: DatasetOptions): Promise<
     dev: split.taken,
     test: testFile?.examples ?? [],
     labels,
+    table: columns,
     fingerprint: `sha256:${hash.digest("hex")}`,
     warnings,
   };

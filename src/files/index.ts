@@ -15,3 +15,4 @@ export {
   type TensorEntry,
 } from "./safetensors.ts";
 export { type ByteSource, memorySource, openFile } from "./source.ts";
+export { packageVersion } from "./version.ts";

@@ -1,2 +1,9 @@
 export type { Head, HeadInputs, PeftHead } from "./head.ts";
-export { headBias, headWeight, type Pooling, type SequenceHeadOptions, sequenceHead } from "./sequence.ts";
+export {
+  headBias,
+  headWeight,
+  meanOverTokens,
+  type Pooling,
+  type SequenceHeadOptions,
+  sequenceHead,
+} from "./sequence.ts";

@@ -100,7 +100,7 @@ const poolings: { readonly [P in Pooling]: PoolingRule } = {
 };
 
 /** Σ mask·hidden / Σ mask: `[S·B, E]` → `[B, E]`. */
-function meanOverTokens({ b }: LayerContext, hidden: Value, mask: Value): Value {
+export function meanOverTokens({ b }: LayerContext, hidden: Value, mask: Value): Value {
   const [length, batch] = mask.shape as [Dim, Dim];
   if (divideDims(hidden.shape[0]!, batch) !== length) failGraph(hidden.name, "expected all positions.");
   const kept = b.reshape(b.op("Cast", [mask], { to: "float32" }), [length, batch, 1]);

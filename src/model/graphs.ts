@@ -6,12 +6,19 @@ import { type Graph, GraphBuilder } from "../graph/index.ts";
 import type { Method } from "../methods/index.ts";
 import { Dropout, type DropoutPlan } from "../nn/index.ts";
 import type { Task } from "../tasks/index.ts";
-import { buildLogits, type ModelParts, paramInputs } from "./model.ts";
+import { buildLogits, buildMeanPooled, type ModelParts, paramInputs } from "./model.ts";
 
 /** The graph of prediction: batch and trained tensors in, `logits` out. */
 export function inferenceGraph(parts: ModelParts, params: Params): Graph {
   const b = new GraphBuilder("inference");
   b.output("logits", buildLogits(b, parts, paramInputs(b, params), undefined));
+  return b.build();
+}
+
+/** The graph of embeddings by the untouched backbone: batch in, mean-pooled vectors out under the name `logits`. */
+export function meanPoolingGraph(backbone: ModelParts["backbone"]): Graph {
+  const b = new GraphBuilder("mean pooling");
+  b.output("logits", buildMeanPooled(b, backbone));
   return b.build();
 }
 

@@ -4,6 +4,7 @@ export {
   gradientOutput,
   inferenceGraph,
   lossScaleInput,
+  meanPoolingGraph,
   type TrainingGraph,
   trainingGraph,
 } from "./graphs.ts";

@@ -2,7 +2,7 @@
 import type { Adaptation, Architecture, BackboneConfig, BackboneInputs } from "../backbones/index.ts";
 import { type ExternalTensor, type Params, PtuningError, type Rng, type TensorMap } from "../core/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
-import type { Head } from "../heads/index.ts";
+import { type Head, meanOverTokens } from "../heads/index.ts";
 import type { Method, ParamValues } from "../methods/index.ts";
 import type { Dropout, LayerContext } from "../nn/index.ts";
 import type { TokenBatch } from "../text/index.ts";
@@ -74,16 +74,32 @@ export function buildLogits(
   params: ParamValues,
   dropout: Dropout | undefined,
 ): Value {
-  const { architecture, config, weights } = parts.backbone;
+  const { architecture, config } = parts.backbone;
+  const { ctx, inputs } = startModel(b, parts.backbone, dropout);
+  const adaptation: Adaptation = parts.method.build(ctx, config, params, architecture);
+  const hidden = architecture.forward(ctx, config, inputs, adaptation, parts.head.rows);
+  return parts.head.build(ctx, { architecture, config, inputs, hidden, params });
+}
+
+/** Writes the untouched backbone; returns its last layer averaged over the tokens, `[B, E]`. */
+export function buildMeanPooled(b: GraphBuilder, backbone: ModelParts["backbone"]): Value {
+  const { ctx, inputs } = startModel(b, backbone, undefined);
+  const untouched: Adaptation = { positionOffset: 0, layerPrompt: () => undefined };
+  const hidden = backbone.architecture.forward(ctx, backbone.config, inputs, untouched, "all");
+  return meanOverTokens(ctx, hidden, inputs.attentionMask);
+}
+
+function startModel(
+  b: GraphBuilder,
+  { id, weights }: ModelParts["backbone"],
+  dropout: Dropout | undefined,
+): { ctx: LayerContext; inputs: BackboneInputs } {
   const inputs: BackboneInputs = {
     inputIds: b.input("input_ids", "int32", ["S", "B"]),
     tokenTypeIds: b.input("token_type_ids", "int32", ["S", "B"]),
     attentionMask: b.input("attention_mask", "int32", ["S", "B"]),
   };
-  const ctx = layerContext(b, parts.backbone.id, weights, dropout);
-  const adaptation: Adaptation = parts.method.build(ctx, config, params, architecture);
-  const hidden = architecture.forward(ctx, config, inputs, adaptation, parts.head.rows);
-  return parts.head.build(ctx, { architecture, config, inputs, hidden, params });
+  return { ctx: layerContext(b, id, weights, dropout), inputs };
 }
 
 /** Gives layers the checkpoint's weights, as float32 and one graph value each. */

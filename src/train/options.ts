@@ -53,7 +53,7 @@ export interface TrainOptions<E = unknown, N extends Encoded = Encoded, P = unkn
 export type ResolvedSettings = Required<TrainSettings>;
 
 /** Measured on six data sets with three seeds; see results/defaults.md. */
-const defaults = {
+export const settingDefaults = {
   epochs: 10,
   batchSize: 32,
   schedule: "linear",
@@ -80,9 +80,9 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
   const given = Object.fromEntries(
     Object.entries(settings).filter(([, value]) => value !== undefined),
   ) as TrainSettings;
-  const batchSize = given.batchSize ?? defaults.batchSize;
+  const batchSize = given.batchSize ?? settingDefaults.batchSize;
   const resolved: ResolvedSettings = {
-    ...defaults,
+    ...settingDefaults,
     microBatchSize: batchSize,
     learningRate: method.learningRate,
     maxLength: Math.min(defaultMaxLength, longestInput(parts)),

@@ -1,6 +1,6 @@
-import { Adapter, packageVersion, referenceTo } from "../adapters/index.ts";
+import { Adapter, referenceTo } from "../adapters/index.ts";
 import { type Params, PtuningError, Rng } from "../core/index.ts";
-import { hashText } from "../files/index.ts";
+import { hashText, packageVersion } from "../files/index.ts";
 import {
   checkMaxLength,
   foldParams,
@@ -284,6 +284,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
         fingerprint: options.data.fingerprint,
         train: options.data.train.length,
         dev: options.data.dev.length,
+        ...(options.data.table && { table: options.data.table }),
       },
       training: {
         method: options.method.name,

@@ -1,0 +1,47 @@
+import { readExamples } from "../../data/index.ts";
+import { createPredictor } from "../../predict/index.ts";
+import { formatDuration } from "../../report/index.ts";
+import { loadAdapterAndBackbone } from "../adapter-folder.ts";
+import { print, style, warn } from "../terminal.ts";
+import { columnsFor } from "../training-columns.ts";
+
+interface EvaluateFlags {
+  readonly text?: string;
+  readonly label?: string;
+  readonly labelPattern?: string;
+  readonly backbone?: string;
+  readonly threads?: string;
+  readonly json?: boolean;
+}
+
+export async function evaluateCommand(path: string, dataPath: string, flags: EvaluateFlags): Promise<void> {
+  const { adapter, backbone } = await loadAdapterAndBackbone(path, flags);
+  try {
+    const file = await readExamples(dataPath, await columnsFor(adapter, dataPath, flags));
+    for (const warning of file.warnings) warn(warning);
+    const predictor = await createPredictor(adapter, backbone);
+    const started = performance.now();
+    const { scores, loss, collapsed } = await predictor.evaluate(file.examples);
+    const seconds = (performance.now() - started) / 1000;
+    if (flags.json) {
+      print(
+        JSON.stringify({
+          type: "evaluation",
+          examples: file.examples.length,
+          scores,
+          loss,
+          collapsed,
+          seconds,
+        }),
+      );
+      return;
+    }
+    for (const [name, value] of Object.entries(scores))
+      print(`${name.padEnd(10)} ${style("bold", value.toFixed(4))}`);
+    print(`${"loss".padEnd(10)} ${loss.toFixed(4)}`);
+    print(style("dim", `${file.examples.length} examples in ${formatDuration(seconds)}`));
+    if (collapsed) warn("one label was predicted for every text.");
+  } finally {
+    await backbone.close();
+  }
+}

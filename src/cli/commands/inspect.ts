@@ -1,0 +1,101 @@
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { loadAdapter } from "../../adapters/index.ts";
+import { loadBackbone } from "../../backbones/index.ts";
+import { messageOf, PtuningError } from "../../core/index.ts";
+import { guessTable } from "../../data/index.ts";
+import { inventory } from "../../model/index.ts";
+import { escapeControls, formatBytes, formatCount, textTable } from "../../report/index.ts";
+import { adapterFolder } from "../adapter-folder.ts";
+import { print } from "../terminal.ts";
+
+type Facts = Readonly<Record<string, unknown>>;
+
+export async function inspect(thing: string, { json }: { readonly json?: boolean }): Promise<void> {
+  const facts = await factsOf(thing);
+  if (json) {
+    print(JSON.stringify(facts));
+    return;
+  }
+  const rows = Object.entries(facts)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => [key, escapeControls(typeof value === "string" ? value : JSON.stringify(value))]);
+  print(textTable([{ title: "what" }, { title: "value" }], rows));
+}
+
+async function factsOf(thing: string): Promise<Facts> {
+  const status = await stat(thing).catch(() => undefined);
+  if (status?.isFile()) return dataFacts(thing);
+  const files = status?.isDirectory() ? await readdir(thing) : [];
+  if (files.includes("adapter_config.json")) return adapterFacts(thing);
+  if (files.includes("events.jsonl")) return runFacts(thing, files);
+  if (status !== undefined && !files.includes("config.json")) {
+    throw new PtuningError(
+      "DATA_NOT_FOUND",
+      `${thing}: expected an adapter, a run, a backbone or a data file.`,
+    );
+  }
+  return backboneFacts(thing);
+}
+
+async function adapterFacts(folder: string): Promise<Facts> {
+  const { task, method, params, backbone, maxLength, provenance } = await loadAdapter(folder);
+  const { trainable, trainableTotal } = inventory(params, 0);
+  const config = JSON.parse(await readFile(join(folder, "adapter_config.json"), "utf8"));
+  return {
+    kind: "adapter",
+    task: task.type,
+    ...task.options,
+    method: method.name,
+    ...method.options,
+    parameters: formatCount(trainableTotal),
+    parts: trainable,
+    backbone: backbone.id,
+    fingerprint: backbone.fingerprint,
+    maxLength,
+    metrics: provenance.metrics,
+    peft: config.not_for_peft ? `no: ${config.not_for_peft}` : `yes: ${config.peft_type}`,
+    created: provenance.createdAt,
+    versions: provenance.versions,
+  };
+}
+
+async function runFacts(folder: string, files: readonly string[]): Promise<Facts> {
+  if (!files.includes("result.json")) {
+    return { kind: "run", state: "unfinished", resume: `ptuning train --resume ${folder}` };
+  }
+  const result = JSON.parse(await readFile(join(folder, "result.json"), "utf8"));
+  return { kind: "run", state: "finished", ...result, ...(await adapterFacts(await adapterFolder(folder))) };
+}
+
+async function backboneFacts(name: string): Promise<Facts> {
+  const backbone = await loadBackbone(name, { offline: true });
+  const { id, folder, fingerprint, parameterCount, config } = backbone;
+  const bytes = [...backbone.weights.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  await backbone.close();
+  return {
+    kind: "backbone",
+    id,
+    folder,
+    parameters: formatCount(parameterCount),
+    weights: formatBytes(bytes),
+    fingerprint,
+    ...config,
+  };
+}
+
+async function dataFacts(path: string): Promise<Facts> {
+  const { size } = await stat(path);
+  try {
+    const { labels, ...guess } = await guessTable(path);
+    return {
+      kind: "data",
+      size: formatBytes(size),
+      ...guess,
+      labelCount: labels.length,
+      labels: labels.slice(0, 20),
+    };
+  } catch (error) {
+    return { kind: "data", size: formatBytes(size), problem: messageOf(error) };
+  }
+}

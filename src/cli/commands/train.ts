@@ -1,0 +1,254 @@
+import { readFile, stat } from "node:fs/promises";
+import { cpus } from "node:os";
+import { basename, isAbsolute, join, resolve } from "node:path";
+import { loadBackbone } from "../../backbones/index.ts";
+import { type BaselineScore, baselineScores } from "../../baselines/index.ts";
+import { completeData, methodOf, parseConfig, type RunConfig, readData, taskOf } from "../../config/index.ts";
+import { messageOf, PtuningError } from "../../core/index.ts";
+import type { Dataset } from "../../data/index.ts";
+import { nodeEngine } from "../../engine/index.ts";
+import { packageVersion } from "../../files/index.ts";
+import { createPredictor } from "../../predict/index.ts";
+import { formatBytes, formatDuration } from "../../report/index.ts";
+import { createRun, type RunFolder, resumeRun } from "../../runs/index.ts";
+import { type DoneEvent, type TrainOptions, train } from "../../train/index.ts";
+import { parseColumn, parseColumns } from "../columns.ts";
+import { exitCodes } from "../exit.ts";
+import { downloadReporter, note, print, style } from "../terminal.ts";
+import { jsonReporter, textReporter } from "../train-reporter.ts";
+
+interface TrainFlags {
+  readonly set?: readonly string[];
+  readonly output?: string;
+  readonly overwrite?: boolean;
+  readonly resume?: string;
+  readonly baselines?: boolean;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+  readonly [flag: string]: unknown;
+}
+
+/** Flags that are short for keys of the configuration. */
+const flagKeys: Readonly<Record<string, readonly [key: string, parse?: (text: string) => unknown]>> = {
+  data: ["data.train"],
+  dev: ["data.dev"],
+  test: ["data.test"],
+  text: ["data.text", parseColumns],
+  label: ["data.label", parseColumn],
+  labelPattern: ["data.labelPattern"],
+  backbone: ["backbone"],
+  preset: ["preset"],
+  promptLength: ["method.promptLength", Number],
+  epochs: ["training.epochs", Number],
+  batchSize: ["training.batchSize", Number],
+  learningRate: ["training.learningRate", Number],
+  maxLength: ["training.maxLength", Number],
+  seed: ["training.seed", Number],
+  threads: ["engine.threads", Number],
+};
+
+export async function trainCommand(source: string | undefined, flags: TrainFlags): Promise<void> {
+  const run = flags.resume === undefined ? undefined : await openResumed(flags.resume, source, flags);
+  const config = run?.config ?? (await readConfig(source, flags));
+  let folder = run;
+  const backbone = await loadBackbone(config.backbone, {
+    engine: nodeEngine(config.engine),
+    onProgress: downloadReporter(),
+  });
+  try {
+    const data = await readData(await completeData(config.data));
+    const options: TrainOptions = {
+      ...config.training,
+      backbone,
+      data,
+      task: taskOf(config, data),
+      method: methodOf(config),
+      ...(run?.state && { resume: run.state }),
+    };
+    if (flags.dryRun) {
+      await dryRun(options, flags.json === true);
+      return;
+    }
+    folder ??= await createRun(config.output!, config, flags.overwrite);
+    await trainInto(folder, options, data, flags);
+  } finally {
+    await folder?.close();
+    await backbone.close();
+  }
+}
+
+async function openResumed(
+  folder: string,
+  source: string | undefined,
+  flags: TrainFlags,
+): Promise<RunFolder> {
+  const others = Object.keys(flagKeys).filter((flag) => flags[flag] !== undefined);
+  if (source !== undefined || others.length > 0 || flags.set !== undefined) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      "--resume: expected no other settings, they are those of the run.",
+    );
+  }
+  return resumeRun(folder);
+}
+
+/** The configuration from a file, from flags, or from both; paths become absolute, so that a run can be resumed from anywhere. */
+async function readConfig(source: string | undefined, flags: TrainFlags): Promise<RunConfig> {
+  const isConfig = source !== undefined && /\.(ya?ml|json)$/i.test(source);
+  const assignments = Object.entries(flagKeys).flatMap(([flag, [key, parse]]) => {
+    const given = flags[flag] as string | undefined;
+    return given === undefined ? [] : [`${key}=${JSON.stringify(parse ? (parse(given) ?? given) : given)}`];
+  });
+  if (source !== undefined && !isConfig) assignments.unshift(`data.train=${JSON.stringify(source)}`);
+  const text = isConfig ? await readConfigFile(source) : "";
+  const where = isConfig ? source : "command line";
+  const config = parseConfig({ text, where, overrides: [...assignments, ...(flags.set ?? [])] });
+  const data = await completeData(config.data);
+  const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(path));
+  const name = basename(isConfig ? source : data.train)
+    .replace(/\.(gz)$/, "")
+    .replace(/\.[^.]+$/, "");
+  const isFolder = await stat(config.backbone).then(
+    (status) => status.isDirectory(),
+    () => false,
+  );
+  return {
+    ...config,
+    backbone: isFolder ? absolute(config.backbone) : config.backbone,
+    data: {
+      ...data,
+      train: absolute(data.train),
+      ...(data.dev && { dev: absolute(data.dev) }),
+      ...(data.test && { test: absolute(data.test) }),
+    },
+    output: flags.output ?? config.output ?? join("runs", name),
+  };
+}
+
+async function readConfigFile(path: string): Promise<string> {
+  return readFile(path, "utf8").catch((cause: unknown) => {
+    throw new PtuningError("CONFIG_INVALID", `${path}: expected a readable file: ${messageOf(cause)}.`, {
+      cause,
+    });
+  });
+}
+
+async function trainInto(
+  folder: RunFolder,
+  options: TrainOptions,
+  data: Dataset,
+  flags: TrainFlags,
+): Promise<void> {
+  const report = flags.json ? jsonReporter() : textReporter();
+  const stopping = new AbortController();
+  let signalCode: number | undefined;
+  const stop = (signal: NodeJS.Signals): void => {
+    // A second signal does not wait; what is saved stays whole.
+    if (stopping.signal.aborted) process.kill(process.pid, "SIGKILL");
+    signalCode = signal === "SIGINT" ? exitCodes.interrupted : exitCodes.terminated;
+    note("Stopping after this step …");
+    stopping.abort();
+  };
+  process.on("SIGINT", stop).on("SIGTERM", stop);
+  const started = performance.now();
+  let done: DoneEvent | undefined;
+  try {
+    for await (const event of train({ ...options, signal: stopping.signal })) {
+      await folder.record(event);
+      report(event);
+      if (event.type === "done") done = event;
+    }
+  } finally {
+    process.off("SIGINT", stop).off("SIGTERM", stop);
+  }
+  if (done!.reason === "aborted") {
+    note(`Stopped at step ${done!.step}. Go on with: ptuning train --resume ${folder.folder}`);
+    process.exitCode = signalCode ?? exitCodes.interrupted;
+    return;
+  }
+  await complete(folder, options, data, done!, (performance.now() - started) / 1000, flags);
+}
+
+/** Scores the test data, writes the results and says what to do next. */
+async function complete(
+  folder: RunFolder,
+  options: TrainOptions,
+  data: Dataset,
+  done: DoneEvent,
+  seconds: number,
+  flags: TrainFlags,
+): Promise<void> {
+  let test: Readonly<Record<string, number>> | undefined;
+  let baselines: BaselineScore[] = [];
+  if (data.test.length > 0) {
+    const predictor = await createPredictor(done.adapter, options.backbone);
+    test = (await predictor.evaluate(data.test)).scores;
+    await predictor.close();
+    if (flags.baselines) baselines = await baselineScores(data, data.test);
+  }
+  const result = {
+    type: "result",
+    reason: done.reason,
+    steps: done.step,
+    seconds,
+    best: done.best,
+    ...(test && { test }),
+    ...(baselines.length > 0 && { baselines }),
+    adapter: folder.adapterFolder,
+    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    versions: { ptuning: packageVersion(), node: process.versions.node },
+    hardware: `${cpus()[0]?.model ?? "unknown CPU"}, ${cpus().length} cores`,
+  };
+  await folder.finish(result);
+  if (flags.json) {
+    print(JSON.stringify(result));
+    return;
+  }
+  print();
+  const scores = (values: Readonly<Record<string, number>>): string =>
+    Object.entries(values)
+      .map(([name, value]) => `${name} ${value.toFixed(4)}`)
+      .join("  ");
+  const line = (title: string, text: string): void => print(`${style("dim", title.padEnd(10))} ${text}`);
+  if (done.best) line("best dev", `${scores(done.best.scores)}  (step ${done.best.step})`);
+  if (test) line("test", style("bold", scores(test)));
+  for (const { name, scores: values } of baselines) line("", `${scores(values)}  ${style("dim", name)}`);
+  line("time", formatDuration(seconds));
+  line("adapter", folder.adapterFolder);
+  print();
+  print(`Try it:  ptuning predict ${folder.adapterFolder} "a text of your own"`);
+}
+
+/** Steps that a dry run measures, after one that warms up. */
+const measuredSteps = 5;
+
+async function dryRun(options: TrainOptions, asJson: boolean): Promise<void> {
+  const report = asJson ? jsonReporter() : textReporter();
+  const seconds: number[] = [];
+  let total = 0;
+  for await (const event of train(options)) {
+    if (event.type === "start" || event.type === "warning") report(event);
+    if (event.type === "start") total = event.totalSteps;
+    if (event.type === "step") seconds.push(event.seconds);
+    if (seconds.length > measuredSteps || event.type === "done") break;
+  }
+  const measured = seconds.length > 1 ? seconds.slice(1) : seconds;
+  const perStep = measured.reduce((sum, value) => sum + value, 0) / measured.length;
+  const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
+  if (asJson) {
+    print(
+      JSON.stringify({
+        type: "dry-run",
+        secondsPerStep: perStep,
+        totalSteps: total,
+        etaSeconds: perStep * total,
+        peakMemoryBytes,
+      }),
+    );
+    return;
+  }
+  print(`memory     ${formatBytes(peakMemoryBytes)} at its highest so far`);
+  print(
+    `time       ${formatDuration(perStep * total)} for ${total} steps of ${perStep.toFixed(3)} s (mean of ${measured.length})`,
+  );
+}

@@ -1,0 +1,29 @@
+#!/usr/bin/env node
+import { CommanderError } from "commander";
+import { exitCodes, reportError } from "./exit.ts";
+import { createProgram } from "./program.ts";
+import { progressLine } from "./terminal.ts";
+
+// A reader that has seen enough (`| head`) closes the pipe: that is no error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(exitCodes.ok);
+  throw error;
+});
+
+const program = createProgram();
+for (const command of [
+  program,
+  ...program.commands,
+  ...program.commands.flatMap((inner) => inner.commands),
+]) {
+  command.exitOverride();
+}
+try {
+  await program.parseAsync();
+} catch (error) {
+  progressLine.clear();
+  // Help and version end through an exception too.
+  if (error instanceof CommanderError)
+    process.exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  else process.exitCode = reportError(error, process.argv.includes("--json"));
+}

@@ -1,0 +1,116 @@
+import { Command, Option } from "commander";
+import { packageVersion } from "../files/index.ts";
+
+const collect = (value: string, earlier: readonly string[] = []): string[] => [...earlier, value];
+
+/**
+ * The command line. Options are declared here; what commands do is loaded when one runs, so that help and
+ * small commands start fast.
+ */
+export function createProgram(): Command {
+  const program = new Command("ptuning")
+    .description("Teach one frozen transformer many language-understanding tasks, on an ordinary CPU.")
+    .version(packageVersion())
+    .showSuggestionAfterError()
+    .configureHelp({ showGlobalOptions: true });
+
+  program
+    .command("init")
+    .description("look at a data file and write a commented configuration for it")
+    .argument("<data>", "file with labelled rows")
+    .option("-o, --output <file>", "where to write it", "ptuning.yaml")
+    .option("--overwrite", "replace an existing file")
+    .option("-y, --yes", "take the guesses without asking")
+    .action(async (data, options) => (await import("./commands/init.ts")).init(data, options));
+
+  program
+    .command("train")
+    .description("tune a prompt and a head on labelled rows")
+    .argument("[config]", "configuration (.yaml), or a data file: its columns are guessed")
+    .option("--data <file>", "training data (data.train)")
+    .option("--dev <file>", "dev data (data.dev)")
+    .option("--test <file>", "test data, scored once at the end (data.test)")
+    .option("--text <columns>", "text column, or two joined by a comma for pairs (data.text)")
+    .option("--label <column>", "label column (data.label)")
+    .option("--label-pattern <regex>", "finds labels inside the text (data.labelPattern)")
+    .option("--backbone <name>", "catalog name, hub id or folder")
+    .option("--preset <name>", "start from the settings of thudm or peft")
+    .option("--prompt-length <n>", "trainable positions in front of each layer (method.promptLength)")
+    .option("--epochs <n>", "passes over the training data (training.epochs)")
+    .option("--batch-size <n>", "examples per update (training.batchSize)")
+    .option("--learning-rate <x>", "default: what suits the method (training.learningRate)")
+    .option("--max-length <n>", "tokens per text; longer ones are cut (training.maxLength)")
+    .option("--seed <n>", "seed of everything random (training.seed)")
+    .option("--threads <n>", "default: all cores (engine.threads)")
+    .option("--set <key=value>", "set any key of the configuration; may be given again", collect)
+    .option("-o, --output <folder>", "run folder")
+    .option("--overwrite", "replace an existing run")
+    .option("--resume <folder>", "go on with a run that was stopped")
+    .option("--baselines", "also score the majority class and TF-IDF + logistic regression on the test data")
+    .option("--dry-run", "measure a few steps and print parameters, memory and time; train nothing")
+    .option("--json", "events as JSON lines on standard output")
+    .action(async (config, options) => (await import("./commands/train.ts")).trainCommand(config, options));
+
+  program
+    .command("evaluate")
+    .description("score an adapter on labelled rows")
+    .argument("<adapter>", "adapter folder, or a finished run")
+    .argument("<data>", "file with labelled rows")
+    .option("--text <columns>", "text column, or two joined by a comma; default: as in training")
+    .option("--label <column>", "label column; default: as in training")
+    .option("--label-pattern <regex>", "finds labels inside the text")
+    .option("--backbone <name>", "where the backbone is; default: the one it was trained on")
+    .option("--threads <n>", "threads of the engine")
+    .option("--json", "scores as JSON")
+    .action(async (adapter, data, options) =>
+      (await import("./commands/evaluate.ts")).evaluateCommand(adapter, data, options),
+    );
+
+  program
+    .command("predict")
+    .description("label texts with an adapter: arguments, a file, or standard input")
+    .argument("<adapter>", "adapter folder, or a finished run")
+    .argument("[texts...]", "texts; without them --input or standard input, a text per line")
+    .option("--input <file>", "table with the texts")
+    .option("--text <columns>", "text column of --input; default: as in training")
+    .option("--pair <text>", "second text of a pair, for one text given as argument")
+    .addOption(new Option("--format <name>", "output").choices(["table", "jsonl", "csv"]))
+    .option("--probabilities", "also print the probability of every label")
+    .option("--backbone <name>", "where the backbone is; default: the one it was trained on")
+    .option("--threads <n>", "threads of the engine")
+    .option("--json", "the same as --format jsonl")
+    .action(async (adapter, texts, options) =>
+      (await import("./commands/predict.ts")).predictCommand(adapter, texts, options),
+    );
+
+  program
+    .command("inspect")
+    .description("say what an adapter, a run, a backbone or a data file holds")
+    .argument("<thing>", "folder, file, or backbone name")
+    .option("--json", "as JSON")
+    .action(async (thing, options) => (await import("./commands/inspect.ts")).inspect(thing, options));
+
+  const backbones = program
+    .command("backbones")
+    .description("list, fetch and remove backbones")
+    .option("--json", "as JSON")
+    .action(async (options) => (await import("./commands/backbones.ts")).listBackbones(options));
+  backbones
+    .command("add")
+    .description("fetch a backbone now")
+    .argument("<name>", "catalog name or hub id")
+    .action(async (name) => (await import("./commands/backbones.ts")).addBackbone(name));
+  backbones
+    .command("remove")
+    .description("delete a backbone from the cache")
+    .argument("<name>", "catalog name or hub id")
+    .action(async (name) => (await import("./commands/backbones.ts")).removeBackbone(name));
+
+  program
+    .command("doctor")
+    .description("check what this machine has and reaches")
+    .option("--json", "as JSON")
+    .action(async (options) => (await import("./commands/doctor.ts")).doctor(options));
+
+  return program;
+}

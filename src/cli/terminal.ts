@@ -1,0 +1,85 @@
+import { styleText } from "node:util";
+import type { TransferProgress } from "../files/index.ts";
+import { formatBytes, formatDuration } from "../report/index.ts";
+
+/** Whether colours are wanted on a stream: NO_COLOR and FORCE_COLOR are honoured. */
+function hasColor(stream: NodeJS.WriteStream): boolean {
+  if (process.env.NO_COLOR) return false;
+  return Boolean(process.env.FORCE_COLOR) || (stream.isTTY && process.env.TERM !== "dumb");
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+/** A styled text for standard output, plain where it is no terminal. */
+export function style(format: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string {
+  return hasColor(stream) ? styleText(format, text) : text;
+}
+
+/** One line of results. */
+export function print(text = ""): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** One line for people beside the results: notes, warnings, errors. */
+export function note(text: string): void {
+  progressLine.clear();
+  process.stderr.write(`${text}\n`);
+}
+
+export function warn(text: string): void {
+  note(`${style("yellow", "warning:", process.stderr)} ${text}`);
+}
+
+/** The last line of a terminal, rewritten in place; silent where standard error is none. */
+class ProgressLine {
+  #shown = false;
+  #last = 0;
+
+  /** At most some twenty times a second. */
+  update(text: string, force = false): void {
+    if (!process.stderr.isTTY) return;
+    const now = performance.now();
+    if (!force && now - this.#last < 50) return;
+    this.#last = now;
+    this.#shown = true;
+    const columns = process.stderr.columns || 80;
+    process.stderr.write(`\r\u001b[2K${text.slice(0, columns - 1)}`);
+  }
+
+  clear(): void {
+    if (!this.#shown) return;
+    this.#shown = false;
+    process.stderr.write("\r\u001b[2K");
+  }
+}
+
+export const progressLine: ProgressLine = new ProgressLine();
+
+/** `██████░░░░` */
+export function bar(done: number, total: number, width = 20): string {
+  const filled = Math.round(width * Math.min(1, total === 0 ? 0 : done / total));
+  return "█".repeat(filled) + "░".repeat(width - filled);
+}
+
+/** How often a piped log tells of progress. */
+const plainIntervalMs = 10_000;
+
+/** Shows downloads: a bar on a terminal, now and then a line elsewhere. */
+export function downloadReporter(): (progress: TransferProgress) => void {
+  const started = performance.now();
+  let last = 0;
+  return ({ name, doneBytes, totalBytes }) => {
+    const seconds = (performance.now() - started) / 1000;
+    const rate = doneBytes / Math.max(seconds, 0.001);
+    const rest = formatDuration((totalBytes - doneBytes) / Math.max(rate, 1));
+    const amount = `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`;
+    progressLine.update(
+      `${bar(doneBytes, totalBytes)} ${amount}  ${formatBytes(rate)}/s  ${rest} left  ${name}`,
+    );
+    if (doneBytes >= totalBytes) progressLine.clear();
+    if (!process.stderr.isTTY && performance.now() - last > plainIntervalMs) {
+      last = performance.now();
+      process.stderr.write(`fetching ${name}: ${amount}\n`);
+    }
+  };
+}

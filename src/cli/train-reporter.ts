@@ -1,0 +1,120 @@
+import { formatCount, formatDuration, formatShare } from "../report/index.ts";
+import type { EvaluationEvent, StartEvent, StepEvent, TrainEvent } from "../train/index.ts";
+import { bar, note, print, progressLine, style, warn } from "./terminal.ts";
+
+/** Told of every event of a run. */
+export type TrainReporter = (event: TrainEvent) => void;
+
+/** Seconds between lines of progress where standard error is no terminal. */
+const plainIntervalSeconds = 15;
+
+/** Weight of the newest step in the averages that the progress line shows. */
+const smoothing = 0.05;
+
+/** Events as JSON lines on standard output; tensors are left out. */
+export function jsonReporter(): TrainReporter {
+  return (event) => {
+    if (event.type === "checkpoint") return;
+    const { adapter, ...plain } = event as TrainEvent & { adapter?: unknown };
+    print(JSON.stringify(plain));
+  };
+}
+
+/** A table of evaluations on standard output, progress with an ETA on standard error. */
+export function textReporter(): TrainReporter {
+  let start: StartEvent | undefined;
+  let epochStarted = performance.now();
+  let columns: { title: string; width: number }[] | undefined;
+  const averages = { loss: Number.NaN, seconds: Number.NaN, rate: Number.NaN };
+  let evaluationSeconds = 0;
+  let lastPlain = performance.now();
+
+  const onStep = (event: StepEvent): void => {
+    const mix = (old: number, now: number): number =>
+      Number.isNaN(old) ? now : old + smoothing * (now - old);
+    averages.loss = mix(averages.loss, event.loss);
+    averages.seconds = mix(averages.seconds, event.seconds);
+    averages.rate = mix(averages.rate, event.tokens / event.seconds);
+    const { totalSteps, stepsPerEpoch, settings } = start!;
+    const left = totalSteps - event.step;
+    const evaluationsLeft =
+      settings.evaluateEvery === "epoch"
+        ? Math.ceil(left / stepsPerEpoch)
+        : Math.ceil(left / settings.evaluateEvery);
+    const eta = formatDuration(left * averages.seconds + evaluationsLeft * evaluationSeconds);
+    const text =
+      `step ${event.step}/${totalSteps}  epoch ${event.epoch}/${settings.epochs}  loss ${averages.loss.toFixed(3)}  ` +
+      `lr ${event.learningRate.toExponential(1)}  ${formatCount(Math.round(averages.rate))} tok/s  ETA ${eta}`;
+    progressLine.update(`${bar(event.step, totalSteps)} ${text}`);
+    if (!process.stderr.isTTY && performance.now() - lastPlain > plainIntervalSeconds * 1000) {
+      lastPlain = performance.now();
+      process.stderr.write(`${text}\n`);
+    }
+  };
+
+  const onEvaluation = (event: EvaluationEvent): void => {
+    evaluationSeconds = event.seconds;
+    progressLine.clear();
+    if (columns === undefined) {
+      const titles = ["epoch", "step", "train loss", "dev loss", ...Object.keys(event.scores), "time"];
+      columns = titles.map((title) => ({ title, width: Math.max(title.length, 7) }));
+      print(style("bold", columns.map(({ title, width }) => title.padStart(width)).join("  ")));
+    }
+    const now = performance.now();
+    const cells = [
+      Number.isInteger(event.epoch) ? String(event.epoch) : event.epoch.toFixed(2),
+      String(event.step),
+      event.trainLoss.toFixed(4),
+      event.loss.toFixed(4),
+      ...Object.values(event.scores).map((score) => score.toFixed(4)),
+      formatDuration((now - epochStarted) / 1000),
+    ];
+    epochStarted = now;
+    const row = cells.map((cell, i) => cell.padStart(columns![i]!.width)).join("  ");
+    print(event.best ? `${row}  ${style("green", "best")}` : row);
+  };
+
+  return (event) => {
+    switch (event.type) {
+      case "start":
+        start = event;
+        epochStarted = performance.now();
+        printStart(event);
+        break;
+      case "step":
+        onStep(event);
+        break;
+      case "evaluation":
+        onEvaluation(event);
+        break;
+      case "warning":
+        warn(event.message);
+        break;
+      case "done":
+        progressLine.clear();
+        if (event.reason === "early")
+          note(`No better score for ${start!.settings.patience} evaluations: stopped.`);
+        break;
+      case "checkpoint":
+        break;
+    }
+  };
+}
+
+function printStart({ inventory, examples, engine, settings, totalSteps, startStep }: StartEvent): void {
+  const parts = Object.entries(inventory.trainable).map(([part, count]) => `${part} ${formatCount(count)}`);
+  const line = (title: string, text: string): void => print(`${style("dim", title.padEnd(10))} ${text}`);
+  line("parameters", `${formatCount(inventory.frozen)} frozen`);
+  line(
+    "trainable",
+    `${formatCount(inventory.trainableTotal)} (${formatShare(inventory.share)}): ${parts.join(", ")}`,
+  );
+  line("examples", `${formatCount(examples.train)} train, ${formatCount(examples.dev)} dev`);
+  line(
+    "training",
+    `${settings.epochs} epochs, batch ${settings.batchSize}, learning rate ${settings.learningRate}, ${formatCount(totalSteps)} steps`,
+  );
+  line("engine", engine);
+  if (startStep > 0) line("resumed", `at step ${formatCount(startStep)}`);
+  print();
+}

@@ -1,0 +1,26 @@
+import type { Backbone } from "../backbones/index.ts";
+import { meanPoolingGraph } from "../model/index.ts";
+import type { TextInput } from "../text/index.ts";
+import { forward } from "./forward.ts";
+
+/**
+ * Vectors of texts by the untouched backbone: its last layer averaged over the tokens, brought to length 1.
+ * @returns one vector of the hidden size per text
+ */
+export async function embedTexts(texts: readonly TextInput[], backbone: Backbone): Promise<Float32Array[]> {
+  if (texts.length === 0) return [];
+  const maxLength = backbone.architecture.maxLength(backbone.config, 0);
+  const sequences = await backbone.tokenizer.encode(texts, maxLength);
+  const session = await backbone.engine.compile(meanPoolingGraph(backbone));
+  const width = backbone.config.hiddenSize;
+  const vectors = new Array<Float32Array>(texts.length);
+  for await (const { rows, logits } of forward(session, { sequences }, backbone)) {
+    for (const [i, row] of rows.entries()) {
+      const vector = Float32Array.from({ length: width }, (_, j) => logits[i * width + j]!);
+      const norm = Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0));
+      vectors[row] = vector.map((x) => x / norm);
+    }
+  }
+  await session.release();
+  return vectors;
+}
