@@ -1,4 +1,4 @@
-import { failGraph, type GraphBuilder, type Node, type Value } from "../graph/index.ts";
+import { failGraph, type GradientRegion, type GraphBuilder, type Node, type Value } from "../graph/index.ts";
 import type { Rule } from "./rule.ts";
 import { rules } from "./table.ts";
 
@@ -13,22 +13,20 @@ import { rules } from "./table.ts";
  *   gradient
  */
 export function gradients(b: GraphBuilder, loss: Value, trainable: readonly Value[]): Value[] {
-  const nodes = [...b.nodes];
+  const steps = backwardSteps(b);
   const active = new Set<Value>(trainable);
-  for (const node of nodes) {
-    if (node.inputs.some((input) => input && active.has(input))) {
-      for (const output of node.outputs) active.add(output);
-    }
+  for (const { inputs, outputs } of steps) {
+    if (inputs.some((input) => input && active.has(input))) for (const output of outputs) active.add(output);
   }
   const grads = new Map<Value, Value>();
   b.scope("grad", () => {
     grads.set(loss, b.expand(b.scalar(1), loss.shape));
-    for (const node of nodes.toReversed()) {
-      const needs = node.inputs.map((input) => input !== undefined && active.has(input));
-      const upstream = node.outputs.map((output) => grads.get(output));
+    for (const { inputs, outputs, differentiate } of steps.toReversed()) {
+      const needs = inputs.map((input) => input !== undefined && active.has(input));
+      const upstream = outputs.map((output) => grads.get(output));
       if (!needs.includes(true) || upstream.every((grad) => grad === undefined)) continue;
-      const results = differentiate(b, node, upstream, needs);
-      for (const [i, input] of node.inputs.entries()) {
+      const results = differentiate(upstream, needs);
+      for (const [i, input] of inputs.entries()) {
         const result = results[i];
         if (!input || !needs[i] || result === undefined) continue;
         const earlier = grads.get(input);
@@ -40,6 +38,46 @@ export function gradients(b: GraphBuilder, loss: Value, trainable: readonly Valu
     (value) =>
       grads.get(value) ?? failGraph(value.name, "the loss does not depend on this trainable tensor."),
   );
+}
+
+/** One thing to differentiate: a node, or a region of nodes with a gradient of its own. */
+interface BackwardStep {
+  readonly inputs: readonly (Value | undefined)[];
+  readonly outputs: readonly Value[];
+  differentiate(
+    grads: readonly (Value | undefined)[],
+    needs: readonly boolean[],
+  ): readonly (Value | undefined)[];
+}
+
+function backwardSteps(b: GraphBuilder): BackwardStep[] {
+  const nodes = [...b.nodes];
+  // Of nested regions the outermost counts.
+  const regions = new Map<number, GradientRegion>();
+  for (const region of b.regions) {
+    const known = regions.get(region.start);
+    if (known === undefined || region.end > known.end) regions.set(region.start, region);
+  }
+  const steps: BackwardStep[] = [];
+  for (let i = 0; i < nodes.length; ) {
+    const region = regions.get(i);
+    if (region !== undefined && region.end > i) {
+      const { inputs, output, gradient } = region;
+      const name = nodes[region.end - 1]!.name;
+      steps.push({
+        inputs,
+        outputs: [output],
+        differentiate: ([grad], needs) => b.scope(name, () => gradient(grad!, needs)),
+      });
+      i = region.end;
+    } else {
+      const node = nodes[i]!;
+      const { inputs, outputs } = node;
+      steps.push({ inputs, outputs, differentiate: (grads, needs) => differentiate(b, node, grads, needs) });
+      i++;
+    }
+  }
+  return steps;
 }
 
 function differentiate(

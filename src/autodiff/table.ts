@@ -15,5 +15,7 @@ export const rules: { readonly [O in OpName]: Rule<O> | null } = {
   ...normalize,
   ...layout,
   DequantizeLinear: null,
+  // Rounding has no gradient; layers that use it say what to do instead (`withGradient`).
+  DynamicQuantizeMatMul: null,
   Shape: null,
 };

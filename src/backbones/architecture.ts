@@ -54,6 +54,8 @@ export interface Architecture {
   parseConfig(json: unknown, where: string): BackboneConfig;
   /** Names of the checkpoint's weights that this package uses → our names; `undefined` for any other. */
   weightName(checkpointName: string): string | undefined;
+  /** Whether one of our weight names is the matrix of a frozen linear layer that may be int8. */
+  isLinearWeight(name: string): boolean;
   /** The greatest number of tokens when the text starts at `positionOffset`. */
   maxLength(config: BackboneConfig, positionOffset: number): number;
   /** Where the text starts behind a prompt of this length, as the reference implementation has it. */

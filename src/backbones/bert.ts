@@ -73,6 +73,8 @@ export const bert: Architecture = {
     if (!/^(embeddings|encoder|pooler)\..*\.(weight|bias|gamma|beta)$/.test(name)) return undefined;
     return name.replace(/\.gamma$/, ".weight").replace(/\.beta$/, ".bias");
   },
+  // The pooler reads one row per text: nothing to gain, so it keeps its precision.
+  isLinearWeight: (name) => /^encoder\..*\.(query|key|value|dense)\.weight$/.test(name),
   maxLength: (config, positionOffset) => config.maxPositions - positionOffset,
   promptPositionOffset: (promptLength) => promptLength,
   forward(ctx, config, inputs, adaptation, rows) {

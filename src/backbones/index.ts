@@ -14,4 +14,5 @@ export {
   locateBackbone,
   removeCachedBackbone,
 } from "./locate.ts";
+export { choosePrecision, type Precision, withPrecision } from "./precision.ts";
 export { architectures } from "./registry.ts";

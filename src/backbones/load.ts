@@ -17,6 +17,8 @@ export interface Backbone {
   readonly architecture: Architecture;
   readonly config: BackboneConfig;
   readonly weights: ReadonlyMap<string, ExternalTensor>;
+  /** Of the linear layers in `weights`; see `withPrecision`. */
+  readonly precision: "fp32" | "int8";
   /** Identifies weights and tokenizer; adapters carry it. */
   readonly fingerprint: string;
   readonly parameterCount: number;
@@ -51,5 +53,15 @@ export async function loadBackbone(name: string, options: LoadBackboneOptions = 
     openTokenizer(folder),
   ]);
   const engine = options.engine ?? nodeEngine();
-  return { id, folder, architecture, config, ...checkpoint, tokenizer, engine, close: () => engine.close() };
+  return {
+    id,
+    folder,
+    architecture,
+    config,
+    ...checkpoint,
+    precision: "fp32",
+    tokenizer,
+    engine,
+    close: () => engine.close(),
+  };
 }

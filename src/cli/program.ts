@@ -40,6 +40,13 @@ export function createProgram(): Command {
     .option("--batch-size <n>", "examples per update (training.batchSize)")
     .option("--learning-rate <x>", "default: what suits the method (training.learningRate)")
     .option("--max-length <n>", "tokens per text; longer ones are cut (training.maxLength)")
+    .addOption(
+      new Option("--precision <name>", "of the frozen layers (training.precision)").choices([
+        "auto",
+        "fp32",
+        "int8",
+      ]),
+    )
     .option("--seed <n>", "seed of everything random (training.seed)")
     .option("--threads <n>", "default: all cores (engine.threads)")
     .option("--set <key=value>", "set any key of the configuration; may be given again", collect)
@@ -60,6 +67,7 @@ export function createProgram(): Command {
     .option("--label <column>", "label column; default: as in training")
     .option("--label-pattern <regex>", "finds labels inside the text")
     .option("--backbone <name>", "where the backbone is; default: the one it was trained on")
+    .addOption(new Option("--precision <name>", "of the frozen layers").choices(["auto", "fp32", "int8"]))
     .option("--threads <n>", "threads of the engine")
     .option("--json", "scores as JSON")
     .action(async (adapter, data, options) =>
@@ -77,6 +85,7 @@ export function createProgram(): Command {
     .addOption(new Option("--format <name>", "output").choices(["table", "jsonl", "csv"]))
     .option("--probabilities", "also print the probability of every label")
     .option("--backbone <name>", "where the backbone is; default: the one it was trained on")
+    .addOption(new Option("--precision <name>", "of the frozen layers").choices(["auto", "fp32", "int8"]))
     .option("--threads <n>", "threads of the engine")
     .option("--json", "the same as --format jsonl")
     .action(async (adapter, texts, options) =>

@@ -114,7 +114,7 @@ function printStart({ inventory, examples, engine, settings, totalSteps, startSt
     "training",
     `${settings.epochs} epochs, batch ${settings.batchSize}, learning rate ${settings.learningRate}, ${formatCount(totalSteps)} steps`,
   );
-  line("engine", engine);
+  line("engine", `${engine}, frozen layers in ${settings.precision}`);
   if (startStep > 0) line("resumed", `at step ${formatCount(startStep)}`);
   print();
 }

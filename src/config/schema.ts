@@ -92,6 +92,10 @@ const training = z.strictObject({
   maxLength: count.exactOptional().describe("tokens per example; longer texts are cut"),
   hiddenDropout: checkpointRate.exactOptional().describe("dropout inside the backbone while training"),
   attentionDropout: checkpointRate.exactOptional(),
+  precision: z
+    .enum(["auto", "fp32", "int8"])
+    .exactOptional()
+    .describe("of the frozen layers; auto takes int8 where the CPU is good at it"),
   evaluateEvery: z
     .union([z.literal("epoch"), count])
     .exactOptional()

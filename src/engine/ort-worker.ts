@@ -44,6 +44,8 @@ async function compile(request: EngineRequest & { kind: "compile" }): Promise<vo
       session: {
         // Denormals make products over a hundred times slower; see the engine's notes on thread order.
         set_denormal_as_zero: "1",
+        // Else every reader of a dropout mask gets a dequantised copy of its own.
+        disable_quant_qdq: "1",
         ...(!request.prepack && { disable_prepacking: "1" }),
         ...(request.folder && { model_external_initializers_file_folder_path: request.folder }),
         intra_op: { allow_spinning: request.spin ? "1" : "0" },

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir, open, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { PtuningError, systemCode } from "../core/index.ts";
 
@@ -11,12 +11,15 @@ function temporaryName(path: string): string {
  * Replaces a file as a whole: after a crash the path holds the old bytes or the new, never a mixture.
  * @throws STORAGE_FULL if the disk is full; the old file is kept
  */
-export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array | AsyncIterable<Uint8Array>,
+): Promise<void> {
   const temporary = temporaryName(path);
   try {
     const handle = await open(temporary, "wx");
     try {
-      await handle.writeFile(content);
+      await writeFile(handle, content);
       await handle.sync();
     } finally {
       await handle.close();

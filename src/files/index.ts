@@ -8,10 +8,12 @@ export { type PipDownload, withPipFiles } from "./pip.ts";
 export type { ProgressListener, TransferProgress } from "./progress.ts";
 export {
   encodeSafetensors,
+  type PendingTensor,
   readSafetensors,
   readSafetensorsHeader,
   readTensor,
   type SafetensorsHeader,
+  streamSafetensors,
   type TensorEntry,
 } from "./safetensors.ts";
 export { type ByteSource, memorySource, openFile } from "./source.ts";

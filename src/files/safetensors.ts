@@ -125,30 +125,59 @@ export async function readSafetensors(
   }
 }
 
-/** The bytes of a safetensors file; tensors are laid out by falling element size, then by name. */
-export function encodeSafetensors(
-  tensors: Readonly<Record<string, Tensor>>,
-  metadata: Readonly<Record<string, string>> = {},
-): Uint8Array {
+/** One tensor to be written; its bytes are asked for when their turn comes. */
+export interface PendingTensor {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly bytes: () => Uint8Array | Promise<Uint8Array>;
+}
+
+/** Tensors in the order of the file, by falling element size, then by name; and the bytes in front of them. */
+function layOut<T extends { readonly dtype: DType; readonly shape: readonly number[] }>(
+  tensors: Readonly<Record<string, T>>,
+  metadata: Readonly<Record<string, string>>,
+): { prefix: Uint8Array; ordered: [string, T][]; dataBytes: number } {
   const ordered = Object.entries(tensors).sort(
     ([a, x], [b, y]) => byteSize(y.dtype) - byteSize(x.dtype) || (a < b ? -1 : 1),
   );
   const header: Record<string, unknown> = {};
   if (Object.keys(metadata).length > 0) header.__metadata__ = metadata;
   let end = 0;
-  for (const [name, { dtype, shape, data }] of ordered) {
-    header[name] = { dtype: dtypes[dtype], shape, data_offsets: [end, end + data.byteLength] };
-    end += data.byteLength;
+  for (const [name, { dtype, shape }] of ordered) {
+    const start = end;
+    end += elementCount(shape) * byteSize(dtype);
+    header[name] = { dtype: dtypes[dtype], shape, data_offsets: [start, end] };
   }
   const text = new TextEncoder().encode(JSON.stringify(header));
   const headerBytes = Math.ceil(text.length / 8) * 8;
-  const bytes = new Uint8Array(8 + headerBytes + end).fill(0x20, 8, 8 + headerBytes);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
-  bytes.set(text, 8);
-  let at = 8 + headerBytes;
+  const prefix = new Uint8Array(8 + headerBytes).fill(0x20, 8);
+  new DataView(prefix.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  prefix.set(text, 8);
+  return { prefix, ordered, dataBytes: end };
+}
+
+/** The bytes of a safetensors file. */
+export function encodeSafetensors(
+  tensors: Readonly<Record<string, Tensor>>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const { prefix, ordered, dataBytes } = layOut(tensors, metadata);
+  const bytes = new Uint8Array(prefix.length + dataBytes);
+  bytes.set(prefix);
+  let at = prefix.length;
   for (const [, { data }] of ordered) {
     bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
     at += data.byteLength;
   }
   return bytes;
+}
+
+/** A safetensors file in pieces, one tensor in memory at a time. */
+export async function* streamSafetensors(
+  tensors: Readonly<Record<string, PendingTensor>>,
+  metadata: Readonly<Record<string, string>> = {},
+): AsyncGenerator<Uint8Array> {
+  const { prefix, ordered } = layOut(tensors, metadata);
+  yield prefix;
+  for (const [, { bytes }] of ordered) yield await bytes();
 }

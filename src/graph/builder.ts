@@ -21,6 +21,19 @@ type AttributesArgument<O extends OpName> = O extends Plain
 /** Initializers of at most this many integers carry their contents into shape inference. */
 const maxTrackedElements = 64;
 
+/** A stretch of nodes with a gradient of its own. */
+export interface GradientRegion {
+  /** Nodes `start … end − 1` of the builder. */
+  readonly start: number;
+  readonly end: number;
+  readonly inputs: readonly Value[];
+  readonly output: Value;
+  readonly gradient: RegionGradient;
+}
+
+/** Gradients of a region's inputs from that of its output; those that are not needed may be left out. */
+export type RegionGradient = (grad: Value, needs: readonly boolean[]) => readonly (Value | undefined)[];
+
 /**
  * Writes a graph node by node. Values come back typed by shape inference, so a mistake is reported where it
  * is made.
@@ -35,6 +48,7 @@ export class GraphBuilder {
   readonly #names = new Map<string, number>();
   /** Where each named size can be read at run time: an input and the axis. */
   readonly #sizes = new Map<string, readonly [Value, number]>();
+  readonly #regions: GradientRegion[] = [];
   #scope = "";
 
   constructor(name: string) {
@@ -125,6 +139,17 @@ export class GraphBuilder {
     return outputs;
   }
 
+  /**
+   * Writes what `build` writes, with a gradient that is given instead of derived: where the derivative of the
+   * nodes is not the one that is wanted, or a cheaper form of it is known.
+   */
+  withGradient(inputs: readonly Value[], build: () => Value, gradient: RegionGradient): Value {
+    const start = this.#nodes.length;
+    const output = build();
+    this.#regions.push({ start, end: this.#nodes.length, inputs, output, gradient });
+    return output;
+  }
+
   /** Marks a value as an output of the graph. */
   output(name: string, value: Value): void {
     this.#outputs.set(name, value);
@@ -206,6 +231,11 @@ export class GraphBuilder {
       nodes: [...this.#nodes],
       initializers: new Map(this.#initializers),
     };
+  }
+
+  /** Regions with a gradient of their own. */
+  get regions(): readonly GradientRegion[] {
+    return this.#regions;
   }
 
   /** Nodes added so far; differentiation reads them. */

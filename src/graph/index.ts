@@ -1,4 +1,4 @@
-export { GraphBuilder, inferTypes } from "./builder.ts";
+export { type GradientRegion, GraphBuilder, inferTypes } from "./builder.ts";
 export type { Graph, Node, Value, ValueType } from "./graph.ts";
 export type { NdArray } from "./ndarray.ts";
 export type { AttributeKind, OpSpec } from "./op.ts";

@@ -3,6 +3,7 @@ import * as elementwise from "./ops/elementwise.ts";
 import * as layout from "./ops/layout.ts";
 import * as matmul from "./ops/matmul.ts";
 import * as normalize from "./ops/normalize.ts";
+import * as quantize from "./ops/quantize.ts";
 
 /** Every op that a graph may hold, with the type of its attributes. */
 export interface OpAttributes {
@@ -20,6 +21,7 @@ export interface OpAttributes {
   Gelu: elementwise.GeluAttributes;
   Cast: elementwise.CastAttributes;
   DequantizeLinear: NoAttributes;
+  DynamicQuantizeMatMul: NoAttributes;
   MatMul: NoAttributes;
   Gemm: matmul.GemmAttributes;
   FusedMatMul: matmul.FusedMatMulAttributes;
@@ -48,6 +50,7 @@ export const ops: { readonly [O in OpName]: OpSpec<OpAttributes[O]> } = {
   ...matmul,
   ...normalize,
   ...layout,
+  ...quantize,
 };
 
 /** The spec of any op, for code that treats all ops alike. */

@@ -14,6 +14,7 @@ export interface ModelParts {
     readonly architecture: Architecture;
     readonly config: BackboneConfig;
     readonly weights: ReadonlyMap<string, ExternalTensor>;
+    readonly precision: "fp32" | "int8";
   };
   readonly method: Method;
   readonly head: Head;
@@ -91,7 +92,7 @@ export function buildMeanPooled(b: GraphBuilder, backbone: ModelParts["backbone"
 
 function startModel(
   b: GraphBuilder,
-  { id, weights }: ModelParts["backbone"],
+  backbone: ModelParts["backbone"],
   dropout: Dropout | undefined,
 ): { ctx: LayerContext; inputs: BackboneInputs } {
   const inputs: BackboneInputs = {
@@ -99,19 +100,19 @@ function startModel(
     tokenTypeIds: b.input("token_type_ids", "int32", ["S", "B"]),
     attentionMask: b.input("attention_mask", "int32", ["S", "B"]),
   };
-  return { ctx: layerContext(b, id, weights, dropout), inputs };
+  return { ctx: layerContext(b, backbone, dropout), inputs };
 }
 
-/** Gives layers the checkpoint's weights, as float32 and one graph value each. */
+/** Gives layers the checkpoint's weights, one graph value each; 16-bit floats become float32. */
 function layerContext(
   b: GraphBuilder,
-  backboneId: string,
-  weights: ReadonlyMap<string, ExternalTensor>,
+  { id, weights, precision }: ModelParts["backbone"],
   dropout: Dropout | undefined,
 ): LayerContext {
   const values = new Map<string, Value>();
   return {
     b,
+    precision,
     dropout,
     hasWeight: (name) => weights.has(name),
     weight(name, shape) {
@@ -122,12 +123,13 @@ function layerContext(
         const got = source === undefined ? "no such weight" : `[${source.shape.join(", ")}]`;
         throw new PtuningError(
           "BACKBONE_INVALID",
-          `backbone ${backboneId}: weight "${name}": expected [${shape.join(", ")}], got ${got}.`,
+          `backbone ${id}: weight "${name}": expected [${shape.join(", ")}], got ${got}.`,
           { hint: "The checkpoint does not fit its config.json, or its download is damaged." },
         );
       }
       const stored = b.initializer(name, source);
-      const value = source.dtype === "float32" ? stored : b.op("Cast", [stored], { to: "float32" });
+      const isHalf = source.dtype === "float16" || source.dtype === "bfloat16";
+      const value = isHalf ? b.op("Cast", [stored], { to: "float32" }) : stored;
       values.set(name, value);
       return value;
     },

@@ -11,6 +11,8 @@ export interface LayerContext {
   weight(name: string, shape: readonly number[]): Value;
   /** Whether the checkpoint has a weight of this name. */
   hasWeight(name: string): boolean;
+  /** Of the frozen linear layers; int8 gradients are coarse, so cheaper forms of others may go with them. */
+  readonly precision: "fp32" | "int8";
   /** Absent in evaluation: then nothing is dropped. */
   readonly dropout: Dropout | undefined;
 }

@@ -1,5 +1,5 @@
 import { type Adapter, attach } from "../adapters/index.ts";
-import type { Backbone } from "../backbones/index.ts";
+import { type Backbone, type Precision, withPrecision } from "../backbones/index.ts";
 import { inferenceGraph } from "../model/index.ts";
 import type { Evaluation } from "../tasks/index.ts";
 import { evaluateSession, forward } from "./forward.ts";
@@ -14,6 +14,11 @@ export interface Predictor<E = unknown, P = unknown> {
   close(): Promise<void>;
 }
 
+export interface PredictorOptions {
+  /** Of the frozen linear layers. Default `auto`: int8 where the CPU is good at it. */
+  readonly precision?: Precision;
+}
+
 /**
  * Puts an adapter on a backbone.
  * @throws ADAPTER_INCOMPATIBLE if it was trained on another one
@@ -25,9 +30,11 @@ export interface Predictor<E = unknown, P = unknown> {
 export async function createPredictor<E = unknown, P = unknown>(
   adapter: Adapter,
   backbone: Backbone,
+  { precision = "auto" }: PredictorOptions = {},
 ): Promise<Predictor<E, P>> {
   const { task, params, maxLength } = adapter;
-  const session = await backbone.engine.compile(inferenceGraph(attach(adapter, backbone), params));
+  const parts = attach(adapter, await withPrecision(backbone, precision));
+  const session = await backbone.engine.compile(inferenceGraph(parts, params));
   await session.bind(params);
   return {
     async predict(examples, onProgress) {

@@ -1,4 +1,5 @@
 import type { Adapter } from "../adapters/index.ts";
+import type { Scores } from "../metrics/index.ts";
 import type { Inventory } from "../model/index.ts";
 import type { ResolvedSettings } from "./options.ts";
 import type { EvaluationRecord, TrainingState } from "./state.ts";
@@ -66,6 +67,8 @@ export interface DoneEvent {
   /** The adapter of the best state, or of the last where there is no dev set. */
   readonly adapter: Adapter;
   readonly best: EvaluationRecord | undefined;
+  /** After an int8 run: the adapter's dev scores with fp32 weights. */
+  readonly exact?: Scores;
 }
 
 export type TrainEvent =

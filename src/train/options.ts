@@ -1,4 +1,4 @@
-import type { Backbone } from "../backbones/index.ts";
+import { type Backbone, choosePrecision, type Precision } from "../backbones/index.ts";
 import { PtuningError } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
 import type { Method } from "../methods/index.ts";
@@ -27,6 +27,8 @@ export interface TrainSettings {
   /** Dropout of the backbone while it trains; `"checkpoint"` is what its config says. */
   readonly hiddenDropout?: number | "checkpoint";
   readonly attentionDropout?: number | "checkpoint";
+  /** Of the frozen linear layers: `auto` takes int8 where the CPU is good at it. */
+  readonly precision?: Precision;
   /** Evaluate on dev after every epoch, or every so many updates. */
   readonly evaluateEvery?: "epoch" | number;
   /** Score on dev that decides which state is kept; `"loss"` takes the lowest loss. Default: the task's. */
@@ -49,8 +51,8 @@ export interface TrainOptions<E = unknown, N extends Encoded = Encoded, P = unkn
   readonly signal?: AbortSignal;
 }
 
-/** Settings with every default filled in. */
-export type ResolvedSettings = Required<TrainSettings>;
+/** Settings with every default filled in; `auto` has become what it stands for on this machine. */
+export type ResolvedSettings = Required<TrainSettings> & { readonly precision: "fp32" | "int8" };
 
 /** Measured on six data sets with three seeds; see results/defaults.md. */
 export const settingDefaults = {
@@ -62,6 +64,7 @@ export const settingDefaults = {
   clipNorm: 1,
   hiddenDropout: "checkpoint",
   attentionDropout: "checkpoint",
+  precision: "auto",
   evaluateEvery: "epoch",
   patience: 0,
   seed: 11,
@@ -88,6 +91,7 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
     maxLength: Math.min(defaultMaxLength, longestInput(parts)),
     selectBy: task.selectBy,
     ...given,
+    precision: choosePrecision(given.precision ?? settingDefaults.precision),
   };
   for (const key of ["epochs", "batchSize", "microBatchSize", "maxLength"] as const) {
     const value = resolved[key];

@@ -1,6 +1,8 @@
-import { Adapter, referenceTo } from "../adapters/index.ts";
+import { Adapter, attach, referenceTo } from "../adapters/index.ts";
+import { type Backbone, withPrecision } from "../backbones/index.ts";
 import { type Params, PtuningError, Rng } from "../core/index.ts";
 import { hashText, packageVersion } from "../files/index.ts";
+import type { Scores } from "../metrics/index.ts";
 import {
   checkMaxLength,
   foldParams,
@@ -45,11 +47,11 @@ export async function* train<E, N extends Encoded, P>(
 type Run = Awaited<ReturnType<typeof setUp>>;
 
 async function setUp(options: TrainOptions) {
-  const { backbone, data, method, resume } = options;
+  const { data, method, resume } = options;
   const task = options.task as Task;
-  const parts: ModelParts & { backbone: typeof backbone } = { backbone, method, head: task.head };
-  const settings = resolveSettings(options, parts);
-  checkMaxLength(parts, settings.maxLength);
+  const fp32: ModelParts = { backbone: options.backbone, method, head: task.head };
+  const settings = resolveSettings(options, fp32);
+  checkMaxLength(fp32, settings.maxLength);
   if (data.train.length === 0) throw new PtuningError("DATA_INVALID", "train: expected examples, got none.");
   const identity = runIdentity(options, settings);
   if (resume !== undefined && resume.identity !== identity) {
@@ -61,6 +63,8 @@ async function setUp(options: TrainOptions) {
       },
     );
   }
+  const backbone = await withPrecision(options.backbone, settings.precision);
+  const parts: ModelParts & { backbone: Backbone } = { ...fp32, backbone };
   const trainSet = await task.encode(data.train, backbone.tokenizer, settings.maxLength);
   const devSet = await task.encode(data.dev, backbone.tokenizer, settings.maxLength);
   const params = structuredClone(resume?.params) ?? initializeParams(parts, new Rng(settings.seed, "init"));
@@ -270,7 +274,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
     clipNorm,
     seed,
   } = settings;
-  const { hiddenDropout, attentionDropout, selectBy } = settings;
+  const { hiddenDropout, attentionDropout, selectBy, precision } = settings;
   const adapter = new Adapter({
     task,
     method: options.method.deployed,
@@ -290,13 +294,29 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
         method: options.method.name,
         ...options.method.options,
         ...{ epochs, batchSize, learningRate, schedule: shape, warmupSteps, weightDecay, clipNorm, seed },
-        ...{ hiddenDropout, attentionDropout, selectBy },
+        ...{ hiddenDropout, attentionDropout, precision, selectBy },
         steps: best?.evaluation.step ?? run.step,
       },
       ...(best && { metrics: { dev: best.evaluation.scores } }),
     },
   });
-  yield { type: "done", reason, step: run.step, adapter, best: best?.evaluation };
+  const exact = reason === "aborted" ? undefined : await evaluateExactly(run, adapter);
+  yield { type: "done", reason, step: run.step, adapter, best: best?.evaluation, ...(exact && { exact }) };
+}
+
+/** Dev scores of an int8 run's adapter with fp32 weights: what the rounding costs. */
+async function evaluateExactly(
+  { settings, options, devSet, task }: Run,
+  adapter: Adapter,
+): Promise<Scores | undefined> {
+  if (settings.precision === "fp32" || devSet.sequences.count === 0) return undefined;
+  const { backbone } = options;
+  const parts = attach(adapter, backbone);
+  const session = await backbone.engine.compile(inferenceGraph(parts, adapter.params));
+  await session.bind(adapter.params);
+  const { scores } = await evaluateSession(session, task, devSet, backbone);
+  await session.release();
+  return scores;
 }
 
 function diverged(run: Run, loss: number, learningRate: number): PtuningError {

@@ -32,7 +32,8 @@ function build({ op, attributes, inputs, outputs }: OpCase): Built {
   const values = inputs.map((golden, i) => {
     if (golden === null) return undefined;
     const tensor = hostTensor(golden);
-    if (golden.dtype === "int64" && op !== "Cast") return b.initializer(`x${i}`, tensor);
+    if ((golden.dtype === "int64" && op !== "Cast") || golden.dtype === "int8")
+      return b.initializer(`x${i}`, tensor);
     feeds[`x${i}`] = tensor;
     const value = b.input(`x${i}`, golden.dtype, golden.shape);
     if (isFloat(golden.dtype)) floats.push(value);
@@ -79,7 +80,7 @@ function withLoss(golden: OpCase): { graph: Graph; feeds: TensorMap; names: stri
   return { graph: b.build(), feeds, names: floats.map(({ name }) => name) };
 }
 
-const withoutGradient: readonly OpName[] = ["Shape", "DequantizeLinear"];
+const withoutGradient: readonly OpName[] = ["Shape", "DequantizeLinear", "DynamicQuantizeMatMul"];
 const differentiable = cases.filter(
   ({ op, outputs, inputs }) =>
     !withoutGradient.includes(op as OpName) &&

@@ -44,7 +44,10 @@ function named(prefix: string): Record<string, Tensor> {
 const batch = manifest.labels.length;
 const length = manifest.inputIds[0]!.length;
 const transposed = (rows: number[][]): Tensor =>
-  int32s([length, batch], rows[0]!.flatMap((_, s) => rows.map((row) => row[s]!)));
+  int32s(
+    [length, batch],
+    rows[0]!.flatMap((_, s) => rows.map((row) => row[s]!)),
+  );
 const batchFeeds: TensorMap = {
   input_ids: transposed(manifest.inputIds),
   token_type_ids: transposed(manifest.tokenTypeIds),

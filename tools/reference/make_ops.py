@@ -18,7 +18,7 @@ cases = []
 
 def tensor(value):
     """A tensor with its dtype as the graph names it."""
-    names = {torch.float64: "float32", torch.int64: "int64", torch.uint8: "uint8", torch.int32: "int32", torch.bool: "bool"}
+    names = {torch.float64: "float32", torch.int64: "int64", torch.uint8: "uint8", torch.int8: "int8", torch.int32: "int32", torch.bool: "bool"}
     data = value.flatten().to(torch.float64).tolist()
     return {"dtype": names[value.dtype], "shape": list(value.shape), "data": data}
 
@@ -75,6 +75,22 @@ scale = torch.tensor(0.25)
 case("DequantizeLinear", [quantised, scale], quantised.double() * scale)
 zero = torch.tensor(128, dtype=torch.uint8)
 case("DequantizeLinear", [quantised, scale, zero], (quantised.double() - 128) * scale, name="zero point")
+
+# DynamicQuantizeLinear of the ONNX specification, then the integer product.
+def dynamic_quantize(x):
+    low, high = x.min().clamp(max=0), x.max().clamp(min=0)
+    step = (high - low) / 255
+    zero_point = (-low / step).round().clamp(0, 255)
+    return (x / step).round().add(zero_point).clamp(0, 255) - zero_point, step
+
+
+for name, x in {"mixed signs": rand(5, 4), "positive": rand(3, 4).abs(), "three axes": rand(2, 3, 4)}.items():
+    weight = torch.randint(-127, 128, (4, 6), dtype=torch.int8)
+    scales, bias = exact(rand(6).abs() + 0.1), rand(6)
+    quantised, step = dynamic_quantize(x)
+    product = (quantised @ weight.double()) * step * scales
+    case("DynamicQuantizeMatMul", [x, weight, scales], product, name=name)
+    case("DynamicQuantizeMatMul", [x, weight, scales, None, bias], product + bias, name=f"{name} with bias")
 
 # Products.
 a, b = rand(2, 3, 4), rand(2, 4, 5)

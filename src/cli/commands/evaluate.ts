@@ -1,3 +1,4 @@
+import type { Precision } from "../../backbones/index.ts";
 import { readExamples } from "../../data/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { formatDuration } from "../../report/index.ts";
@@ -11,6 +12,7 @@ interface EvaluateFlags {
   readonly labelPattern?: string;
   readonly backbone?: string;
   readonly threads?: string;
+  readonly precision?: Precision;
   readonly json?: boolean;
 }
 
@@ -19,7 +21,11 @@ export async function evaluateCommand(path: string, dataPath: string, flags: Eva
   try {
     const file = await readExamples(dataPath, await columnsFor(adapter, dataPath, flags));
     for (const warning of file.warnings) warn(warning);
-    const predictor = await createPredictor(adapter, backbone);
+    const predictor = await createPredictor(
+      adapter,
+      backbone,
+      flags.precision ? { precision: flags.precision } : {},
+    );
     const started = performance.now();
     const { scores, loss, collapsed } = await predictor.evaluate(file.examples);
     const seconds = (performance.now() - started) / 1000;

@@ -1,5 +1,6 @@
 import { createInterface } from "node:readline";
 import { stringify } from "csv-stringify/sync";
+import type { Precision } from "../../backbones/index.ts";
 import { PtuningError } from "../../core/index.ts";
 import { readExamples, type TextExample } from "../../data/index.ts";
 import { createPredictor } from "../../predict/index.ts";
@@ -17,6 +18,7 @@ interface PredictFlags {
   readonly probabilities?: boolean;
   readonly backbone?: string;
   readonly threads?: string;
+  readonly precision?: Precision;
   readonly json?: boolean;
 }
 
@@ -42,7 +44,11 @@ export async function predictCommand(
       examples = texts.map((text) => ({ text, ...(flags.pair !== undefined && { pair: flags.pair }) }));
     } else examples = await standardInput();
     if (examples.length === 0) throw new PtuningError("DATA_INVALID", "predict: expected texts, got none.");
-    const predictor = await createPredictor<TextExample, TextPrediction>(adapter, backbone);
+    const predictor = await createPredictor<TextExample, TextPrediction>(
+      adapter,
+      backbone,
+      flags.precision ? { precision: flags.precision } : {},
+    );
     const predictions = await predictor.predict(examples, (done) =>
       progressLine.update(`${bar(done, examples.length)} ${done}/${examples.length}`),
     );

@@ -43,6 +43,7 @@ const flagKeys: Readonly<Record<string, readonly [key: string, parse?: (text: st
   batchSize: ["training.batchSize", Number],
   learningRate: ["training.learningRate", Number],
   maxLength: ["training.maxLength", Number],
+  precision: ["training.precision"],
   seed: ["training.seed", Number],
   threads: ["engine.threads", Number],
 };
@@ -192,6 +193,7 @@ async function complete(
     steps: done.step,
     seconds,
     best: done.best,
+    ...(done.exact && { exact: done.exact }),
     ...(test && { test }),
     ...(baselines.length > 0 && { baselines }),
     adapter: folder.adapterFolder,
@@ -211,12 +213,21 @@ async function complete(
       .join("  ");
   const line = (title: string, text: string): void => print(`${style("dim", title.padEnd(10))} ${text}`);
   if (done.best) line("best dev", `${scores(done.best.scores)}  (step ${done.best.step})`);
+  if (done.exact && done.best)
+    line("fp32 dev", `${scores(done.exact)}  (int8 cost: ${int8Cost(done.best.scores, done.exact)})`);
   if (test) line("test", style("bold", scores(test)));
   for (const { name, scores: values } of baselines) line("", `${scores(values)}  ${style("dim", name)}`);
   line("time", formatDuration(seconds));
   line("adapter", folder.adapterFolder);
   print();
   print(`Try it:  ptuning predict ${folder.adapterFolder} "a text of your own"`);
+}
+
+/** Difference of the first score, in points. */
+function int8Cost(int8: Readonly<Record<string, number>>, fp32: Readonly<Record<string, number>>): string {
+  const [name] = Object.keys(int8);
+  const points = 100 * (fp32[name!]! - int8[name!]!);
+  return `${points >= 0 ? "" : "−"}${Math.abs(points).toFixed(2)} points of ${name}`;
 }
 
 /** Steps that a dry run measures, after one that warms up. */

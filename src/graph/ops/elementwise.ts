@@ -112,19 +112,3 @@ const casts: { readonly [D in DType]: (x: number) => number } = {
   uint8: (x) => Math.trunc(x) & 255,
   bool: (x) => (x === 0 ? 0 : 1),
 };
-
-/** (x − zero point) · scale, from uint8 or int8 to float32; scale and zero point are scalars. */
-export const DequantizeLinear: OpSpec<NoAttributes> = {
-  domain: "",
-  attributes: {},
-  arity: [2, 3],
-  infer({ inputs, name }) {
-    const scale = required(inputs, 1, name);
-    if (scale.shape.length !== 0) failGraph(name, "expected a scalar scale.");
-    return [{ dtype: scale.dtype, shape: required(inputs, 0, name).shape }];
-  },
-  reference({ inputs }) {
-    const zeroPoint = inputs[2]?.data[0] ?? 0;
-    return [ndMap((x, scale) => (x - zeroPoint) * scale, required(inputs, 0), required(inputs, 1))];
-  },
-};
