@@ -48,6 +48,7 @@ const peftSchema = z.object({
   token_dim: z.int().positive(),
 });
 
+/** What an adapter folder does not say of itself. */
 export interface LoadAdapterOptions {
   /** Label names for an adapter that PEFT saved: its files hold none. Default `LABEL_0`, `LABEL_1`, … */
   readonly labels?: readonly string[];

@@ -2,7 +2,7 @@ import type { Dim } from "../core/index.ts";
 import type { GraphBuilder, OpAttributes, OpName, Value } from "../graph/index.ts";
 
 /** What a rule sees of the node it differentiates. */
-export interface RuleContext<O extends OpName = OpName> {
+interface RuleContext<O extends OpName = OpName> {
   /** Appends the backward nodes. */
   readonly b: GraphBuilder;
   readonly name: string;

@@ -14,6 +14,7 @@ export interface CatalogEntry {
   };
 }
 
+/** The backbones that can be asked for by a short name. */
 export const catalog: readonly CatalogEntry[] = [
   {
     name: "minilm",

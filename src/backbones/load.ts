@@ -28,6 +28,7 @@ export interface Backbone {
   close(): Promise<void>;
 }
 
+/** Where a backbone may come from, and what runs it. */
 export interface LoadBackboneOptions extends LocateOptions {
   /** What runs the graphs; default {@link nodeEngine}. */
   readonly engine?: Engine;

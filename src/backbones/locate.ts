@@ -26,7 +26,7 @@ const wantedFile =
 /** Written last into a cached backbone: without it the folder is not complete. */
 const recordFile = "ptuning-source.json";
 
-export interface CacheRecord {
+interface CacheRecord {
   readonly id: string;
   /** `hub` or the wheel's requirement. */
   readonly source: string;
@@ -34,6 +34,7 @@ export interface CacheRecord {
   readonly fetchedAt: string;
 }
 
+/** Where a backbone may come from. */
 export interface LocateOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly onProgress?: ProgressListener;
@@ -176,6 +177,7 @@ async function isComplete(folder: string): Promise<boolean> {
   );
 }
 
+/** A backbone in our cache, and where it came from. */
 export interface CachedBackbone extends CacheRecord {
   readonly folder: string;
   readonly bytes: number;

@@ -5,6 +5,7 @@ import { embedTexts } from "../predict/index.ts";
 import { fitLogisticRegression, type SparseRows, sparseRows } from "./logistic-regression.ts";
 import { TfidfVectorizer } from "./tfidf.ts";
 
+/** What one simple classifier reaches. */
 export interface BaselineScore {
   readonly name: string;
   readonly scores: Scores;

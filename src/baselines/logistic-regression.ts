@@ -23,6 +23,7 @@ export function sparseRows(rows: readonly ReadonlyMap<number, number>[], columns
   return { rows: rows.length, columns, starts, indices, values };
 }
 
+/** A fitted logistic regression. */
 export interface LogisticRegression {
   /** Class with the greatest score for each row. */
   predict(features: SparseRows): Int32Array;

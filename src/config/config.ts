@@ -19,6 +19,7 @@ export interface RunConfig {
   readonly output?: string;
 }
 
+/** Which files, and how they are read. */
 export interface DataConfig extends Omit<DatasetOptions, "text" | "seed"> {
   readonly train: string;
   /** Guessed from the file where it is left out. */
@@ -26,12 +27,14 @@ export interface DataConfig extends Omit<DatasetOptions, "text" | "seed"> {
   readonly splitSeed: number;
 }
 
+/** What is learnt. */
 export interface TaskConfig extends Omit<SequenceHeadOptions, "preset"> {
   readonly type: "text-classification";
   /** Weight of each label in the loss, or `balanced`: inverse to its frequency in train. */
   readonly classWeights?: "balanced" | Readonly<Record<string, number>>;
 }
 
+/** How the frozen backbone is tuned. */
 export interface MethodConfig extends Omit<DeepPromptOptions, "preset"> {
   readonly name: "p-tuning-v2";
 }

@@ -7,6 +7,7 @@ import { runSchema } from "./schema.ts";
 /** Names with a meaning in JavaScript objects: never keys of a configuration. */
 const forbiddenKeys = new Set(["__proto__", "constructor", "prototype"]);
 
+/** Where a configuration comes from. */
 export interface ConfigSource {
   /** YAML (or JSON) text; without it everything comes from `overrides`. */
   readonly text?: string;
@@ -132,7 +133,7 @@ function issueText(
 }
 
 /** The keys that the schema knows at a path. */
-export function keysAt(path: readonly PropertyKey[]): string[] {
+function keysAt(path: readonly PropertyKey[]): string[] {
   let schema = unwrap(runSchema);
   for (const key of path) {
     const shape = (schema as { shape?: Record<PropertyKey, unknown> }).shape;

@@ -23,6 +23,7 @@ export interface TypedArrays {
   bool: Uint8Array;
 }
 
+/** Any of the arrays that hold tensor data. */
 export type TypedArray = TypedArrays[DType];
 
 interface TypedArrayConstructor<T> {

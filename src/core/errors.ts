@@ -25,8 +25,10 @@ export const errorCodes = [
   "TRAINING_DIVERGED",
 ] as const;
 
+/** One of {@link errorCodes}. */
 export type ErrorCode = (typeof errorCodes)[number];
 
+/** What goes with a message: a hint, and what caused it. */
 export interface ErrorDetails {
   /** What the user can do about it: one or two sentences. */
   readonly hint?: string;
@@ -47,6 +49,11 @@ export class PtuningError extends Error {
     this.code = code;
     this.hint = details.hint;
   }
+}
+
+/** Why something cannot be expressed elsewhere. */
+export interface Refusal {
+  readonly reason: string;
 }
 
 /** Text of an unknown thrown value. */

@@ -79,6 +79,7 @@ export interface ExternalTensor {
 /** Contents of a graph initializer. */
 export type TensorSource = Tensor | ExternalTensor;
 
+/** Whether the contents lie in a file. */
 export function isExternal(source: TensorSource): source is ExternalTensor {
   return "file" in source;
 }

@@ -9,7 +9,7 @@ export interface Row {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-export interface FormatOptions {
+interface FormatOptions {
   /** For messages. */
   readonly path: string;
   /** CSV and TSV: the first row names the columns. */
@@ -134,6 +134,7 @@ async function* plainLines(chunks: AsyncIterable<string>, { path }: FormatOption
   }
 }
 
+/** Names of table formats; `lines` is plain text, a record per line. */
 export type FormatName = "csv" | "tsv" | "jsonl" | "lines";
 
 /** Every table format, by its name in configs. */

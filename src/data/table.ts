@@ -8,6 +8,7 @@ import { openTextFile } from "./text-source.ts";
 /** A column by name, or by number counted from 1 in files without a header. */
 export type Column = string | number;
 
+/** How one table file is read. */
 export interface TableOptions {
   /** Column of the text, or of the two texts of a pair. */
   readonly text: Column | readonly [Column] | readonly [Column, Column];
@@ -146,6 +147,7 @@ function missingColumn(path: string, line: number, column: Column, fields: Row["
   );
 }
 
+/** How a data set is read and split. */
 export interface DatasetOptions extends TableOptions {
   /** Share of the training rows that becomes the dev set where no dev file is given. Default 0.1. */
   readonly devShare?: number;

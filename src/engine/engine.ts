@@ -1,6 +1,7 @@
 import type { TensorMap } from "../core/index.ts";
 import type { Graph } from "../graph/index.ts";
 
+/** How a graph is prepared for running. */
 export interface CompileOptions {
   /**
    * Rearranges frozen weights for speed at the price of a second copy in memory; without it the weights stay

@@ -8,6 +8,7 @@ import { encodeModel } from "../onnx/index.ts";
 import type { CompileOptions, Engine, Session } from "./engine.ts";
 import type { EngineReply, EngineRequest } from "./protocol.ts";
 
+/** How ONNX Runtime uses the machine. */
 export interface NodeEngineOptions {
   /** Threads for each op; default: the cores this process may use. */
   readonly threads?: number;

@@ -12,6 +12,7 @@ const answerTimeoutMs = 5_000;
 /** A transfer that brings nothing for this long is given up. */
 const idleTimeoutMs = 30_000;
 
+/** Which files of which repository go where. */
 export interface HubDownload {
   /** Repository id, such as `sentence-transformers/all-MiniLM-L6-v2`. */
   readonly id: string;

@@ -13,6 +13,7 @@ interface Holder {
   readonly since: string;
 }
 
+/** How a lock is asked for. */
 export interface LockOptions {
   /** What the lock guards, for the message: `run folder "runs/a"`. */
   readonly what: string;

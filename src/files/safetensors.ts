@@ -27,6 +27,7 @@ export interface TensorEntry {
   readonly byteLength: number;
 }
 
+/** What a safetensors file holds, and where. */
 export interface SafetensorsHeader {
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, TensorEntry>;

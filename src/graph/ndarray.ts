@@ -23,14 +23,14 @@ export function stridesOf(shape: readonly number[]): number[] {
 }
 
 /** Strides with which `shape` is read under `target`: 0 along broadcast axes. */
-export function broadcastStrides(shape: readonly number[], target: readonly number[]): number[] {
+function broadcastStrides(shape: readonly number[], target: readonly number[]): number[] {
   const own = stridesOf(shape);
   const lead = target.length - shape.length;
   return target.map((_, axis) => (axis < lead || shape[axis - lead] === 1 ? 0 : own[axis - lead]!));
 }
 
 /** numpy's broadcast of concrete shapes; inference has checked that they fit. */
-export function broadcastConcrete(...shapes: readonly (readonly number[])[]): number[] {
+function broadcastConcrete(...shapes: readonly (readonly number[])[]): number[] {
   const rank = Math.max(...shapes.map((shape) => shape.length));
   return Array.from({ length: rank }, (_, axis) => {
     const lengths = shapes.map((shape) => shape[axis - rank + shape.length] ?? 1);
@@ -39,7 +39,7 @@ export function broadcastConcrete(...shapes: readonly (readonly number[])[]): nu
 }
 
 /** Calls `visit` with the flat output index and one flat source index per list of strides. */
-export function forEachIndex(
+function forEachIndex(
   shape: readonly number[],
   strides: readonly (readonly number[])[],
   visit: (out: number, sources: readonly number[]) => void,

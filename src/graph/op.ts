@@ -15,7 +15,7 @@ export interface InferContext<A> {
 }
 
 /** What a reference kernel gets: float64 inputs, and the dtypes of the graph's values. */
-export interface KernelContext<A> {
+interface KernelContext<A> {
   readonly inputs: readonly (NdArray | undefined)[];
   readonly inputTypes: readonly (DType | undefined)[];
   readonly attributes: A;

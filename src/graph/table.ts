@@ -42,6 +42,7 @@ export interface OpAttributes {
   ScatterND: layout.ScatterAttributes;
 }
 
+/** Name of an op in the table. */
 export type OpName = keyof OpAttributes;
 
 /** The op table: what each op means. Spelled as ONNX spells it; see `domain` for ONNX Runtime's own. */

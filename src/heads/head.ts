@@ -1,5 +1,5 @@
 import type { Architecture, BackboneConfig, BackboneInputs, RowsRead } from "../backbones/index.ts";
-import type { Params, Rng } from "../core/index.ts";
+import type { Params, Refusal, Rng } from "../core/index.ts";
 import type { Value } from "../graph/index.ts";
 import type { LayerContext } from "../nn/index.ts";
 
@@ -33,8 +33,4 @@ export interface PeftHead {
   readonly modulesToSave: readonly string[];
   /** Our parameter name → PEFT's tensor name. */
   readonly tensors: Readonly<Record<string, string>>;
-}
-
-export interface Refusal {
-  readonly reason: string;
 }

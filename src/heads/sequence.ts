@@ -10,6 +10,7 @@ import type { Head, HeadInputs } from "./head.ts";
  */
 export type Pooling = "pooler" | "cls" | "mean";
 
+/** Settings of a sequence head. */
 export interface SequenceHeadOptions {
   /** `thudm` and `peft` pool through the pooler and drop features at the backbone's rate. */
   readonly preset?: "thudm" | "peft";
@@ -23,7 +24,9 @@ type Resolved = Required<Omit<SequenceHeadOptions, "preset">>;
 const defaults: Resolved = { pooling: "mean", headDropout: 0 };
 const reference: Resolved = { pooling: "pooler", headDropout: "hidden" };
 
+/** Parameter name of the linear layer's matrix, `[C, E]`. */
 export const headWeight = "head.weight";
+/** Parameter name of its bias, `[C]`. */
 export const headBias = "head.bias";
 
 /** Pooling, dropout and a linear layer that starts at N(0, initializer_range) with a zero bias. */

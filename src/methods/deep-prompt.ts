@@ -10,8 +10,10 @@ import { dropout, type LayerContext, type LayerPrompt } from "../nn/index.ts";
 import type { Method, ParamValues } from "./method.ts";
 import { type PromptLayers, resolvePromptLayers } from "./prompt-layers.ts";
 
+/** Whether prompts are trained directly or made by a small network. */
 export type Reparameterization = "none" | "mlp";
 
+/** Settings of deep prompts; see {@link deepPrompt}. */
 export interface DeepPromptOptions {
   /**
    * Settings of another implementation to start from: `thudm` (the paper's code) or `peft`. Other options given

@@ -4,6 +4,6 @@ export {
   promptEmbeddings,
   type Reparameterization,
 } from "./deep-prompt.ts";
-export type { Folding, Method, ParamValues, PeftMethod, Refusal } from "./method.ts";
+export type { Folding, Method, ParamValues, PeftMethod } from "./method.ts";
 export { type PromptLayers, resolvePromptLayers } from "./prompt-layers.ts";
 export { methodFrom, methods } from "./registry.ts";

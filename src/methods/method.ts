@@ -1,5 +1,5 @@
 import type { Adaptation, Architecture, BackboneConfig } from "../backbones/index.ts";
-import type { Params, Rng } from "../core/index.ts";
+import type { Params, Refusal, Rng } from "../core/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import type { LayerContext } from "../nn/index.ts";
 
@@ -42,11 +42,6 @@ export interface PeftMethod {
   readonly config: Readonly<Record<string, unknown>>;
   /** Our parameter name → PEFT's tensor name. */
   readonly tensors: Readonly<Record<string, string>>;
-}
-
-/** Why something cannot be expressed elsewhere. */
-export interface Refusal {
-  readonly reason: string;
 }
 
 /** Parameters that exist in training only, and what they amount to. */

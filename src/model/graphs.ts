@@ -28,6 +28,7 @@ export interface BackboneDropout {
   readonly attention?: number;
 }
 
+/** A training step, and what its dropout needs. */
 export interface TrainingGraph {
   readonly graph: Graph;
   readonly dropout: DropoutPlan;

@@ -1,5 +1,6 @@
 import { elementCount, type Params } from "../core/index.ts";
 
+/** How many parameters are trained, and how many are not. */
 export interface Inventory {
   /** Trainable parameters by the first word of their name: `prompt`, `head`. */
   readonly trainable: Readonly<Record<string, number>>;

@@ -13,6 +13,7 @@ export interface LayerPrompt {
   readonly value: Value;
 }
 
+/** Size, dropout and weight names of an attention block. */
 export interface AttentionOptions {
   readonly heads: number;
   readonly dropoutRate: number;

@@ -71,6 +71,7 @@ export class Dropout {
   }
 }
 
+/** What a graph with dropout needs to be fed. */
 export interface DropoutPlan {
   /** Number of elements that each site drops from. */
   readonly sites: readonly Dim[];

@@ -11,7 +11,7 @@ import {
 } from "./onnx_pb.ts";
 
 /** The operator sets that the op table is written against, and ONNX's file format version that has them. */
-export const opsetImports: { readonly [domain: string]: number } = { "": 21, "com.microsoft": 1 };
+const opsetImports: { readonly [domain: string]: number } = { "": 21, "com.microsoft": 1 };
 const irVersion = 10;
 
 /** AttributeProto.AttributeType of the ONNX specification. */

@@ -1,6 +1,7 @@
 /** Learning rate as a function of the number of updates done. */
 export type Schedule = (step: number) => number;
 
+/** What a schedule depends on. */
 export interface ScheduleFacts {
   readonly peak: number;
   readonly totalSteps: number;
@@ -11,6 +12,7 @@ export interface ScheduleFacts {
 /** Factor per epoch of the exponential schedule, as in the reference's `ExponentialTrainer`. */
 const epochDecay = 0.95;
 
+/** Names of schedules in configs. */
 export type ScheduleName = "linear" | "constant" | "exponential";
 
 /** Shapes after warm-up, by name in configs. */
@@ -23,6 +25,7 @@ const shapes: { readonly [N in ScheduleName]: (step: number, facts: ScheduleFact
   exponential: (step, facts) => epochDecay ** Math.floor(step / facts.stepsPerEpoch),
 };
 
+/** All schedule names. */
 export const scheduleNames: readonly ScheduleName[] = Object.keys(shapes) as ScheduleName[];
 
 /** A schedule by name: linear warm-up from 0 over `warmupSteps`, then its shape. */

@@ -48,6 +48,7 @@ export function clipByGlobalNorm(max: number): GradientTransform {
   });
 }
 
+/** Settings of Adam; the defaults are those of torch. */
 export interface AdamOptions {
   readonly beta1?: number;
   readonly beta2?: number;
@@ -97,6 +98,7 @@ export function scaleByLearningRate(schedule: (step: number) => number): Gradien
   });
 }
 
+/** Settings of AdamW. */
 export interface AdamWOptions extends AdamOptions {
   readonly schedule: (step: number) => number;
   readonly weightDecay?: number;

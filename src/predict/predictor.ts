@@ -14,6 +14,7 @@ export interface Predictor<E = unknown, P = unknown> {
   close(): Promise<void>;
 }
 
+/** How a predictor computes. */
 export interface PredictorOptions {
   /** Of the frozen linear layers. Default `auto`: int8 where the CPU is good at it. */
   readonly precision?: Precision;

@@ -1,6 +1,7 @@
 /** A cell; numbers are set to the right. */
 export type Cell = string | number;
 
+/** A column of a table. */
 export interface TableColumn {
   readonly title: string;
   /** Digits behind the point of numbers; without it numbers are printed as they are. */

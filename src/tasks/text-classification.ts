@@ -7,6 +7,7 @@ import { crossEntropy } from "../nn/index.ts";
 import type { TextInput } from "../text/index.ts";
 import type { Encoded, Evaluator, Task } from "./task.ts";
 
+/** Settings of text classification. */
 export interface SequenceClassificationOptions extends SequenceHeadOptions {
   /** The labels, in the order of the logits. */
   readonly labels: readonly string[];

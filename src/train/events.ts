@@ -71,6 +71,7 @@ export interface DoneEvent {
   readonly exact?: Scores;
 }
 
+/** Everything that a run tells, in the order in which it happens. */
 export type TrainEvent =
   | StartEvent
   | StepEvent

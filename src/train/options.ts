@@ -40,6 +40,7 @@ export interface TrainSettings {
   readonly checkpointSeconds?: number;
 }
 
+/** What is trained on what, and how. */
 export interface TrainOptions<E = unknown, N extends Encoded = Encoded, P = unknown> extends TrainSettings {
   readonly backbone: Backbone;
   readonly task: Task<E, N, P>;

@@ -14,14 +14,14 @@ import { padBatch } from "../text/index.ts";
 import type { ResolvedSettings } from "./options.ts";
 
 /** The feeds of one update, cut into passes. */
-export interface PreparedBatch {
+interface PreparedBatch {
   readonly passes: readonly TensorMap[];
   readonly examples: number;
   readonly tokens: number;
 }
 
 /** Gradients of one update. */
-export interface StepResult {
+interface StepResult {
   /** Weighted mean over the whole effective batch. */
   readonly loss: number;
   readonly grads: Params;

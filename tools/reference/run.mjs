@@ -16,6 +16,9 @@ const key = createHash("sha256").update(readFileSync(requirements)).digest("hex"
 const folder = join(here, "../../.cache", `reference-${key}`);
 const python = join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
 
+/** Where the environment is, or would be. */
+export const referenceEnvironment = { folder, python };
+
 function run(command, args, options = {}) {
   const { status, error } = spawnSync(command, args, { stdio: "inherit", ...options });
   if (error) console.error(`${command}: ${error.message}`);
@@ -40,8 +43,12 @@ export function referencePython() {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [script, ...args] = process.argv.slice(2);
   if (script === undefined) {
-    console.error("usage: node tools/reference/run.mjs SCRIPT.py [arguments]");
+    console.error("usage: node tools/reference/run.mjs SCRIPT.py [arguments] | --prepare");
     process.exit(2);
+  }
+  if (script === "--prepare") {
+    referencePython();
+    process.exit(0);
   }
   run(referencePython(), [join(here, script), ...args], {
     env: {

@@ -1,0 +1,25 @@
+/**
+ * What some tests need beside Node. `npm test` fetches what it can and says what is missing; here is only looked.
+ */
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { referenceEnvironment } from "../../tools/reference/run.mjs";
+
+export const repository: string = new URL("../..", import.meta.url).pathname;
+
+/** Real benchmark files beside the repository. */
+export const sharedData: string = join(repository, "../shared/data");
+
+export const has: { readonly python: boolean; readonly data: boolean; readonly minilm: boolean } = {
+  /** Pinned PyTorch, transformers and PEFT. */
+  python: existsSync(join(referenceEnvironment.folder, "ready")),
+  data: existsSync(sharedData),
+  /** Real weights in our cache. */
+  minilm: existsSync(
+    join(
+      process.env.PTUNING_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "ptuning"),
+      "backbones/sentence-transformers--all-MiniLM-L6-v2/ptuning-source.json",
+    ),
+  ),
+};

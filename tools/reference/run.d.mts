@@ -1,0 +1,2 @@
+export const referenceEnvironment: { readonly folder: string; readonly python: string };
+export function referencePython(): string;

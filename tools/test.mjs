@@ -1,0 +1,87 @@
+#!/usr/bin/env node
+/**
+ * Every check and test: types, lint, unused code, package layout, then all tests on the built package. What lacks
+ * Python, the network or ../shared/data is skipped with a line each; PTUNING_REQUIRE_ALL=1 makes that a failure.
+ * PTUNING_COVERAGE=1 also measures line coverage of src/. The last line is "N passed, N failed".
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { prepare, root } from "./prepare.mjs";
+
+const requireAll = process.env.PTUNING_REQUIRE_ALL === "1";
+const coverage = process.env.PTUNING_COVERAGE === "1";
+const bin = (name) => join(root, "node_modules/.bin", name);
+let passed = 0;
+let failed = 0;
+
+prepare();
+
+/** One check as a whole: passes or fails. */
+function check(title, command, args, env = {}) {
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd: root,
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+    shell: process.platform === "win32",
+  });
+  if (status === 0) {
+    passed++;
+    console.log(`ok      ${title}`);
+  } else {
+    failed++;
+    console.log(`FAILED  ${title}\n${stdout}\n${stderr}`);
+  }
+  return status === 0;
+}
+
+/** Something that tests need and that could not be had. */
+function missing(what, tests) {
+  console.log(`skipped ${tests}: ${what}`);
+  if (requireAll) failed++;
+}
+
+check("types", bin("tsc"), ["--noEmit"]);
+check("lint and format", bin("biome"), ["check", "."]);
+check("unused code and dependencies", bin("knip"), []);
+check("package layout", bin("publint"), ["--strict"]);
+
+if (!existsSync(join(root, "../shared/data")))
+  missing("there is no ../shared/data", "tests on real data sets");
+const python = spawnSync(process.execPath, ["tools/reference/run.mjs", "--prepare"], {
+  cwd: root,
+  encoding: "utf8",
+});
+if (python.status !== 0) missing("no Python 3 with pip, or no network", "tests against PyTorch and PEFT");
+const fetched = spawnSync(process.execPath, ["dist/cli/main.js", "backbones", "add", "minilm"], {
+  cwd: root,
+  encoding: "utf8",
+});
+if (fetched.status !== 0) missing("the default backbone could not be fetched", "tests on real weights");
+
+const report = join(root, "coverage/vitest.json");
+mkdirSync(join(root, "coverage"), { recursive: true });
+rmSync(report, { force: true });
+const vitest = [bin("vitest"), "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+const command = coverage ? [bin("c8"), ...vitest] : vitest;
+const run = spawnSync(command[0], command.slice(1), {
+  cwd: root,
+  stdio: "inherit",
+  shell: process.platform === "win32",
+});
+if (existsSync(report)) {
+  const { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests } = JSON.parse(
+    readFileSync(report, "utf8"),
+  );
+  passed += numPassedTests;
+  failed += Math.max(numFailedTests, numFailedTestSuites > 0 ? 1 : 0);
+  if (requireAll && numPendingTests > 0) {
+    console.log(`FAILED  ${numPendingTests} tests were skipped`);
+    failed += numPendingTests;
+  }
+} else {
+  failed++;
+}
+if (run.status !== 0 && failed === 0) failed++;
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
