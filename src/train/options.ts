@@ -104,6 +104,10 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
   for (const key of ["warmupSteps", "weightDecay", "patience", "checkpointSeconds"] as const) {
     if (!(resolved[key] >= 0)) throw invalid(key, "a number of at least 0", resolved[key]);
   }
+  const scores = [...Object.keys(task.evaluator().result().scores), "loss"];
+  if (!scores.includes(resolved.selectBy)) {
+    throw invalid("selectBy", `one of ${scores.join(", ")}`, `"${resolved.selectBy}"`);
+  }
   const every = resolved.evaluateEvery;
   if (every !== "epoch" && !(Number.isInteger(every) && every > 0)) {
     throw invalid("evaluateEvery", '"epoch" or a number of updates', every);

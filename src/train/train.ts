@@ -234,11 +234,7 @@ async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
 
 /** The number by which states are compared: higher is better. */
 function selected({ settings: { selectBy } }: Run, { scores, loss }: EvaluationRecord): number {
-  if (selectBy === "loss") return -loss;
-  const score = scores[selectBy];
-  if (score !== undefined) return score;
-  const known = [...Object.keys(scores), "loss"].join(", ");
-  throw new PtuningError("OPTION_INVALID", `selectBy: expected one of ${known}, got "${selectBy}".`);
+  return selectBy === "loss" ? -loss : scores[selectBy]!;
 }
 
 /** Whether `patience` evaluations have passed without a better one. */
