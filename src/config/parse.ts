@@ -33,6 +33,9 @@ export function parseConfig({ text = "", where = "config", overrides = [] }: Con
     );
   }
   const lineOf = (path: readonly PropertyKey[]): string => {
+    const key = path.join(".");
+    if (overrides.some((override) => key.startsWith(override.slice(0, override.indexOf("=")))))
+      return "command line";
     const node = nodeAt(document.contents, path);
     return node?.range ? `${where}:${lines.linePos(node.range[0]).line}` : where;
   };

@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { cpus } from "node:os";
 import { basename, isAbsolute, join, resolve } from "node:path";
-import { loadBackbone } from "../../backbones/index.ts";
+import { type Backbone, loadBackbone } from "../../backbones/index.ts";
 import { type BaselineScore, baselineScores } from "../../baselines/index.ts";
 import { completeData, methodOf, parseConfig, type RunConfig, readData, taskOf } from "../../config/index.ts";
 import { messageOf, PtuningError } from "../../core/index.ts";
@@ -52,12 +52,14 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
   const run = flags.resume === undefined ? undefined : await openResumed(flags.resume, source, flags);
   const config = run?.config ?? (await readConfig(source, flags));
   let folder = run;
-  const backbone = await loadBackbone(config.backbone, {
-    engine: nodeEngine(config.engine),
-    onProgress: downloadReporter(),
-  });
+  let backbone: Backbone | undefined;
   try {
+    // Data first: a mistake there should not wait for a download.
     const data = await readData(await completeData(config.data));
+    backbone = await loadBackbone(config.backbone, {
+      engine: nodeEngine(config.engine),
+      onProgress: downloadReporter(),
+    });
     const options: TrainOptions = {
       ...config.training,
       backbone,
@@ -74,7 +76,7 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
     await trainInto(folder, options, data, flags);
   } finally {
     await folder?.close();
-    await backbone.close();
+    await backbone?.close();
   }
 }
 

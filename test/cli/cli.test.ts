@@ -1,0 +1,355 @@
+/** The command line as users meet it, on a tiny backbone. */
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type CliOptions, type CliResult, ptuning } from "../support/cli.ts";
+import { tinyExamples, tinyFolder } from "../support/tiny.ts";
+
+let folder: string;
+const run = (args: readonly string[], options: CliOptions = {}): Promise<CliResult> =>
+  ptuning(args, {
+    cwd: folder,
+    ...options,
+    env: { PTUNING_CACHE: join(folder, "cache"), HF_HUB_OFFLINE: "1", ...options.env },
+  });
+const csv = (count: number, seed: number): string =>
+  `text,label\n${tinyExamples(count, seed)
+    .map(({ text, label }) => `${text},${label}`)
+    .join("\n")}\n`;
+const fast = [
+  "--backbone",
+  tinyFolder,
+  "--precision",
+  "fp32",
+  "--batch-size",
+  "8",
+  "--prompt-length",
+  "3",
+  "--learning-rate",
+  "3e-2",
+  "--max-length",
+  "16",
+  "--threads",
+  "1",
+];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "ptuning-cli-"));
+  await writeFile(join(folder, "train.csv"), csv(120, 1));
+  await writeFile(join(folder, "test.csv"), csv(60, 2));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+describe("a run from start to end", () => {
+  test("init writes a commented file that train takes", async () => {
+    const { code, stdout } = await run(["init", "train.csv", "-o", "run.yaml"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/text text, label label[\s\S]*3 labels[\s\S]*ptuning train run\.yaml/);
+    expect(await readFile(join(folder, "run.yaml"), "utf8")).toMatch(/^# {3}promptLength: 20 {2}# /m);
+    const again = await run(["init", "train.csv", "-o", "run.yaml"]);
+    expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining("--overwrite") });
+  });
+
+  test("train shows the parameters and a table, and saves the run", async () => {
+    const { code, stdout, stderr } = await run([
+      "train",
+      "run.yaml",
+      ...fast,
+      "--epochs",
+      "8",
+      "--test",
+      "test.csv",
+      "--baselines",
+    ]);
+    expect(stderr).not.toMatch(/error|defect|at .*\.js/);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/trainable {2}\d+ \(\d.*%\): prompt 384, head 99/);
+    expect(stdout).toMatch(/epoch +step +train loss +dev loss +accuracy +macroF1 +time/);
+    expect(stdout.match(/^ +[1-8] +\d+ +\d\.\d{4}/gm)).toHaveLength(8);
+    expect(stdout).toMatch(/test +accuracy 0\.\d{4}/);
+    expect(stdout).toMatch(/accuracy 0\.\d{4}.*majority class\n.*accuracy 0\.\d{4}.*TF-IDF/);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: piped output must be free of escape sequences
+    expect(stdout + stderr).not.toMatch(/\u001b|\r/);
+    expect((await readdir(join(folder, "runs/run"))).sort()).toEqual([
+      "adapter",
+      "config.yaml",
+      "events.jsonl",
+      "result.json",
+    ]);
+    const result = JSON.parse(await readFile(join(folder, "runs/run/result.json"), "utf8"));
+    expect(result).toMatchObject({
+      reason: "finished",
+      versions: { node: process.versions.node },
+      test: { accuracy: expect.any(Number) },
+    });
+    expect(result.test.accuracy).toBeGreaterThan(0.6);
+  });
+
+  test("a second run in the same folder is refused, with what to do", async () => {
+    const { code, stderr } = await run(["train", "run.yaml", ...fast]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /error: runs\/run: expected no run there, got a finished one\.\n {2}Choose another --output, or replace it with --overwrite/,
+    );
+  });
+
+  test("evaluate scores it, as text and as JSON", async () => {
+    const { code, stdout } = await run([
+      "evaluate",
+      "runs/run",
+      "test.csv",
+      "--backbone",
+      tinyFolder,
+      "--precision",
+      "fp32",
+    ]);
+    expect(code).toBe(0);
+    const { test: scores } = JSON.parse(await readFile(join(folder, "runs/run/result.json"), "utf8"));
+    const accuracy = Number(/accuracy +(\d\.\d+)/.exec(stdout)![1]);
+    expect(accuracy).toBeCloseTo(scores.accuracy, 1);
+    const json = await run([
+      "evaluate",
+      "runs/run",
+      "test.csv",
+      "--backbone",
+      tinyFolder,
+      "--precision",
+      "fp32",
+      "--json",
+    ]);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      type: "evaluation",
+      examples: 60,
+      scores: { accuracy: expect.closeTo(accuracy, 3) },
+    });
+  });
+
+  test("predict takes arguments, a file and standard input, and writes a table, JSON lines and CSV", async () => {
+    const use = ["predict", "runs/run", "--backbone", tinyFolder];
+    const table = await run([...use, "w1 w12", "w2 w14"]);
+    expect(table.stdout).toMatch(
+      /^label +score +text\nclass \d +\d\.\d{4} +w1 w12\nclass \d +\d\.\d{4} +w2 w14\n$/,
+    );
+    const lines = await run([...use, "--json", "--probabilities"], { input: "w1 w12\n\nw2 w14\n" });
+    const rows = lines.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(rows.map(({ text }) => text)).toEqual(["w1 w12", "w2 w14"]);
+    expect(Object.keys(rows[0].probabilities)).toEqual(["class 0", "class 1", "class 2"]);
+    const file = await run([...use, "--input", "test.csv", "--format", "csv"]);
+    expect(file.stdout.split("\n")[0]).toBe("text,label,score");
+    expect(file.stdout.trim().split("\n")).toHaveLength(61);
+  });
+
+  test("texts cannot send control characters to the terminal", async () => {
+    const { stdout } = await run([
+      "predict",
+      "runs/run",
+      "--backbone",
+      tinyFolder,
+      "w1 \u001b]0;owned\u0007\u202e",
+    ]);
+    expect(stdout).toContain("w1 \\x1b]0;owned\\x07\\u{202e}");
+  });
+
+  test("inspect knows adapters, runs, backbones and data", async () => {
+    expect((await run(["inspect", "runs/run/adapter"])).stdout).toMatch(
+      /kind +adapter[\s\S]*peft +no: PEFT pools/,
+    );
+    expect((await run(["inspect", "runs/run"])).stdout).toMatch(/kind[\s\S]*reason +finished/);
+    expect((await run(["inspect", tinyFolder])).stdout).toMatch(/kind +backbone[\s\S]*numLayers +2/);
+    expect(JSON.parse((await run(["inspect", "train.csv", "--json"])).stdout)).toMatchObject({
+      kind: "data",
+      label: "label",
+      rows: 120,
+    });
+    expect(await run(["inspect", "cache"])).toMatchObject({ code: 1 });
+  });
+
+  test("doctor and backbones answer", async () => {
+    const checks = JSON.parse(
+      (await run(["doctor", "--json"], { env: { HF_ENDPOINT: "http://127.0.0.1:9" } })).stdout,
+    );
+    expect(checks.map(({ name }: { name: string }) => name)).toEqual([
+      "node",
+      "engine",
+      "cpu",
+      "memory",
+      "cache",
+      "python",
+      "hub",
+      "tokenizer",
+    ]);
+    expect(checks.find(({ name }: { name: string }) => name === "engine").state).toBe("ok");
+    expect((await run(["backbones"])).stdout).toMatch(/minilm/);
+    expect(await run(["backbones", "remove", "minilm"])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("it is not in the cache"),
+    });
+  });
+});
+
+describe("train", () => {
+  test("needs no configuration: columns are guessed; --json gives events", async () => {
+    const { code, stdout } = await run([
+      "train",
+      "train.csv",
+      ...fast,
+      "--epochs",
+      "1",
+      "-o",
+      "runs/json",
+      "--json",
+    ]);
+    expect(code).toBe(0);
+    const events = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(new Set(events.map(({ type }) => type))).toEqual(
+      new Set(["start", "step", "evaluation", "done", "result"]),
+    );
+    const logged = (await readFile(join(folder, "runs/json/events.jsonl"), "utf8"))
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(logged).toEqual(events.filter(({ type }) => type !== "result"));
+  });
+
+  test("--set reaches every key; the saved configuration holds it, with absolute paths and without secrets", async () => {
+    const { code } = await run([
+      "train",
+      "train.csv",
+      ...fast,
+      "--epochs",
+      "1",
+      "-o",
+      "runs/set",
+      "--set",
+      "method.promptLayers={first: 1}",
+      "--set",
+      "training.weightDecay=0.01",
+      "--set",
+      "task.classWeights=balanced",
+    ]);
+    expect(code).toBe(0);
+    const saved = await readFile(join(folder, "runs/set/config.yaml"), "utf8");
+    expect(saved).toContain(`train: ${join(folder, "train.csv")}`);
+    expect(saved).toMatch(/promptLayers:\n +first: 1/);
+    expect(saved).toContain("weightDecay: 0.01");
+  });
+
+  test("--dry-run measures and trains nothing", async () => {
+    const { code, stdout } = await run(["train", "train.csv", ...fast, "-o", "runs/dry", "--dry-run"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/trainable[\s\S]*memory +\d.*[MG]B[\s\S]*time +.* steps of/);
+    expect(existsSync(join(folder, "runs/dry"))).toBe(false);
+  });
+
+  test.each([
+    [
+      ["train", "run.yaml", "--set", "method.promtLength=3"],
+      /command line: method\.promtLength: unknown key\. Did you mean "promptLength"\?/,
+    ],
+    [["train", "run.yaml", "--set", "__proto__.x=1"], /the key "__proto__" is not allowed/],
+    [
+      ["train", "run.yaml", "--set", "training.epochs=many"],
+      /training\.epochs: expected .*number, got "many"/,
+    ],
+    [["train", "nowhere.csv"], /nowhere\.csv: expected a data file, got no such file/],
+    [["train", "train.csv", "--label", "lable"], /expected a column "lable".*\n {2}Did you mean "label"/],
+    [
+      ["train", "train.csv", "--backbone", "minlm"],
+      /expected a catalog name \(minilm\), a hub id \(owner\/name\) or a folder, got "minlm"/,
+    ],
+    [["train", "--resume", "runs/nowhere"], /runs\/nowhere: expected an unfinished run, got no run/],
+    [["train", "--resume", "runs/run"], /expected an unfinished run, got a finished one/],
+    [["train", "train.csv", "--resume", "runs/run"], /--resume: expected no other settings/],
+    [["train", "train.csv", "--preset", "thudmm"], /preset: expected .*"thudm"/],
+    [["predict", "runs/nowhere", "x"], /runs\/nowhere: expected an adapter folder/],
+    [["predict", "runs/run", "--pair", "x"], /--pair: expected one text beside it, got 0/],
+  ])("%j is an error that says what to do", async (args, message) => {
+    const { code, stderr } = await run(args);
+    expect(stderr).toMatch(message);
+    expect(code).toBe(1);
+    expect(stderr).not.toMatch(/defect|\n +at /);
+  });
+
+  test.each([
+    [["tain"], /unknown command 'tain'[\s\S]*Did you mean train\?/],
+    [["train", "--epoch", "3"], /unknown option '--epoch'[\s\S]*Did you mean --epochs\?/],
+    [["predict"], /missing required argument 'adapter'/],
+    [["predict", "x", "--format", "xml"], /Allowed choices are table, jsonl, csv/],
+  ])("%j is a usage error", async (args, message) => {
+    const { code, stderr } = await run(args);
+    expect(stderr).toMatch(message);
+    expect(code).toBe(2);
+  });
+
+  test("an adapter never causes a download", async () => {
+    await mkdir(join(folder, "foreign"));
+    const adapter = join(folder, "runs/run/adapter");
+    for (const file of await readdir(adapter))
+      await writeFile(join(folder, "foreign", file), await readFile(join(adapter, file)));
+    const path = join(folder, "foreign/ptuning.json");
+    const json = JSON.parse(await readFile(path, "utf8"));
+    await writeFile(path, JSON.stringify({ ...json, backbone: { ...json.backbone, id: "someone/elses" } }));
+    const { code, stderr } = await run(["predict", "foreign", "w1"], {
+      env: { HF_HUB_OFFLINE: "", HF_ENDPOINT: "http://127.0.0.1:9" },
+    });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /backbone "someone\/elses": it is not on this machine\.\n {2}Fetch it with: ptuning backbones add someone\/elses/,
+    );
+  });
+});
+
+describe("signals", () => {
+  const long = ["train", "train.csv", ...fast, "--epochs", "400", "--json"];
+
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("%s ends cleanly, says how to go on, and going on works", async (signal, expected) => {
+    const output = `runs/${signal}`;
+    const { code, stderr } = await run([...long, "-o", output], {
+      onStart(child) {
+        let seen = 0;
+        child.stdout!.on("data", (text: string) => {
+          const before = seen;
+          seen += text.split('"type":"step"').length - 1;
+          if (before <= 5 && seen > 5) child.kill(signal);
+        });
+      },
+    });
+    expect(code).toBe(expected);
+    expect(stderr).toContain(`Go on with: ptuning train --resume ${output}`);
+    expect((await readdir(join(folder, output))).sort()).toEqual([
+      "config.yaml",
+      "events.jsonl",
+      "state.safetensors",
+    ]);
+    expect((await run(["inspect", output])).stdout).toMatch(/state +unfinished/);
+    // Make the rest short.
+    const config = join(folder, output, "config.yaml");
+    expect(await readFile(config, "utf8")).toContain("epochs: 400");
+  });
+
+  test("two processes cannot use one run folder", async () => {
+    let second: Promise<CliResult> | undefined;
+    await run([...long, "-o", "runs/locked"], {
+      onStart(child) {
+        child.stdout!.once("data", () => {
+          second = run(["train", "--resume", "runs/locked"]).finally(() => child.kill("SIGINT"));
+        });
+      },
+    });
+    expect(await second).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/run folder runs\/locked: in use by process \d+/),
+    });
+  });
+});
