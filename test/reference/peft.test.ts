@@ -1,0 +1,160 @@
+/** Live exchange with PEFT, and the twin run, on real weights. */
+import { spawnSync } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Adapter, loadAdapter, referenceTo } from "ptuning/adapters";
+import { type Backbone, loadBackbone } from "ptuning/backbones";
+import { Rng, type Tensor } from "ptuning/core";
+import { readTable, type TextExample } from "ptuning/data";
+import { encodeSafetensors } from "ptuning/files";
+import { deepPrompt } from "ptuning/methods";
+import { batchFeeds, inferenceGraph, initializeParams } from "ptuning/model";
+import { sequenceClassification, type Task } from "ptuning/tasks";
+import { padBatch } from "ptuning/text";
+import { train } from "ptuning/train";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { referencePython } from "../../tools/reference/run.mjs";
+import { twin } from "../../tools/reference/twin.mjs";
+import { has, repository } from "../support/requirements.ts";
+
+const example = `${repository}examples/01-support-intents/train.csv`;
+
+describe.skipIf(!has.python || !has.minilm)("PEFT", () => {
+  let backbone: Backbone;
+  let folder: string;
+  let examples: readonly TextExample[];
+  let labels: readonly string[];
+  beforeAll(async () => {
+    backbone = await loadBackbone("minilm");
+    folder = await mkdtemp(join(tmpdir(), "ptuning-peft-"));
+    const data = await readTable(example, { text: "text", label: "intent" });
+    examples = data.train.slice(0, 24);
+    labels = data.labels;
+  });
+  afterAll(async () => {
+    await backbone?.close();
+    await rm(folder, { recursive: true });
+  });
+
+  /** Our logits of the examples, with fp32 weights. */
+  async function ourLogits(adapter: Adapter): Promise<number[]> {
+    const { task, params, method } = adapter;
+    const encoded = await task.encode(examples, backbone.tokenizer, 64);
+    const session = await backbone.engine.compile(
+      inferenceGraph({ backbone, method, head: task.head }, params),
+    );
+    const batch = padBatch(
+      encoded.sequences,
+      examples.map((_, i) => i),
+      backbone.config.padTokenId,
+    );
+    const { logits } = await session.run({ ...batchFeeds(batch), ...params });
+    await session.release();
+    return Array.from(logits!.data as Float32Array);
+  }
+
+  /** Runs PEFT on the same examples. */
+  async function peft(
+    mode: "load" | "train",
+    path: string,
+  ): Promise<{ logits?: number[][]; error?: string }> {
+    const task = sequenceClassification({ labels });
+    const encoded = await task.encode(examples, backbone.tokenizer, 64);
+    const batch = padBatch(
+      encoded.sequences,
+      examples.map((_, i) => i),
+      backbone.config.padTokenId,
+    );
+    const rowsFirst = ({ shape: [S = 0, B = 0], data }: Tensor<"int32">): Tensor => ({
+      dtype: "int32",
+      shape: [B, S],
+      data: Int32Array.from({ length: S * B }, (_, i) => data[(i % S) * B + Math.floor(i / S)]!),
+    });
+    const numbers = examples.map(({ label }) => labels.indexOf(label!));
+    const tensors = {
+      ids: rowsFirst(batch.inputIds),
+      types: rowsFirst(batch.tokenTypeIds),
+      mask: rowsFirst(batch.attentionMask),
+      labels: { dtype: "int32", shape: [numbers.length], data: Int32Array.from(numbers) } as Tensor,
+    };
+    await writeFile(join(folder, "batch.safetensors"), encodeSafetensors(tensors));
+    const script = `${repository}tools/reference/peft_live.py`;
+    const args = [
+      script,
+      mode,
+      backbone.folder,
+      path,
+      join(folder, "batch.safetensors"),
+      join(folder, "out.json"),
+    ];
+    const { status, stderr } = spawnSync(referencePython(), args, {
+      encoding: "utf8",
+      env: { ...process.env, HF_HUB_OFFLINE: "1" },
+    });
+    expect(status, stderr).toBe(0);
+    return JSON.parse(await readFile(join(folder, "out.json"), "utf8"));
+  }
+
+  function greatestDifference(ours: readonly number[], theirs: readonly number[][]): number {
+    const flat = theirs.flat();
+    expect(flat).toHaveLength(ours.length);
+    return Math.max(...flat.map((logit, i) => Math.abs(logit - ours[i]!)));
+  }
+
+  test("loads an adapter that we trained, and computes the same logits", async () => {
+    const data = { ...(await readTable(example, { text: "text", label: "intent" })), dev: [] };
+    const task = sequenceClassification({ labels, preset: "peft" });
+    const method = deepPrompt({ preset: "peft", promptLength: 9 });
+    let adapter: Adapter | undefined;
+    for await (const event of train({
+      backbone,
+      task,
+      data,
+      method,
+      epochs: 1,
+      precision: "fp32",
+      maxLength: 64,
+    })) {
+      if (event.type === "done") adapter = event.adapter;
+    }
+    await adapter!.save(join(folder, "ours"));
+    const { logits, error } = await peft("load", join(folder, "ours"));
+    expect(error).toBeUndefined();
+    expect(greatestDifference(await ourLogits(adapter!), logits!)).toBeLessThan(1e-4);
+  }, 180_000);
+
+  test("saves an adapter that we load, and computes the same logits", async () => {
+    const { logits } = await peft("train", join(folder, "theirs"));
+    const adapter = await loadAdapter(join(folder, "theirs"), { labels });
+    expect(adapter.method.options.promptLength).toBe(7);
+    expect(greatestDifference(await ourLogits(adapter), logits!)).toBeLessThan(1e-4);
+  }, 180_000);
+
+  test("refuses an adapter that it would compute differently", async () => {
+    const method = deepPrompt({ promptLayers: { last: 2 } });
+    const task = sequenceClassification({ labels, preset: "peft" }) as Task;
+    const params = initializeParams({ backbone, method, head: task.head }, new Rng(1));
+    const provenance = { createdAt: "", versions: {} };
+    await new Adapter({
+      task,
+      method,
+      params,
+      backbone: referenceTo(backbone),
+      maxLength: 64,
+      provenance,
+    }).save(join(folder, "partial"));
+    const { error } = await peft("load", join(folder, "partial"));
+    expect(error).toMatch(/PTUNING_DEEP_PROMPT/);
+  }, 180_000);
+
+  test.skipIf(!has.data)(
+    "takes the same steps from the same start (short twin run)",
+    async () => {
+      const result = await twin("trec", 20, () => {});
+      expect(result.firstLosses.greatestDifference).toBeLessThan(1e-3);
+      expect(result.dev.agreement).toBeGreaterThanOrEqual(0.98);
+    },
+    240_000,
+  );
+});

@@ -1,0 +1,9 @@
+export interface TwinResult {
+  readonly set: string;
+  readonly steps: number;
+  readonly firstLosses: { readonly count: number; readonly greatestDifference: number };
+  readonly allLosses: { readonly greatestDifference: number };
+  readonly dev: { readonly rows: number; readonly agreement: number };
+  readonly lastLoss: { readonly ours: number; readonly peft: number };
+}
+export function twin(set: "trec" | "rte", steps: number, log?: (line: string) => void): Promise<TwinResult>;
