@@ -4,6 +4,7 @@ import { PtuningError } from "../core/index.ts";
 import {
   cacheFolder,
   downloadFromHub,
+  type Environment,
   findInHubCache,
   hashFile,
   lockFile,
@@ -36,7 +37,7 @@ interface CacheRecord {
 
 /** Where a backbone may come from. */
 export interface LocateOptions {
-  readonly env?: NodeJS.ProcessEnv;
+  readonly env?: Environment;
   readonly onProgress?: ProgressListener;
   /** Only what is on this machine: nothing is downloaded. */
   readonly offline?: boolean;
@@ -91,7 +92,7 @@ async function fetchInto(
   folder: string,
   id: string,
   entry: CatalogEntry | undefined,
-  options: LocateOptions & { env: NodeJS.ProcessEnv },
+  options: LocateOptions & { env: Environment },
 ): Promise<void> {
   const partial = `${folder}.partial`;
   const failures: string[] = [];
@@ -151,7 +152,7 @@ async function fetchInto(
   );
 }
 
-function isOffline(env: NodeJS.ProcessEnv): boolean {
+function isOffline(env: Environment): boolean {
   return ["1", "true", "yes", "on"].includes((env.HF_HUB_OFFLINE ?? "").toLowerCase());
 }
 
@@ -184,7 +185,7 @@ export interface CachedBackbone extends CacheRecord {
 }
 
 /** The backbones in our cache. */
-export async function listCachedBackbones(env: NodeJS.ProcessEnv = process.env): Promise<CachedBackbone[]> {
+export async function listCachedBackbones(env: Environment = process.env): Promise<CachedBackbone[]> {
   const root = join(cacheFolder(env), "backbones");
   const cached: CachedBackbone[] = [];
   for (const name of (await readdir(root).catch(() => [])).sort()) {
@@ -204,7 +205,7 @@ export async function listCachedBackbones(env: NodeJS.ProcessEnv = process.env):
  */
 export async function removeCachedBackbone(
   name: string,
-  env: NodeJS.ProcessEnv = process.env,
+  env: Environment = process.env,
 ): Promise<CachedBackbone> {
   const id = catalog.find((entry) => entry.name === name)?.id ?? name;
   const found = (await listCachedBackbones(env)).find((cached) => cached.id === id);

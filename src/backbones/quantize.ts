@@ -4,6 +4,7 @@ import type { ExternalTensor, Tensor } from "../core/index.ts";
 import {
   type ByteSource,
   cacheFolder,
+  type Environment,
   lockFile,
   openFile,
   type PendingTensor,
@@ -28,7 +29,7 @@ const layoutVersion = 1;
 export async function quantizedWeights(
   backbone: Pick<Backbone, "id" | "architecture" | "config" | "weights" | "fingerprint">,
   bits: 7 | 8,
-  env: NodeJS.ProcessEnv = process.env,
+  env: Environment = process.env,
 ): Promise<ReadonlyMap<string, ExternalTensor>> {
   const key = backbone.fingerprint.replace(/^.*:/, "").slice(0, 32);
   const folder = join(cacheFolder(env), "quantized", `${key}-int${bits}-v${layoutVersion}`);

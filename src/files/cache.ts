@@ -2,14 +2,17 @@ import { readdir, readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 
+/** Environment variables, `process.env` unless a caller gives others. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 /** Our cache folder: `PTUNING_CACHE`, else `ptuning` in `XDG_CACHE_HOME` or `~/.cache`. */
-export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
+export function cacheFolder(env: Environment = process.env): string {
   if (env.PTUNING_CACHE) return resolve(env.PTUNING_CACHE);
   return join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "ptuning");
 }
 
 /** Where the Hugging Face libraries keep their downloads. */
-export function hubCacheFolder(env: NodeJS.ProcessEnv = process.env): string {
+export function hubCacheFolder(env: Environment = process.env): string {
   if (env.HF_HUB_CACHE) return resolve(env.HF_HUB_CACHE);
   const home = env.HF_HOME || join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "huggingface");
   return join(resolve(home), "hub");
@@ -22,7 +25,7 @@ export function hubCacheFolder(env: NodeJS.ProcessEnv = process.env): string {
 export async function findInHubCache(
   id: string,
   files: readonly (readonly string[])[],
-  env: NodeJS.ProcessEnv = process.env,
+  env: Environment = process.env,
 ): Promise<string | undefined> {
   const repository = join(hubCacheFolder(env), `models--${id.replaceAll("/", "--")}`);
   const main = await readFile(join(repository, "refs", "main"), "utf8").catch(() => undefined);

@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { messageOf, PtuningError } from "../core/index.ts";
 import { asStorageError } from "./atomic.ts";
+import type { Environment } from "./cache.ts";
 import { hashFile } from "./hash.ts";
 import type { ProgressListener } from "./progress.ts";
 
@@ -21,7 +22,7 @@ export interface HubDownload {
   wants(file: string): boolean;
   /** Receives the files; left over parts of an earlier attempt are continued. */
   readonly folder: string;
-  readonly env?: NodeJS.ProcessEnv;
+  readonly env?: Environment;
   readonly onProgress?: ProgressListener;
 }
 

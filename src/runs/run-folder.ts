@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Adapter } from "../adapters/index.ts";
 import { formatConfig, parseConfig, type RunConfig, redact } from "../config/index.ts";
 import { PtuningError } from "../core/index.ts";
-import { lockFile, writeFileAtomic } from "../files/index.ts";
+import { asStorageError, lockFile, writeFileAtomic } from "../files/index.ts";
 import { encodeState, readState, type TrainEvent, type TrainingState } from "../train/index.ts";
 
 /** What a run folder holds. */
@@ -116,7 +116,11 @@ function openLocked(
         await writeFileAtomic(join(folder, names.state), encodeState(event.state));
         return;
       }
-      await Promise.race([append(log, `${JSON.stringify(redact(plain(event)))}\n`), failure]);
+      await Promise.race([append(log, `${JSON.stringify(redact(plain(event)))}\n`), failure]).catch(
+        (cause) => {
+          throw asStorageError(join(folder, names.events), cause);
+        },
+      );
       if (event.type === "done" && event.reason !== "aborted") await event.adapter.save(adapterFolder);
     },
     async finish(result) {

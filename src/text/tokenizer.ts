@@ -17,7 +17,7 @@ export interface Tokenizer {
   encode(texts: readonly TextInput[], maxLength: number): Promise<TokenSequences>;
 }
 
-/** Texts per call of the native library: enough to use all cores, few enough to keep memory flat. */
+/** Texts that are encoded at once: enough to use all cores, few enough to keep memory flat. */
 const chunkSize = 512;
 
 /**
@@ -41,17 +41,29 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
   } catch (cause) {
     throw new PtuningError("BACKBONE_INVALID", `${folder}/tokenizer.json: ${messageOf(cause)}`, { cause });
   }
-  return {
-    async encode(texts, maxLength) {
-      native.setTruncation(maxLength);
-      const collected = new SequenceCollector();
-      for (let start = 0; start < texts.length; start += chunkSize) {
-        const chunk = texts.slice(start, start + chunkSize) as (string | [string, string])[];
-        for (const encoding of await native.encodeBatch(chunk)) {
-          collected.add(encoding.getIds(), encoding.getTypeIds(), encoding.getOverflowing().length > 0);
-        }
+  const encode: Tokenizer["encode"] = async (texts, maxLength) => {
+    native.setTruncation(maxLength);
+    const collected = new SequenceCollector();
+    for (let start = 0; start < texts.length; start += chunkSize) {
+      // One call per text: the batch call of this binding takes no pairs, and is no faster.
+      const encodings = await Promise.all(
+        texts
+          .slice(start, start + chunkSize)
+          .map((text) => (typeof text === "string" ? native.encode(text) : native.encode(text[0], text[1]))),
+      );
+      for (const encoding of encodings) {
+        collected.add(encoding.getIds(), encoding.getTypeIds(), encoding.getOverflowing().length > 0);
       }
-      return collected.finish();
+    }
+    return collected.finish();
+  };
+  // The greatest length is a setting of the native object: one caller at a time.
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    encode(texts, maxLength) {
+      const next = last.then(() => encode(texts, maxLength));
+      last = next.catch(() => {});
+      return next;
     },
   };
 }
