@@ -36,7 +36,8 @@ export function prepare() {
     .digest("hex");
   const installed = existsSync(marker) && readFileSync(marker, "utf8") === lock;
   if (!installed) {
-    run("installing dependencies", "npm", ["ci", "--no-audit", "--no-fund"]);
+    // Not `npm ci`: it insists on the optional binaries of every other platform, which not every registry has.
+    run("installing dependencies", "npm", ["install", "--no-save", "--no-audit", "--no-fund"]);
     mkdirSync(dirname(marker), { recursive: true });
     writeFileSync(marker, lock);
   }

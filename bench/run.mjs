@@ -1,0 +1,65 @@
+#!/usr/bin/env node
+/**
+ * The benchmark suite: npm run bench [-- step|cold|rows] [--quick]
+ * Contenders run in processes of their own and take turns; ratios are of the same round. Results go to
+ * bench/results/ and bench/RESULTS.md.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { join } from "node:path";
+import { prepare, root } from "../tools/prepare.mjs";
+
+const all = ["step", "cold", "rows"];
+const args = process.argv.slice(2);
+const quick = args.includes("--quick");
+const wanted = args.filter((arg) => !arg.startsWith("--"));
+const unknown = wanted.find((name) => !all.includes(name));
+if (unknown) {
+  console.error(`bench: expected ${all.join(", ")}, got "${unknown}".`);
+  process.exit(2);
+}
+prepare();
+
+const git = (...command) => spawnSync("git", command, { cwd: root, encoding: "utf8" }).stdout.trim();
+const cpuInfo = readFileSync("/proc/cpuinfo", "utf8");
+const flags = /^flags\s*:(.*)$/m.exec(cpuInfo)?.[1]?.split(" ") ?? [];
+const interesting = ["avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"];
+/** What every result is of no use without. */
+export const context = {
+  date: new Date().toISOString().slice(0, 10),
+  commit: git("rev-parse", "--short", "HEAD"),
+  cpu: cpus()[0].model,
+  flags: interesting.filter((flag) => flags.includes(flag)),
+  cores: cpus().length,
+  memoryBytes: totalmem(),
+  node: process.versions.node,
+  onnxruntime: JSON.parse(readFileSync(join(root, "node_modules/onnxruntime-node/package.json"), "utf8"))
+    .version,
+  reference: readFileSync(join(root, "tools/reference/requirements.txt"), "utf8")
+    .trim()
+    .split("\n")
+    .slice(0, 3),
+};
+
+const folder = join(root, "bench/results");
+mkdirSync(folder, { recursive: true });
+for (const name of wanted.length > 0 ? wanted : all) {
+  const { measure } = await import(`./${name}.mjs`);
+  console.log(`\n== ${name}`);
+  const result = { ...context, ...(await measure({ quick })) };
+  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
+}
+const sections = [];
+for (const file of readdirSync(folder).sort()) {
+  const { table } = await import(`./${file.replace(".json", ".mjs")}`);
+  const result = JSON.parse(readFileSync(join(folder, file), "utf8"));
+  const { date, commit, cpu, flags: found, cores, node, onnxruntime, reference } = result;
+  sections.push(
+    table(result),
+    `${date}, commit ${commit}; ${cpu} (${found.join(", ")}), ${cores} cores; Node ${node}, ONNX Runtime ${onnxruntime}; ${reference.join(", ")}.`,
+  );
+}
+const text = `# Benchmark results\n\nMade by \`npm run bench\`; see README.md for how they are taken.\n\n${sections.join("\n\n")}\n`;
+writeFileSync(join(root, "bench/RESULTS.md"), text);
+console.log(`\n${text}`);

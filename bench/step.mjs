@@ -1,0 +1,119 @@
+/** Seconds and memory of one training step, ours against PEFT, equal shapes. */
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { loadBackbone } from "ptuning/backbones";
+import { markdownTable } from "ptuning/report";
+import { root } from "../tools/prepare.mjs";
+import { referencePython } from "../tools/reference/run.mjs";
+import { randomBackbone } from "./random-backbone.mjs";
+
+const works = [
+  { name: "MiniLM B 32 S 20 P 20", backbone: "minilm", shape: [32, 20, 20], steps: 10, rounds: 7 },
+  { name: "BERT-base B 32 S 64 P 20", backbone: "bert-base", shape: [32, 64, 20], steps: 2, rounds: 5 },
+  { name: "BERT-large B 8 S 128 P 20", backbone: "bert-large", shape: [8, 128, 20], steps: 1, rounds: 5 },
+];
+const contenders = ["PEFT fp32", "PEFT bf16", "ours fp32", "ours int8"];
+
+function start(contender, folder, shape) {
+  const [who, precision] = contender.split(" ");
+  const args = [folder, ...shape.map(String), precision];
+  const [command, script] =
+    who === "PEFT" ? [referencePython(), "bench/contender.py"] : [process.execPath, "bench/contender.mjs"];
+  const child = spawn(command, [join(root, script), ...args], {
+    cwd: root,
+    stdio: ["pipe", "pipe", "ignore"],
+    env: { ...process.env, HF_HUB_OFFLINE: "1", OMP_NUM_THREADS: undefined },
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const hear = async () => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`${contender} ended early`);
+    return JSON.parse(value);
+  };
+  return { child, hear, ask: (line) => child.stdin.write(`${line}\n`) };
+}
+
+export async function measure({ quick }) {
+  const rows = [];
+  for (const { name, backbone, shape, steps, rounds } of works) {
+    const folder = backbone === "minilm" ? await minilmFolder() : await randomBackbone(backbone);
+    const running = {};
+    const facts = {};
+    for (const contender of contenders) {
+      running[contender] = start(contender, folder, shape);
+      const { idleBytes } = await running[contender].hear();
+      await running[contender].hear();
+      facts[contender] = { idleBytes, rounds: [] };
+    }
+    for (let round = 0; round < (quick ? 2 : rounds); round++) {
+      // Each round starts with another contender, so that none always follows the same neighbour.
+      for (let i = 0; i < contenders.length; i++) {
+        const contender = contenders[(i + round) % contenders.length];
+        running[contender].ask(`measure ${steps}`);
+        const { seconds } = await running[contender].hear();
+        facts[contender].rounds.push(median(seconds));
+      }
+      process.stderr.write(`${name}: round ${round + 1}\n`);
+    }
+    for (const contender of contenders) {
+      running[contender].ask("end");
+      facts[contender].peakBytes = (await running[contender].hear()).peakBytes;
+      running[contender].child.stdin.end();
+    }
+    rows.push({ name, facts });
+  }
+  return { rows };
+}
+
+async function minilmFolder() {
+  const backbone = await loadBackbone("minilm");
+  await backbone.close();
+  return backbone.folder;
+}
+
+function median(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)];
+}
+
+/** Ratio of two contenders round by round: median and range. */
+function ratio(facts, ours, theirs) {
+  const ratios = facts[ours].rounds.map((seconds, i) => seconds / facts[theirs].rounds[i]);
+  return `${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)})`;
+}
+
+export function table({ rows }) {
+  const megabytes = (bytes) => Math.round(bytes / 1e6);
+  const time = rows.map(({ name, facts }) => [
+    name,
+    ...contenders.map((contender) => median(facts[contender].rounds).toFixed(3)),
+    ratio(facts, "ours fp32", "PEFT fp32"),
+    ratio(facts, "ours int8", "PEFT fp32"),
+    ratio(facts, "ours int8", "PEFT bf16"),
+  ]);
+  const memory = rows.map(({ name, facts }) => [
+    name,
+    ...contenders.map((contender) => {
+      const { peakBytes, idleBytes } = facts[contender];
+      return `${megabytes(peakBytes)} / ${megabytes(peakBytes - idleBytes)}`;
+    }),
+    (facts["ours fp32"].peakBytes / facts["PEFT fp32"].peakBytes).toFixed(2),
+    (
+      (facts["ours fp32"].peakBytes - facts["ours fp32"].idleBytes) /
+      (facts["PEFT fp32"].peakBytes - facts["PEFT fp32"].idleBytes)
+    ).toFixed(2),
+  ]);
+  const columns = (...titles) => ["work", ...contenders, ...titles].map((title) => ({ title }));
+  return [
+    "## A training step",
+    "",
+    "Seconds per step (median over rounds); ratios are medians over rounds, with their range.",
+    "",
+    markdownTable(columns("fp32 ÷ PEFT fp32", "int8 ÷ PEFT fp32", "int8 ÷ PEFT bf16"), time),
+    "",
+    "Peak resident memory in MB: in all / above the idle process.",
+    "",
+    markdownTable(columns("fp32 ÷ PEFT fp32, in all", "above idle"), memory),
+  ].join("\n");
+}
