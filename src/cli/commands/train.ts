@@ -187,7 +187,7 @@ async function complete(
     const predictor = await createPredictor(done.adapter, options.backbone);
     test = (await predictor.evaluate(data.test)).scores;
     await predictor.close();
-    if (flags.baselines) baselines = await baselineScores(data, data.test);
+    if (flags.baselines) baselines = await baselineScores(data, data.test, options.backbone);
   }
   const result = {
     type: "result",

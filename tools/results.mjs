@@ -1,0 +1,159 @@
+#!/usr/bin/env node
+/**
+ * Runs what results/plan.yaml lists and has no row yet, and rewrites results/README.md:
+ *   node tools/results.mjs [--list] [RECIPE]
+ * A row is one run: recipe, seed, scores, command, hash of the recipe, commit, versions, hardware. Rows are appended to
+ * results/RECIPE.jsonl; a changed recipe has another hash and runs anew.
+ */
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parse } from "yaml";
+import { prepare, root } from "./prepare.mjs";
+
+const folder = join(root, "results");
+const rowsOf = (name) => {
+  const path = join(folder, `${name}.jsonl`);
+  return existsSync(path)
+    ? readFileSync(path, "utf8")
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line))
+    : [];
+};
+
+/** SHA-256 of a recipe without its comments. */
+export function recipeHash(recipe) {
+  const text = readFileSync(join(root, recipe), "utf8").replace(/^\s*#.*$/gm, "");
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}
+
+/** The row of one run of a recipe. */
+export function runRecipe(recipe, seed, baselines) {
+  const output = mkdtempSync(join(tmpdir(), "ptuning-result-"));
+  const args = ["train", recipe, "--seed", String(seed), ...(baselines ? ["--baselines"] : [])];
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ["dist/cli/main.js", ...args, "--json", "--output", join(output, "run")],
+    { cwd: root, encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "pipe"] },
+  );
+  rmSync(output, { recursive: true });
+  if (status !== 0) throw new Error(`${recipe}: ${stderr}`);
+  const events = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const { settings, examples, inventory } = events.find(({ type }) => type === "start");
+  const {
+    best,
+    exact,
+    test,
+    baselines: others,
+    seconds,
+    steps,
+    versions,
+  } = events.find(({ type }) => type === "result");
+  const git = (...command) => spawnSync("git", command, { cwd: root, encoding: "utf8" }).stdout.trim();
+  return {
+    recipe,
+    seed,
+    dev: best?.scores,
+    ...(exact && { devFp32: exact }),
+    test,
+    ...(others && { baselines: Object.fromEntries(others.map(({ name, scores }) => [name, scores])) }),
+    bestStep: best?.step,
+    steps,
+    seconds: Math.round(seconds),
+    trainable: inventory.trainableTotal,
+    examples,
+    precision: settings.precision,
+    command: `ptuning ${args.join(" ")}`,
+    configHash: recipeHash(recipe),
+    commit:
+      git("rev-parse", "--short", "HEAD") + (git("status", "--porcelain", "src") === "" ? "" : "+changes"),
+    date: new Date().toISOString().slice(0, 10),
+    versions: {
+      ...versions,
+      onnxruntime: JSON.parse(readFileSync(join(root, "node_modules/onnxruntime-node/package.json"), "utf8"))
+        .version,
+    },
+    hardware: `${cpus()[0].model}, ${cpus().length} cores`,
+  };
+}
+
+function mean(values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** Mean ± standard deviation in points. */
+function points(values) {
+  const center = mean(values);
+  const spread =
+    values.length > 1
+      ? Math.sqrt(values.reduce((sum, v) => sum + (v - center) ** 2, 0) / (values.length - 1))
+      : 0;
+  return `${(100 * center).toFixed(1)}${values.length > 1 ? ` ± ${(100 * spread).toFixed(1)}` : ""}`;
+}
+
+function writeReadme(plan) {
+  const lines = [];
+  for (const { recipe } of plan) {
+    const name = basename(recipe, ".yaml");
+    const hash = recipeHash(recipe);
+    const rows = rowsOf(name).filter((row) => row.configHash === hash);
+    if (rows.length === 0) continue;
+    const metric = Object.keys(rows[0].test)[0];
+    const baseline = (title) => {
+      const values = rows.flatMap((row) => (row.baselines?.[title] ? [row.baselines[title][metric]] : []));
+      return values.length === 0 ? "" : points(values);
+    };
+    lines.push(
+      `| [${name}](../${recipe}) | ${metric} | ${points(rows.map((row) => row.test[metric]))} | ${rows.length} | ` +
+        `${baseline("majority class")} | ${baseline("TF-IDF + logistic regression")} | ${baseline("frozen embeddings + logistic regression")} | ` +
+        `${rows[0].trainable.toLocaleString("en")} | ${Math.round(mean(rows.map((row) => row.seconds)))} | ${rows[0].precision} |`,
+    );
+  }
+  const existing = readFileSync(join(folder, "README.md"), "utf8");
+  const [head, , tail] = existing.split(/<!-- \/?table -->/);
+  const header =
+    "| recipe | score on test | ptuning | seeds | majority | TF-IDF + LR | frozen embeddings + LR | trainable | seconds | precision |\n" +
+    "|---|---|---:|---:|---:|---:|---:|---:|---:|---|";
+  writeFileSync(
+    join(folder, "README.md"),
+    `${head}<!-- table -->\n\n${header}\n${lines.join("\n")}\n\n<!-- /table -->${tail}`,
+  );
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const args = process.argv.slice(2);
+  const only = args.find((arg) => !arg.startsWith("--"));
+  const plan = parse(readFileSync(join(folder, "plan.yaml"), "utf8")).filter(
+    ({ recipe }) => !only || recipe.includes(only),
+  );
+  const missing = plan.flatMap(({ recipe, seeds, baselines = true }) => {
+    const hash = recipeHash(recipe);
+    const done = rowsOf(basename(recipe, ".yaml"))
+      .filter((row) => row.configHash === hash)
+      .map(({ seed }) => seed);
+    // Baselines do not depend on the seed of training: the first run carries them.
+    return seeds
+      .filter((seed) => !done.includes(seed))
+      .map((seed) => ({ recipe, seed, baselines: baselines && seed === seeds[0] }));
+  });
+  if (args.includes("--list")) {
+    for (const { recipe, seed } of missing) console.log(`${recipe} seed ${seed}`);
+    console.log(`${missing.length} runs are missing`);
+  } else {
+    prepare();
+    for (const [i, { recipe, seed, baselines }] of missing.entries()) {
+      console.log(`${i + 1}/${missing.length} ${recipe} seed ${seed}`);
+      const row = runRecipe(recipe, seed, baselines);
+      appendFileSync(join(folder, `${basename(recipe, ".yaml")}.jsonl`), `${JSON.stringify(row)}\n`);
+      console.log(`  test ${JSON.stringify(row.test)} in ${row.seconds} s`);
+    }
+    writeReadme(parse(readFileSync(join(folder, "plan.yaml"), "utf8")));
+  }
+}
