@@ -1,12 +1,71 @@
-/** One text or pair of texts, with its label if it has one. */
-export interface TextExample {
+/**
+ * Raw examples, one interface per kind of task; readers make them, tasks take them. A field that holds what is to be
+ * predicted is absent in data that is only to be predicted.
+ */
+
+/** Where an example comes from. */
+interface FromFile {
+  /** Line of the file that it starts on. */
+  readonly line?: number;
+}
+
+/** One text or pair of texts, with what is to be predicted of it. */
+export interface TextExample extends FromFile {
   readonly text: string;
   /** Second text of a pair. */
   readonly pair?: string;
-  /** Absent in data that is only to be predicted. */
+  /** Single-label classification. */
   readonly label?: string;
-  /** Line of the file that it starts on. */
-  readonly line?: number;
+  /** Multi-label classification: any number of labels, also none. */
+  readonly labels?: readonly string[];
+  /** Regression. */
+  readonly score?: number;
+  /** Examples that are scored together: the options of one question, the candidates of one query. */
+  readonly group?: string;
+}
+
+/** A text, and alternatives of which one continues or answers it. */
+export interface ChoiceExample extends FromFile {
+  readonly text: string;
+  /** Any number of alternatives from two, also different from example to example. */
+  readonly choices: readonly string[];
+  /** Number of the right one, from 0. */
+  readonly label?: number;
+}
+
+/** A sentence in words, with a tag for each. */
+export interface TokenExample extends FromFile {
+  readonly words: readonly string[];
+  /** As the file has them, in any scheme (IOB1, IOB2, IOBES, BILOU). */
+  readonly tags?: readonly string[];
+  /** The text that the words were cut from, if there is one. */
+  readonly text?: string;
+  /** `[start, end)` of each word in {@link text}, as JavaScript string indices. */
+  readonly offsets?: readonly (readonly [start: number, end: number])[];
+}
+
+/** A sentence in words, with the roles that one of them, the predicate, gives to the others. */
+export interface RoleExample extends FromFile {
+  readonly words: readonly string[];
+  /** Number of the predicate's word, from 0. */
+  readonly predicate: number;
+  /** Roleset or lemma, as the file has it. */
+  readonly sense?: string;
+  /** IOB2 tags of the roles; the predicate's own is `B-V`. */
+  readonly tags?: readonly string[];
+  /** Examples of one sentence share it. */
+  readonly group?: string;
+}
+
+/** A question about a passage, answered by a stretch of it. */
+export interface AnswerExample extends FromFile {
+  readonly id: string;
+  readonly question: string;
+  readonly context: string;
+  /** Gold answers; `[]` where the passage does not answer. `start` is a JavaScript string index into the context. */
+  readonly answers?: readonly { readonly text: string; readonly start: number }[];
+  /** Article or document: splits keep it together. */
+  readonly group?: string;
 }
 
 /** Examples from one file. */

@@ -1,4 +1,12 @@
-export type { Dataset, ExampleFile, TextExample } from "./example.ts";
+export type {
+  AnswerExample,
+  ChoiceExample,
+  Dataset,
+  ExampleFile,
+  RoleExample,
+  TextExample,
+  TokenExample,
+} from "./example.ts";
 export { type FormatName, formats, type Row } from "./formats.ts";
 export { type Guess, guessTable } from "./guess.ts";
 export { splitOff, textKey } from "./split.ts";

@@ -8,8 +8,7 @@ import { referenceEnvironment } from "../../tools/reference/run.mjs";
 
 export const repository: string = new URL("../..", import.meta.url).pathname;
 
-/** Real benchmark files beside the repository. */
-export const sharedData: string = join(repository, "../shared/data");
+const sharedData: string = join(repository, "../shared/data");
 
 export const has: { readonly python: boolean; readonly data: boolean; readonly minilm: boolean } = {
   /** Pinned PyTorch, transformers and PEFT. */
