@@ -104,7 +104,7 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
   for (const key of ["warmupSteps", "weightDecay", "patience", "checkpointSeconds"] as const) {
     if (!(resolved[key] >= 0)) throw invalid(key, "a number of at least 0", resolved[key]);
   }
-  const scores = [...Object.keys(task.evaluator().result().scores), "loss"];
+  const scores = [...task.scores, "loss"];
   if (!scores.includes(resolved.selectBy)) {
     throw invalid("selectBy", `one of ${scores.join(", ")}`, `"${resolved.selectBy}"`);
   }
