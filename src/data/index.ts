@@ -18,3 +18,4 @@ export {
   readTable,
   type TableOptions,
 } from "./table.ts";
+export { decodeTags, detectTagScheme, encodeSpans, type TagScheme, type TypedSpan } from "./tag-scheme.ts";
