@@ -1,13 +1,26 @@
-export { taskFrom, tasks } from "./registry.ts";
+export { answerSelection } from "./answer-selection.ts";
+export { type CandidatePrediction, candidateRanking } from "./candidate-ranking.ts";
+export type { CandidateOptions } from "./candidates.ts";
+export type { TaskFamily, TaskOptions } from "./family.ts";
+export {
+  type MultiLabelOptions,
+  type MultiLabelPrediction,
+  multiLabelClassification,
+} from "./multi-label.ts";
+export { type ChoicePrediction, type MultipleChoiceOptions, multipleChoice } from "./multiple-choice.ts";
+export { familyOf, taskFamilies, taskFrom } from "./registry.ts";
+export { type RegressionOptions, type ScorePrediction, textRegression } from "./regression.ts";
 export type {
   Decoder,
   Encoded,
   Evaluation,
   Evaluator,
   HeadOutput,
+  LinearView,
   PassShape,
   TableRow,
   Task,
+  TrivialAnswer,
 } from "./task.ts";
 export {
   type SequenceClassificationOptions,

@@ -71,7 +71,8 @@ describe.each(manifest.cases)("$name", (golden) => {
     });
     const parts = { backbone, method, head: task.head };
     const params = named(`${golden.key}.param.`) as Params;
-    const encoded = { count: 4, sequences: undefined as never, labels: Int32Array.from(manifest.labels) };
+    const labels = Int32Array.from(manifest.labels);
+    const encoded = { count: 4, sequences: undefined as never, labels, examples: [] };
     const rows = Int32Array.of(0, 1, 2, 3);
     const stepFeeds = {
       ...batchFeeds,
