@@ -12,6 +12,8 @@ import { csv, tsv } from "./formats/separated.ts";
 import { snips } from "./formats/snips.ts";
 import { spert } from "./formats/spert.ts";
 import { squad } from "./formats/squad.ts";
+import { boolq, copa, nli, wic, wsc } from "./formats/superglue.ts";
+import { multirc, record } from "./formats/superglue-passages.ts";
 import { wordTags } from "./formats/word-tags.ts";
 
 /** Name of a file format; `lines` is plain text, a record per line. */
@@ -22,6 +24,13 @@ export type FormatName =
   | "conll-2005"
   | "role-lines"
   | "squad"
+  | "boolq"
+  | "nli"
+  | "copa"
+  | "wic"
+  | "wsc"
+  | "multirc"
+  | "record"
   | "conllu-roles"
   | "conllu"
   | "snips"
@@ -42,6 +51,13 @@ export const formats: { readonly [F in FormatName]: Format } = {
   "conll-2005": conll2005,
   "role-lines": roleLines,
   squad,
+  boolq,
+  nli,
+  copa,
+  wic,
+  wsc,
+  multirc,
+  record,
   "conllu-roles": conlluRoles,
   conllu,
   snips,
