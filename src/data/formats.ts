@@ -5,11 +5,13 @@ import { conll } from "./formats/conll.ts";
 import { conllu } from "./formats/conllu.ts";
 import { conlluRoles } from "./formats/conllu-roles.ts";
 import { jsonl } from "./formats/jsonl.ts";
+import { labelStudio, labelStudioMin } from "./formats/label-studio.ts";
 import { parquet } from "./formats/parquet.ts";
 import { plainLines } from "./formats/plain-lines.ts";
 import { roleLines } from "./formats/role-lines.ts";
 import { csv, tsv } from "./formats/separated.ts";
 import { snips } from "./formats/snips.ts";
+import { doccano, prodigy, spans } from "./formats/span-lines.ts";
 import { spert } from "./formats/spert.ts";
 import { squad } from "./formats/squad.ts";
 import { boolq, copa, nli, wic, wsc } from "./formats/superglue.ts";
@@ -31,6 +33,11 @@ export type FormatName =
   | "wsc"
   | "multirc"
   | "record"
+  | "label-studio"
+  | "label-studio-min"
+  | "prodigy"
+  | "spans"
+  | "doccano"
   | "conllu-roles"
   | "conllu"
   | "snips"
@@ -58,6 +65,11 @@ export const formats: { readonly [F in FormatName]: Format } = {
   wsc,
   multirc,
   record,
+  "label-studio": labelStudio,
+  "label-studio-min": labelStudioMin,
+  prodigy,
+  spans,
+  doccano,
   "conllu-roles": conlluRoles,
   conllu,
   snips,
