@@ -74,17 +74,17 @@ export interface AnswerExample extends FromFile {
   readonly group?: string;
 }
 
-/** Kinds of examples, by their interface. */
-export interface ExampleKinds {
-  text: TextExample;
-  choices: ChoiceExample;
-  tokens: TokenExample;
-  roles: RoleExample;
-  answers: AnswerExample;
+/** The interface of each kind of example, by the kind's name in options and configs. */
+export interface ExampleOf {
+  readonly text: TextExample;
+  readonly choices: ChoiceExample;
+  readonly tokens: TokenExample;
+  readonly roles: RoleExample;
+  readonly answers: AnswerExample;
 }
 
-/** Name of a kind of examples: what a reader gives and a task takes. */
-export type ExampleKind = keyof ExampleKinds;
+/** Name of a kind of example: what a reader gives and a task takes. */
+export type Kind = keyof ExampleOf;
 
 /** Examples from one file. */
 export interface ExampleFile<E = TextExample> {
@@ -101,7 +101,7 @@ export interface Dataset<E = TextExample> {
   readonly train: readonly E[];
   readonly dev: readonly E[];
   readonly test: readonly E[];
-  /** The labels of `train` and `dev`, sorted. */
+  /** The labels, tags or role tags of `train` and `dev`, sorted; empty for kinds that have none. */
   readonly labels: readonly string[];
   /** SHA-256 over the files that went in. */
   readonly fingerprint: string;

@@ -1,6 +1,8 @@
 import { PtuningError } from "../core/index.ts";
-import type { FormatName } from "./formats.ts";
-import { type Column, openRows, type TableOptions } from "./table.ts";
+import { type FormatName, formats } from "./formats.ts";
+import type { Column } from "./options.ts";
+import { openRows } from "./read.ts";
+import type { TableOptions } from "./table.ts";
 
 /** Rows that a guess looks at. */
 const sampleRows = 1000;
@@ -90,7 +92,7 @@ async function sample(
     records.push(fields);
     if (records.length > sampleRows) break;
   }
-  const isTable = opened.format === "csv" || opened.format === "tsv";
+  const isTable = formats[opened.format].hasHeader === true;
   const first = Object.values(records[0] ?? {}).map(String);
   const header = isTable && (given.header ?? looksLikeHeader(first, records.slice(1)));
   const names = header ? first.map((name) => name.trim()) : Object.keys(records[0] ?? {});

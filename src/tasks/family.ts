@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import type { Dataset, ExampleKind } from "../data/index.ts";
+import type { Dataset, Kind } from "../data/index.ts";
 import type { Task } from "./task.ts";
 
 /** Options of a task as configs and adapters hold them: plain data. */
@@ -18,7 +18,7 @@ export interface TaskFamily<E = unknown, S = TaskOptions, O = TaskOptions> {
   readonly type: string;
   /** What it learns, in a few words. */
   readonly title: string;
-  readonly reads: ExampleKind;
+  readonly reads: Kind;
   /** Keys of a configuration's `task` section beside `type`; descriptions become its comments. */
   readonly settings: z.ZodObject;
   /** Whether labelled examples look like this family's. */
