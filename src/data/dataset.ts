@@ -1,11 +1,14 @@
 import { createHash } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { PtuningError } from "../core/index.ts";
 import type { Dataset, ExampleFile, ExampleOf, Kind } from "./example.ts";
 import type { Split } from "./format.ts";
 import { formats } from "./formats.ts";
+import { isHubReference, locateHubDataset } from "./hub-dataset.ts";
 import { kinds } from "./kinds.ts";
+import { choosesColumns } from "./mapping.ts";
+import { filesBySplit, type SplitFiles } from "./parts.ts";
 import { formatsOf, type ReadOptionsFor, readExamples } from "./read.ts";
 import { splitOff } from "./split.ts";
 
@@ -29,7 +32,8 @@ interface Part {
 
 /**
  * Reads a data set for training, of any kind and format. `path` is a file, a folder with files or folders named
- * `train…`, `dev…` (or `val…`) and `test…`, or a file that holds several splits. Where there is no dev set, a share of
+ * `train…`, `dev…` (or `val…`) and `test…`, a file that holds several splits, or `hf:owner/name[@revision][/config]`,
+ * the Parquet files of a data set on the Hugging Face hub. Where there is no dev set, a share of
  * the training examples is split off, seeded; what belongs together (see {@link splitOff}) is not parted.
  *
  * @throws DATA_NOT_FOUND, DATA_INVALID, OPTION_INVALID
@@ -110,62 +114,30 @@ function labelsOf<K extends Kind>(kind: K, examples: readonly ExampleOf[K][]): s
   return [...labels].sort();
 }
 
-const splitNames: Readonly<Record<string, Split>> = {
-  train: "train",
-  dev: "dev",
-  val: "dev",
-  valid: "dev",
-  validation: "dev",
-  trial: "dev",
-  test: "test",
-};
-
 async function findParts(path: string, options: DatasetOptions): Promise<{ [S in Split]?: Part }> {
+  if (isHubReference(path)) return partsOf(await locateHubDataset(path));
   const isFolder = await stat(path).then(
     (status) => status.isDirectory(),
     () => false,
   );
-  const names = options.format
-    ? [options.format]
-    : isFolder || !options.split
-      ? await formatsOf(path, options.encoding)
-      : [];
-  const whole = names.find((name) => formats[name]?.readers[options.kind ?? "text"] !== undefined);
-  if (whole !== undefined && (!isFolder || options.format === undefined)) {
-    const within = options.split === undefined ? (formats[whole].splits ?? []) : [];
-    if (within.length === 0) return { train: { paths: [path] } };
-    return Object.fromEntries(within.map((split) => [split, { paths: [path], split }]));
+  const { kind = "text", split } = options;
+  const names = options.format ? [options.format] : await formatsOf(path, options.encoding);
+  const format = names.map((name) => formats[name]).find((one) => one?.readers[kind] !== undefined);
+  // A format may take the folder as it is: parallel files.
+  const isWhole = !isFolder || (format !== undefined && options.format === undefined);
+  if (!isWhole) {
+    const files = filesBySplit(path, await readdir(path));
+    return partsOf(
+      Object.fromEntries(
+        Object.entries(files).map(([part, entries]) => [part, entries.map((entry) => join(path, entry))]),
+      ),
+    );
   }
-  if (!isFolder) return { train: { paths: [path] } };
-  return partsOfFolder(path, await readdir(path));
+  const within = split === undefined && !choosesColumns(options) ? (format?.splits ?? []) : [];
+  if (within.length === 0) return { train: { paths: [path], ...(split && { split }) } };
+  return Object.fromEntries(within.map((part) => [part, { paths: [path], split: part }]));
 }
 
-/** The files of a folder by the split that their names speak of; numbered shards are one. */
-function partsOfFolder(folder: string, entries: readonly string[]): { [S in Split]?: Part } {
-  const found: { [S in Split]?: { exact: string[]; other: Map<string, string[]> } } = {};
-  for (const entry of [...entries].sort()) {
-    const stem = basename(entry).toLowerCase().replace(/\.gz$/, "");
-    const word = /(?:^|[^a-z])(train|dev|validation|valid|val|trial|test)(?![a-z])/.exec(stem)?.[1];
-    if (word === undefined || /\.(md|py)$/.test(stem)) continue;
-    found[splitNames[word]!] ??= { exact: [], other: new Map() };
-    const { exact, other } = found[splitNames[word]!]!;
-    if (stem.replace(/\.\w+$/, "") === word) exact.push(entry);
-    const family = stem.replace(/-\d+-of-\d+/, "");
-    other.set(family, [...(other.get(family) ?? []), entry]);
-  }
-  const parts: { [S in Split]?: Part } = {};
-  for (const [split, { exact, other }] of Object.entries(found) as [
-    Split,
-    NonNullable<(typeof found)[Split]>,
-  ][]) {
-    const families = exact.length > 0 ? [exact] : [...other.values()];
-    if (families.length > 1 || exact.length > 1) {
-      const names = families.flat().join(", ");
-      throw new PtuningError("DATA_INVALID", `${folder}: expected one file for ${split}, got ${names}.`, {
-        hint: "Give the paths of the files instead of the folder.",
-      });
-    }
-    parts[split] = { paths: families[0]!.map((entry) => join(folder, entry)) };
-  }
-  return parts;
+function partsOf(files: SplitFiles): { [S in Split]?: Part } {
+  return Object.fromEntries(Object.entries(files).map(([split, paths]) => [split, { paths }]));
 }
