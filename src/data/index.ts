@@ -12,9 +12,9 @@ export type {
 } from "./example.ts";
 export type { FileLook, Format, FormatInput, Reader, Row, Split } from "./format.ts";
 export { type FormatName, formats } from "./formats.ts";
-export { type Guess, guessTable } from "./guess.ts";
+export { type Guess, guessReading } from "./guess.ts";
 export { exampleKey } from "./kinds.ts";
-export type { Column, ColumnOptions, ReadOptions } from "./options.ts";
+export { type Column, type ColumnOptions, goldOptions, type ReadOptions } from "./options.ts";
 export {
   formatsOf,
   type OpenedExamples,

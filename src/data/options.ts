@@ -45,6 +45,16 @@ export interface ColumnOptions {
   readonly id?: Column;
 }
 
+/** Options that name what is to be predicted: left out when a file is only to be predicted. */
+export const goldOptions: readonly (keyof ColumnOptions)[] = [
+  "label",
+  "labelPattern",
+  "labels",
+  "score",
+  "tags",
+  "answers",
+];
+
 /** How one file is read. */
 export interface ReadOptions extends ColumnOptions {
   /** Which examples the file gives; default: what its format or its columns say. */
