@@ -1,4 +1,19 @@
+export type { EncodedAnswers } from "./answer-windows.ts";
+export {
+  type AnswerSpan,
+  hasAnswerless,
+  type QuestionAnswer,
+  type QuestionAnsweringOptions,
+  questionAnswering,
+} from "./question-answering.ts";
 export { taskFrom, tasks } from "./registry.ts";
+export {
+  type PredicateMarking,
+  type Role,
+  type RolePrediction,
+  type SemanticRoleOptions,
+  semanticRoles,
+} from "./semantic-roles.ts";
 export type {
   Decoder,
   Encoded,
@@ -14,3 +29,10 @@ export {
   sequenceClassification,
   type TextPrediction,
 } from "./text-classification.ts";
+export {
+  type Entity,
+  type TokenClassificationOptions,
+  type TokenPrediction,
+  tokenClassification,
+} from "./token-classification.ts";
+export { type EncodedWords, spanLabels, type TaggedWords, type WordTaskOptions } from "./words.ts";
