@@ -83,7 +83,7 @@ export function taskOf(
   data: Dataset<unknown>,
 ): Task {
   const family = familyOf(type);
-  return family.create(family.resolve({ ...(preset && { preset }), ...settings }, data));
+  return family.create(family.resolve({ ...(family.hasPresets && preset && { preset }), ...settings }, data));
 }
 
 /** The method of a run. */

@@ -54,6 +54,7 @@ export const answerSelectionFamily: TaskFamily = family<
   type: "answer-selection",
   title: "which candidate answers of a question are right, any number of them",
   reads: "text",
+  hasPresets: true,
   settings: z.strictObject(candidateSettings),
   fits: (examples) =>
     examples.every(

@@ -85,6 +85,7 @@ export const candidateRankingFamily: TaskFamily = family<
   type: "candidate-ranking",
   title: "the best of the candidate answers of a question",
   reads: "text",
+  hasPresets: true,
   settings: z.strictObject(candidateSettings),
   fits: (examples) =>
     examples.every(

@@ -21,6 +21,8 @@ export interface TaskFamily<E = unknown, S = TaskOptions, O = TaskOptions> {
   readonly reads: Kind;
   /** Keys of a configuration's `task` section beside `type`; descriptions become its comments. */
   readonly settings: z.ZodObject;
+  /** Whether {@link resolve} also takes the setting `preset`, which starts the head from another implementation's. */
+  readonly hasPresets?: boolean;
   /** Whether labelled examples look like this family's. */
   fits(examples: readonly E[]): boolean;
   /** The task's options: the settings, completed by what the data says (labels, their weights, ranges). */

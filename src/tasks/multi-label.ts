@@ -16,10 +16,10 @@ export interface MultiLabelOptions extends SequenceHeadOptions {
   /** The labels, in the order of the logits. */
   readonly labels: readonly string[];
   /**
-   * A label is given where its probability is at least this. `"tune"`, the default, takes the threshold with the
+   * A label is given where its probability is at least this. `"tuned"`, the default, takes the threshold with the
    * best micro-F1 on dev, which the adapter then holds; 0.5 where there is no dev set.
    */
-  readonly threshold?: number | "tune";
+  readonly threshold?: number | "tuned";
 }
 
 /** The labels of one text: none, one or several, with the probability of each. */
@@ -40,13 +40,13 @@ const plainThreshold = 0.5;
 export function multiLabelClassification(
   options: MultiLabelOptions,
 ): Task<TextExample, EncodedTexts<readonly number[]>, MultiLabelPrediction> {
-  const { labels, threshold = "tune", ...headOptions } = options;
+  const { labels, threshold = "tuned", ...headOptions } = options;
   const width = labels.length;
   const index = labelIndex(labels);
-  if (threshold !== "tune" && !(threshold >= 0 && threshold <= 1)) {
-    throw new PtuningError("OPTION_INVALID", `threshold: expected "tune" or 0 to 1, got ${threshold}.`);
+  if (threshold !== "tuned" && !(threshold >= 0 && threshold <= 1)) {
+    throw new PtuningError("OPTION_INVALID", `threshold: expected "tuned" or 0 to 1, got ${threshold}.`);
   }
-  const applied = threshold === "tune" ? plainThreshold : threshold;
+  const applied = threshold === "tuned" ? plainThreshold : threshold;
   const head = sequenceHead(width, headOptions);
   const unlabelled: readonly number[] = [];
   return textTask<readonly number[], MultiLabelPrediction>({
@@ -77,7 +77,7 @@ export function multiLabelClassification(
         result() {
           const tuner = new ThresholdTuner();
           for (const { probabilities, gold } of rows) tuner.add(probabilities, gold);
-          const found = threshold === "tune" ? tuner.result().threshold : threshold;
+          const found = threshold === "tuned" ? tuner.result().threshold : threshold;
           const metrics = new MultiLabelMetrics(width, found);
           for (const { probabilities, gold } of rows) metrics.add(probabilities, gold);
           const kinds = (of: (row: (typeof rows)[number]) => unknown): number =>
@@ -87,7 +87,7 @@ export function multiLabelClassification(
             collapsed:
               kinds(({ gold }) => gold) > 1 &&
               kinds(({ probabilities }) => probabilities.map((p) => p >= found)) === 1,
-            ...(threshold === "tune" && { tuned: { threshold: found } }),
+            ...(threshold === "tuned" && { tuned: { threshold: found } }),
           };
         },
       };
@@ -120,7 +120,7 @@ export function multiLabelClassification(
 const certain = 30;
 
 interface Settings extends SequenceHeadOptions {
-  readonly threshold?: number | "tune";
+  readonly threshold?: number | "tuned";
 }
 
 /** Multi-label classification, for the registry. */
@@ -128,12 +128,13 @@ export const multiLabelFamily: TaskFamily = family<TextExample, Settings, MultiL
   type: "multi-label",
   title: "any number of labels per text or pair of texts",
   reads: "text",
+  hasPresets: true,
   settings: z.strictObject({
     ...headSettings,
     threshold: z
-      .union([z.number().min(0).max(1), z.literal("tune")])
+      .union([z.number().min(0).max(1), z.literal("tuned")])
       .exactOptional()
-      .describe("probability from which a label is given; tune: the best one on dev"),
+      .describe("probability from which a label is given; tuned: the best one on dev"),
   }),
   fits: (examples) => examples.every(({ labels }) => labels !== undefined),
   resolve: (settings, { labels }) => ({ labels, ...settings }),

@@ -202,6 +202,7 @@ export const multipleChoiceFamily: TaskFamily = family<
   type: "multiple-choice",
   title: "one of several alternatives per text",
   reads: "choices",
+  hasPresets: true,
   settings: z.strictObject(headSettings),
   fits: (examples) => examples.every(({ choices }) => choices !== undefined),
   resolve: (settings) => settings,

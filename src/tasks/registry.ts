@@ -4,9 +4,12 @@ import { candidateRankingFamily } from "./candidate-ranking.ts";
 import type { TaskFamily, TaskOptions } from "./family.ts";
 import { multiLabelFamily } from "./multi-label.ts";
 import { multipleChoiceFamily } from "./multiple-choice.ts";
+import { questionAnsweringFamily } from "./question-answering.ts";
 import { regressionFamily } from "./regression.ts";
+import { semanticRolesFamily } from "./semantic-roles.ts";
 import type { Task } from "./task.ts";
 import { textClassificationFamily } from "./text-classification.ts";
+import { tokenClassificationFamily } from "./token-classification.ts";
 
 /** Every task family. Where data fits several, the first is taken. */
 export const taskFamilies: readonly TaskFamily[] = [
@@ -16,6 +19,9 @@ export const taskFamilies: readonly TaskFamily[] = [
   multiLabelFamily,
   regressionFamily,
   multipleChoiceFamily,
+  tokenClassificationFamily,
+  semanticRolesFamily,
+  questionAnsweringFamily,
 ];
 
 /**

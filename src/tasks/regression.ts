@@ -92,6 +92,7 @@ export const regressionFamily: TaskFamily = family<TextExample, RegressionOption
   type: "regression",
   title: "a number per text or pair of texts",
   reads: "text",
+  hasPresets: true,
   settings: z.strictObject({
     ...headSettings,
     center: z

@@ -197,6 +197,7 @@ export const textClassificationFamily: TaskFamily = family<
   type: "text-classification",
   title: "one label per text or pair of texts",
   reads: "text",
+  hasPresets: true,
   settings: z.strictObject({
     ...classSettings,
     outOfScope: z
