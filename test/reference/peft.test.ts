@@ -148,11 +148,19 @@ describe.skipIf(!has.python || !has.minilm)("PEFT", () => {
     expect(error).toMatch(/PTUNING_DEEP_PROMPT/);
   }, 180_000);
 
-  test.skipIf(!has.data)(
-    "takes the same steps from the same start (short twin run)",
-    async () => {
-      const result = await twin("trec", 20, () => {});
+  test.skipIf(!has.data).each([
+    ["trec", 20],
+    ["conll04", 6],
+    ["squad", 4],
+    ["ewt-word", 4],
+    ["ewt-token-type", 4],
+  ] as const)(
+    "takes the same steps from the same start: short twin run on %s",
+    async (set, steps) => {
+      const result = await twin(set, steps, () => {});
+      expect(result.firstLosses.count).toBe(steps);
       expect(result.firstLosses.greatestDifference).toBeLessThan(1e-3);
+      expect(result.dev.rows).toBeGreaterThan(100);
       expect(result.dev.agreement).toBeGreaterThanOrEqual(0.98);
     },
     240_000,

@@ -1,9 +1,11 @@
+export type TwinSet = "trec" | "rte" | "conll04" | "squad" | "ewt-word" | "ewt-token-type";
 export interface TwinResult {
-  readonly set: string;
+  readonly set: TwinSet;
+  readonly reference: "peft" | "plain";
   readonly steps: number;
   readonly firstLosses: { readonly count: number; readonly greatestDifference: number };
   readonly allLosses: { readonly greatestDifference: number };
   readonly dev: { readonly rows: number; readonly agreement: number };
-  readonly lastLoss: { readonly ours: number; readonly peft: number };
+  readonly lastLoss: { readonly ours: number; readonly theirs: number };
 }
-export function twin(set: "trec" | "rte", steps: number, log?: (line: string) => void): Promise<TwinResult>;
+export function twin(set: TwinSet, steps: number, log?: (line: string) => void): Promise<TwinResult>;
