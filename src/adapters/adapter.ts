@@ -1,7 +1,7 @@
 import type { Backbone } from "../backbones/index.ts";
-import { type Params, PtuningError, Rng } from "../core/index.ts";
+import { type Params, PtuningError } from "../core/index.ts";
 import type { Method } from "../methods/index.ts";
-import { checkMaxLength, initializeParams, type ModelParts } from "../model/index.ts";
+import { checkMaxLength, type ModelParts, paramShapes } from "../model/index.ts";
 import type { Task } from "../tasks/index.ts";
 import { saveAdapter } from "./save.ts";
 
@@ -98,7 +98,7 @@ export function attach(adapter: Adapter, backbone: Backbone): ModelParts {
   }
   const parts: ModelParts = { backbone, method: adapter.method, head: adapter.task.head };
   checkMaxLength(parts, adapter.maxLength);
-  const expected = initializeParams(parts, new Rng(0));
+  const expected = paramShapes(parts);
   for (const name of new Set([...Object.keys(expected), ...Object.keys(adapter.params)])) {
     const [want, got] = [expected[name], adapter.params[name]].map((t) => (t ? `[${t.shape}]` : "none"));
     if (want !== got) throw incompatible(`tensor "${name}": expected ${want}, got ${got}.`);

@@ -56,6 +56,8 @@ export interface Architecture {
   weightName(checkpointName: string): string | undefined;
   /** Whether one of our weight names is the matrix of a frozen linear layer that may be int8. */
   isLinearWeight(name: string): boolean;
+  /** Whether one of our weight names is the bias of attention keys, which softmax does not see. */
+  isKeyBias(name: string): boolean;
   /** The greatest number of tokens when the text starts at `positionOffset`. */
   maxLength(config: BackboneConfig, positionOffset: number): number;
   /** Where the text starts behind a prompt of this length, as the reference implementation has it. */

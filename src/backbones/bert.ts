@@ -75,6 +75,7 @@ export const bert: Architecture = {
   },
   // The pooler reads one row per text: nothing to gain, so it keeps its precision.
   isLinearWeight: (name) => /^encoder\..*\.(query|key|value|dense)\.weight$/.test(name),
+  isKeyBias: (name) => name.endsWith(".attention.self.key.bias"),
   maxLength: (config, positionOffset) => config.maxPositions - positionOffset,
   promptPositionOffset: (promptLength) => promptLength,
   forward(ctx, config, inputs, adaptation, rows) {

@@ -34,7 +34,7 @@ export interface TaskConfig extends Omit<SequenceHeadOptions, "preset"> {
   readonly classWeights?: "balanced" | Readonly<Record<string, number>>;
 }
 
-/** How the frozen backbone is tuned. */
-export interface MethodConfig extends Omit<DeepPromptOptions, "preset"> {
-  readonly name: "p-tuning-v2";
-}
+/** How the backbone is tuned: the name of a method, and its options. */
+export type MethodConfig =
+  | ({ readonly name: "p-tuning-v2" } & Omit<DeepPromptOptions, "preset">)
+  | { readonly name: "fine-tuning" | "linear-probe" | "bitfit" };

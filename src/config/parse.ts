@@ -113,9 +113,11 @@ function issueText(
   if (issue.code === "unrecognized_keys") {
     return issue.keys
       .map((key) => {
-        const near = closest(key, keysAt(path));
-        const suggestion = near ? ` Did you mean "${near}"?` : ` Known: ${keysAt(path).join(", ")}.`;
-        return `${lineOf([...path, key])}: ${[...path, key].join(".")}: unknown key.${suggestion}`;
+        const known = keysAt(path, json);
+        const near = closest(key, known);
+        const suggestion = near ? ` Did you mean "${near}"?` : ` Known: ${known.join(", ")}.`;
+        const problem = foreignKey(path, key, json) ?? `unknown key.${suggestion}`;
+        return `${lineOf([...path, key])}: ${[...path, key].join(".")}: ${problem}`;
       })
       .join("\n");
   }
@@ -126,7 +128,7 @@ function issueText(
   const description = got === undefined ? "nothing" : JSON.stringify(got);
   const expected =
     issue.code === "invalid_union"
-      ? "another kind of value"
+      ? (kindsAt(path, json) ?? "another kind of value")
       : issue.message
           .replace(/^Invalid (input|option): /, "")
           .replace(/^Too (small|big): /, "")
@@ -135,19 +137,78 @@ function issueText(
   return `${lineOf(path)}: ${path.join(".")}: expected ${expected}, got ${description}.`;
 }
 
-/** The keys that the schema knows at a path. */
-function keysAt(path: readonly PropertyKey[]): string[] {
-  let schema = unwrap(runSchema);
+/** The schema at a path of a configuration. */
+function schemaAt(path: readonly PropertyKey[], json: unknown): unknown {
+  let schema = unwrap(runSchema, json);
+  let value = json;
   for (const key of path) {
-    const shape = (schema as { shape?: Record<PropertyKey, unknown> }).shape;
-    if (shape?.[key] === undefined) return [];
-    schema = unwrap(shape[key]);
+    value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
+    schema = unwrap(shapeOf(schema)[key], value);
   }
-  return Object.keys((schema as { shape?: object }).shape ?? {});
+  return schema;
 }
 
-/** The schema inside defaults and optionals. */
-export function unwrap(schema: unknown): unknown {
-  const inner = (schema as { def?: { innerType?: unknown } }).def?.innerType;
-  return inner === undefined ? schema : unwrap(inner);
+/** The keys that the schema knows at a path. */
+function keysAt(path: readonly PropertyKey[], json: unknown): string[] {
+  return Object.keys(shapeOf(schemaAt(path, json)));
+}
+
+/** The kinds among which the discriminator at a path chooses: `one of "a"|"b"`. */
+function kindsAt(path: readonly PropertyKey[], json: unknown): string | undefined {
+  const { discriminator, options = [] } = definition(core(parentSchema(path, json)));
+  if (discriminator === undefined || discriminator !== path.at(-1)) return undefined;
+  return `one of ${options.map((option) => JSON.stringify(kindOf(option, discriminator))).join("|")}`;
+}
+
+/** The schema of what holds the key at the end of a path, before any kind is chosen. */
+function parentSchema(path: readonly PropertyKey[], json: unknown): unknown {
+  return shapeOf(schemaAt(path.slice(0, -2), json))[path.at(-2) ?? ""];
+}
+
+function kindOf(option: unknown, discriminator: string): unknown {
+  return definition(shapeOf(option)[discriminator]).values?.[0];
+}
+
+/** What to say of a key that belongs to another kind: "a key of p-tuning-v2, not of bitfit". */
+function foreignKey(path: readonly PropertyKey[], key: string, json: unknown): string | undefined {
+  const { discriminator, options = [] } = definition(core(parentSchema([...path, key], json)));
+  if (discriminator === undefined) return undefined;
+  const owners = options
+    .filter((option) => key in shapeOf(option))
+    .map((owner) => kindOf(owner, discriminator));
+  if (owners.length === 0) return undefined;
+  return `a key of ${owners.join(" and ")}, not of ${kindOf(schemaAt(path, json), discriminator)}.`;
+}
+
+interface Definition {
+  readonly innerType?: unknown;
+  /** Output of a preprocessing step. */
+  readonly out?: unknown;
+  readonly discriminator?: string;
+  readonly options?: readonly unknown[];
+  readonly values?: readonly unknown[];
+}
+
+function definition(schema: unknown): Definition {
+  return (schema as { def?: Definition } | undefined)?.def ?? {};
+}
+
+function shapeOf(schema: unknown): Readonly<Record<PropertyKey, unknown>> {
+  return (schema as { shape?: Record<PropertyKey, unknown> } | undefined)?.shape ?? {};
+}
+
+/** The schema inside defaults, optionals and preprocessing. */
+function core(schema: unknown): unknown {
+  const { innerType, out } = definition(schema);
+  const inner = innerType ?? out;
+  return inner === undefined ? schema : core(inner);
+}
+
+/** The schema inside defaults and optionals; of a choice between kinds the one that `value` names, else the first. */
+export function unwrap(schema: unknown, value?: unknown): unknown {
+  const inner = core(schema);
+  const { discriminator, options } = definition(inner);
+  if (discriminator === undefined || options === undefined) return inner;
+  const kind = (value as Record<string, unknown> | null | undefined)?.[discriminator];
+  return options.find((option) => kindOf(option, discriminator) === kind) ?? options[0];
 }

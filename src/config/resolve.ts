@@ -75,6 +75,6 @@ export function configDefaults(): Partial<Record<keyof RunConfig, unknown>> {
     data: { encoding: "utf-8", devShare: 0.1, splitSeed: 11 },
     task: { type: "text-classification", ...task },
     method: { name: method.name, ...method.options },
-    training: { ...settingDefaults, learningRate: method.learningRate },
+    training: { ...settingDefaults, ...method.defaults },
   };
 }

@@ -1,5 +1,7 @@
 import * as z from "zod";
+import { optimizerNames } from "../optim/index.ts";
 import type { RunConfig } from "./config.ts";
+import { methodSchema } from "./methods.ts";
 
 /**
  * The configuration of a run: one schema for the command line, saved runs and editors. Descriptions become
@@ -48,36 +50,6 @@ const task = z.strictObject({
     .describe("weight of each label in the loss, or balanced"),
 });
 
-const promptLayers = z.union([
-  z.literal("all"),
-  z.strictObject({ first: count }),
-  z.strictObject({ last: count }),
-  z.array(z.int().nonnegative()).min(1),
-]);
-
-const method = z.strictObject({
-  name: z.literal("p-tuning-v2").default("p-tuning-v2"),
-  promptLength: count.exactOptional().describe("trainable positions in front of each layer"),
-  promptLayers: promptLayers
-    .exactOptional()
-    .describe("all, {first: k}, {last: k}, or a list of layers from 0"),
-  reparameterization: z
-    .enum(["none", "mlp"])
-    .exactOptional()
-    .describe("train the prompt directly, or a small network that makes it"),
-  prefixHiddenSize: z
-    .union([count, z.literal("hidden")])
-    .exactOptional()
-    .describe("width of that network"),
-  promptDropout: hiddenRate.exactOptional().describe("dropout on prompt keys and values"),
-  initScale: z.number().nonnegative().exactOptional().describe("standard deviation that prompts start from"),
-  mlpInit: z.enum(["normal", "uniform"]).exactOptional().describe("how the network starts"),
-  positionOffset: z
-    .boolean()
-    .exactOptional()
-    .describe("start text positions behind the prompt, as the reference does"),
-});
-
 const training = z.strictObject({
   epochs: count.exactOptional().describe("passes over the training data"),
   batchSize: count.exactOptional().describe("examples per update"),
@@ -85,6 +57,7 @@ const training = z.strictObject({
     .exactOptional()
     .describe("examples per pass: smaller saves memory and changes no result"),
   learningRate: z.number().positive().exactOptional().describe("default: what suits the method"),
+  optimizer: z.enum(optimizerNames).exactOptional().describe("adamw, or adafactor as in prompt tuning"),
   schedule: z.enum(["linear", "constant", "exponential"]).exactOptional(),
   warmupSteps: z.int().nonnegative().exactOptional(),
   weightDecay: z.number().nonnegative().exactOptional(),
@@ -127,7 +100,7 @@ export const runSchema: z.ZodType<RunConfig, unknown> = z.strictObject({
   preset: preset.exactOptional().describe("start from the settings of another implementation: thudm or peft"),
   data,
   task: task.prefault({}),
-  method: method.prefault({}),
+  method: methodSchema,
   training: training.prefault({}),
   engine: engine.prefault({}),
   output: z.string().min(1).exactOptional().describe("run folder; default runs/NAME-OF-THE-DATA"),

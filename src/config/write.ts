@@ -19,8 +19,8 @@ export function commentedConfig(config: Sections, defaults: Sections = {}): stri
     "",
   ];
   for (const [key, schema] of Object.entries(shapeOf(runSchema))) {
-    const inner = shapeOf(schema);
     const given = config[key as keyof RunConfig];
+    const inner = shapeOf(schema, given);
     if (Object.keys(inner).length === 0) {
       lines.push(keyLine(key, schema, given, defaults[key as keyof RunConfig], ""), "");
       continue;
@@ -55,8 +55,8 @@ function keyLine(
   return value === undefined ? `# ${line}${comment}` : `${line}${comment}`;
 }
 
-function shapeOf(schema: unknown): Readonly<Record<string, unknown>> {
-  return (unwrap(schema) as { shape?: Record<string, unknown> }).shape ?? {};
+function shapeOf(schema: unknown, value?: unknown): Readonly<Record<string, unknown>> {
+  return (unwrap(schema, value) as { shape?: Record<string, unknown> }).shape ?? {};
 }
 
 function descriptionOf(schema: unknown): string | undefined {

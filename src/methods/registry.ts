@@ -1,10 +1,16 @@
 import { PtuningError } from "../core/index.ts";
+import { bitfit } from "./bitfit.ts";
 import { type DeepPromptOptions, deepPrompt } from "./deep-prompt.ts";
+import { fineTuning } from "./fine-tuning.ts";
+import { linearProbe } from "./linear-probe.ts";
 import type { Method } from "./method.ts";
 
 /** Every method, by its name in configs and adapters. */
 export const methods: Readonly<Record<string, (options: Readonly<Record<string, unknown>>) => Method>> = {
   "p-tuning-v2": (options) => deepPrompt(options as DeepPromptOptions),
+  "fine-tuning": () => fineTuning(),
+  "linear-probe": () => linearProbe(),
+  bitfit: () => bitfit(),
 };
 
 /**

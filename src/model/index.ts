@@ -12,7 +12,8 @@ export { type Inventory, inventory } from "./inventory.ts";
 export {
   batchFeeds,
   checkMaxLength,
-  initializeParams,
   longestInput,
   type ModelParts,
+  weightPrefix,
 } from "./model.ts";
+export { initializeParams, type ParamShapes, paramShapes } from "./parameters.ts";

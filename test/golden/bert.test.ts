@@ -11,7 +11,7 @@ import { gradientOutput, inferenceGraph, lossScaleInput, trainingGraph } from "p
 import { adamW, applyUpdates, schedule } from "ptuning/optim";
 import { sequenceClassification } from "ptuning/tasks";
 import { afterAll, describe, expect, test } from "vitest";
-import { goldenPath, readGolden, relativeError } from "../support/golden.ts";
+import { goldenPath, perTensorError, readGolden, relativeError } from "../support/golden.ts";
 
 interface Case {
   readonly key: string;
@@ -122,14 +122,3 @@ describe.each(manifest.cases)("$name", (golden) => {
     await Promise.all([step.release(), forward.release()]);
   });
 });
-
-/** Greatest |a − b| divided by the greatest |b| of the tensor. */
-function perTensorError(actual: Tensor, expected: Tensor): number {
-  expect(actual.shape).toEqual(expected.shape);
-  let [worst, scale] = [0, 0];
-  for (let i = 0; i < expected.data.length; i++) {
-    worst = Math.max(worst, Math.abs(Number(actual.data[i]) - Number(expected.data[i])));
-    scale = Math.max(scale, Math.abs(Number(expected.data[i])));
-  }
-  return worst / scale;
-}

@@ -134,7 +134,7 @@ describe.skipIf(!has.python || !has.minilm)("PEFT", () => {
   test("refuses an adapter that it would compute differently", async () => {
     const method = deepPrompt({ promptLayers: { last: 2 } });
     const task = sequenceClassification({ labels, preset: "peft" }) as Task;
-    const params = initializeParams({ backbone, method, head: task.head }, new Rng(1));
+    const params = await initializeParams({ backbone, method, head: task.head }, new Rng(1));
     const provenance = { createdAt: "", versions: {} };
     await new Adapter({
       task,

@@ -44,7 +44,7 @@ export async function twin(set, steps, log = console.error) {
   const backbone = await loadBackbone("minilm", { engine: nodeEngine() });
   const task = sequenceClassification({ labels: data.labels, preset: "peft", headDropout: 0 });
   const method = deepPrompt({ preset: "peft", promptLength });
-  const params = initializeParams({ backbone, method, head: task.head }, new Rng(seed, "init"));
+  const params = await initializeParams({ backbone, method, head: task.head }, new Rng(seed, "init"));
   const encoded = await task.encode(data.train, backbone.tokenizer, maxLength);
   const dev = await task.encode(data.dev, backbone.tokenizer, maxLength);
 
