@@ -35,10 +35,21 @@ export interface BackboneInputs {
   readonly attentionMask: Value;
 }
 
+/** Vectors in front of the text's word embeddings. They run through all layers and never reach a head. */
+export interface InputPrompt {
+  /** `[P, E]` */
+  readonly vectors: Value;
+  /** 2: texts pass the embedding module by themselves first, and then again behind the prompt. */
+  readonly embeddingPasses: 1 | 2;
+  /** Row of the last layer that heads get for the first position: P is the first token of the text. */
+  readonly firstRow: number;
+}
+
 /** How a method changes the frozen computation. */
 export interface Adaptation {
-  /** Position of the first text token. */
+  /** Position of the first row: of the first prompt vector, else of the first text token. */
   readonly positionOffset: number;
+  readonly inputPrompt?: InputPrompt;
   /** Keys and values in front of layer `layer` (0-based), if it has any. */
   layerPrompt(layer: number): LayerPrompt | undefined;
 }
@@ -70,8 +81,13 @@ export interface Architecture {
     adaptation: Adaptation,
     rows: RowsRead,
   ): Value;
-  /** Whether the weights include the pooler. */
-  hasPooler(ctx: Pick<LayerContext, "hasWeight">): boolean;
-  /** The checkpoint's pooler on first-position states: `[B, E]` → `[B, E]`. */
+  /** Names and shapes of the pooler's weights; a checkpoint may lack them. */
+  poolerWeights(config: BackboneConfig): Readonly<Record<string, readonly number[]>>;
+  /** The pooler on first-position states: `[B, E]` → `[B, E]`. */
   pool(ctx: LayerContext, config: BackboneConfig, first: Value): Value;
+  /**
+   * Where transformers' head for one of PEFT's task types is made otherwise than BERT's: what PEFT calls modules that
+   * have another name in BERT, and modules that BERT has in the frozen part.
+   */
+  readonly peftModules: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }

@@ -3,6 +3,7 @@ export type {
   Architecture,
   BackboneConfig,
   BackboneInputs,
+  InputPrompt,
   RowsRead,
 } from "./architecture.ts";
 export { type CatalogEntry, catalog } from "./catalog.ts";
@@ -16,4 +17,4 @@ export {
   removeCachedBackbone,
 } from "./locate.ts";
 export { choosePrecision, type Precision, withPrecision } from "./precision.ts";
-export { architectures } from "./registry.ts";
+export { architectures, peftModulesOf } from "./registry.ts";

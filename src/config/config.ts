@@ -1,7 +1,7 @@
 import type { DatasetOptions } from "../data/index.ts";
 import type { NodeEngineOptions } from "../engine/index.ts";
 import type { SequenceHeadOptions } from "../heads/index.ts";
-import type { DeepPromptOptions } from "../methods/index.ts";
+import type { DeepPromptOptions, PromptTuningOptions, PTuningOptions } from "../methods/index.ts";
 import type { TrainSettings } from "../train/index.ts";
 
 /** Everything that a training run is told: the content of a YAML file. */
@@ -37,4 +37,6 @@ export interface TaskConfig extends Omit<SequenceHeadOptions, "preset"> {
 /** How the backbone is tuned: the name of a method, and its options. */
 export type MethodConfig =
   | ({ readonly name: "p-tuning-v2" } & Omit<DeepPromptOptions, "preset">)
+  | ({ readonly name: "prompt-tuning" } & Omit<PromptTuningOptions, "preset">)
+  | ({ readonly name: "p-tuning" } & Omit<PTuningOptions, "preset">)
   | { readonly name: "fine-tuning" | "linear-probe" | "bitfit" };

@@ -14,6 +14,7 @@ export {
   checkMaxLength,
   longestInput,
   type ModelParts,
+  missingWeights,
   weightPrefix,
 } from "./model.ts";
 export { initializeParams, type ParamShapes, paramShapes } from "./parameters.ts";

@@ -1,6 +1,14 @@
 /** Legend: B batch, S sequence. */
 import type { Adaptation, Architecture, BackboneConfig, BackboneInputs } from "../backbones/index.ts";
-import { type ExternalTensor, PtuningError, type TensorMap } from "../core/index.ts";
+import {
+  type ExternalTensor,
+  elementCount,
+  floats,
+  type Params,
+  PtuningError,
+  type Rng,
+  type TensorMap,
+} from "../core/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import { type Head, meanOverTokens } from "../heads/index.ts";
 import type { Method, ParamValues } from "../methods/index.ts";
@@ -18,10 +26,29 @@ export interface ModelParts {
   };
   readonly method: Method;
   readonly head: Head;
+  /** Weights that the checkpoint lacks; see {@link missingWeights}. */
+  readonly frozen?: Params;
 }
 
 /** What the name of a parameter starts with that takes the place of a weight of the backbone. */
 export const weightPrefix = "backbone.";
+
+/**
+ * The weights that the head reads and the checkpoint lacks, drawn as transformers draws new ones:
+ * N(0, initializer_range), biases 0.
+ */
+export function missingWeights({ backbone, head }: ModelParts, rng: Rng): Params {
+  const { architecture, config, weights } = backbone;
+  const missing = Object.entries(head.backboneWeights?.(architecture, config) ?? {}).flatMap(
+    ([name, shape]): [string, Params[string]][] => {
+      if (weights.has(name)) return [];
+      const stream = rng.split(name);
+      const draw = (): number => (shape.length > 1 ? stream.normal() * config.initializerRange : 0);
+      return [[name, floats(shape, Array.from({ length: elementCount(shape) }, draw))]];
+    },
+  );
+  return Object.fromEntries(missing);
+}
 
 /** The greatest number of tokens that the model takes. */
 export function longestInput({ backbone, method }: ModelParts): number {
@@ -36,7 +63,7 @@ export function checkMaxLength(parts: ModelParts, maxLength: number): void {
   const offset = parts.method.positionOffset(parts.backbone.architecture);
   const longest = longestInput(parts);
   if (maxLength <= longest && longest > 0) return;
-  const positions = parts.backbone.config.maxPositions;
+  const positions = longest + offset;
   throw new PtuningError(
     "SEQUENCE_TOO_LONG",
     `maxLength: ${maxLength} tokens behind position offset ${offset} need ${maxLength + offset} positions, ` +
@@ -74,7 +101,7 @@ export function buildLogits(
   dropout: Dropout | undefined,
 ): Value {
   const { architecture, config } = parts.backbone;
-  const { ctx, inputs } = startModel(b, parts.backbone, dropout, params);
+  const { ctx, inputs } = startModel(b, parts, dropout, params);
   const adaptation: Adaptation = parts.method.build(ctx, config, params, architecture);
   const hidden = architecture.forward(ctx, config, inputs, adaptation, parts.head.rows);
   return parts.head.build(ctx, { architecture, config, inputs, hidden, params });
@@ -82,7 +109,7 @@ export function buildLogits(
 
 /** Writes the untouched backbone; returns its last layer averaged over the tokens, `[B, E]`. */
 export function buildMeanPooled(b: GraphBuilder, backbone: ModelParts["backbone"]): Value {
-  const { ctx, inputs } = startModel(b, backbone, undefined, {});
+  const { ctx, inputs } = startModel(b, { backbone }, undefined, {});
   const untouched: Adaptation = { positionOffset: 0, layerPrompt: () => undefined };
   const hidden = backbone.architecture.forward(ctx, backbone.config, inputs, untouched, "all");
   return meanOverTokens(ctx, hidden, inputs.attentionMask);
@@ -90,7 +117,7 @@ export function buildMeanPooled(b: GraphBuilder, backbone: ModelParts["backbone"
 
 function startModel(
   b: GraphBuilder,
-  backbone: ModelParts["backbone"],
+  parts: Pick<ModelParts, "backbone" | "frozen">,
   dropout: Dropout | undefined,
   params: ParamValues,
 ): { ctx: LayerContext; inputs: BackboneInputs } {
@@ -99,7 +126,7 @@ function startModel(
     tokenTypeIds: b.input("token_type_ids", "int32", ["S", "B"]),
     attentionMask: b.input("attention_mask", "int32", ["S", "B"]),
   };
-  return { ctx: layerContext(b, backbone, dropout, params), inputs };
+  return { ctx: layerContext(b, parts, dropout, params), inputs };
 }
 
 /**
@@ -108,7 +135,7 @@ function startModel(
  */
 function layerContext(
   b: GraphBuilder,
-  { id, weights, precision }: ModelParts["backbone"],
+  { backbone: { id, weights, precision }, frozen = {} }: Pick<ModelParts, "backbone" | "frozen">,
   dropout: Dropout | undefined,
   params: ParamValues,
 ): LayerContext {
@@ -117,11 +144,11 @@ function layerContext(
     b,
     precision,
     dropout,
-    hasWeight: (name) => weights.has(name),
+    hasWeight: (name) => name in frozen || weights.has(name),
     weight(name, shape) {
       const known = values.get(name);
       if (known !== undefined) return known;
-      const source = weights.get(name);
+      const source = frozen[name] ?? weights.get(name);
       if (source === undefined || `${source.shape}` !== `${shape}`) {
         const got = source === undefined ? "no such weight" : `[${source.shape.join(", ")}]`;
         throw new PtuningError(

@@ -2,7 +2,7 @@ import { readWeight } from "../backbones/index.ts";
 import { type Params, Rng, type Tensor } from "../core/index.ts";
 import type { StartingPoint } from "../methods/index.ts";
 import { inferenceGraph } from "./graphs.ts";
-import { type ModelParts, weightPrefix } from "./model.ts";
+import { type ModelParts, missingWeights, weightPrefix } from "./model.ts";
 
 /** Names and shapes of trainable tensors. */
 export type ParamShapes = Readonly<Record<string, { readonly shape: readonly number[] }>>;
@@ -18,8 +18,11 @@ export function paramShapes(parts: ModelParts): ParamShapes {
 function trainedWeights(parts: ModelParts, own: ParamShapes): ParamShapes {
   const { method, backbone } = parts;
   if (method.trains === undefined) return {};
-  const names = new Map([...backbone.weights].map(([name, source]) => [source as unknown, name]));
-  const read = [...inferenceGraph(parts, own).initializers].flatMap(([{ shape }, source]) => {
+  // What a checkpoint lacks is trained like what it has.
+  const frozen = { ...missingWeights(parts, new Rng(0)), ...parts.frozen };
+  const sources = [...backbone.weights, ...Object.entries(frozen)];
+  const names = new Map(sources.map(([name, source]) => [source as unknown, name]));
+  const read = [...inferenceGraph({ ...parts, frozen }, own).initializers].flatMap(([{ shape }, source]) => {
     const name = names.get(source);
     const isTrained = name !== undefined && method.trains!(name, backbone.architecture);
     return isTrained ? [[`${weightPrefix}${name}`, { shape: shape as number[] }] as const] : [];
@@ -35,7 +38,10 @@ export async function initializeParams(
 ): Promise<Params> {
   const { method, head, backbone } = parts;
   const { config, weights, tokenizer, id } = backbone;
-  const read = (name: string): Promise<Tensor<"float32">> => readWeight(weights, name, id);
+  const read = async (name: string): Promise<Tensor<"float32">> => {
+    const drawn = parts.frozen?.[name] as Tensor<"float32"> | undefined;
+    return drawn ? structuredClone(drawn) : readWeight(weights, name, id);
+  };
   const parameters = method.parameters(config);
   const params: Record<string, Params[string]> = {};
   for (const name of Object.keys(paramShapes(parts))) {

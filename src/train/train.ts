@@ -10,6 +10,8 @@ import {
   initializeParams,
   inventory,
   type ModelParts,
+  missingWeights,
+  weightPrefix,
 } from "../model/index.ts";
 import { applyUpdates, globalNorm, optimizers, schedule } from "../optim/index.ts";
 import { evaluateSession } from "../predict/index.ts";
@@ -64,7 +66,8 @@ async function setUp(options: TrainOptions) {
     );
   }
   const backbone = await withPrecision(options.backbone, settings.precision);
-  const parts: ModelParts & { backbone: Backbone } = { ...fp32, backbone };
+  const frozen = missingWeights(fp32, new Rng(settings.seed, "frozen"));
+  const parts: ModelParts & { backbone: Backbone } = { ...fp32, backbone, frozen };
   const trainSet = await task.encode(data.train, backbone.tokenizer, settings.maxLength);
   const devSet = await task.encode(data.dev, backbone.tokenizer, settings.maxLength);
   const params =
@@ -93,6 +96,10 @@ async function setUp(options: TrainOptions) {
     trainSet,
     devSet,
     params,
+    // Fine-tuning trains also what the checkpoint lacks.
+    frozen: Object.fromEntries(
+      Object.entries(frozen).filter(([name]) => !(`${weightPrefix}${name}` in params)),
+    ),
     optimizerState: structuredClone(resume?.optimizer) ?? optimizer.init(params),
     best: resume?.best,
     evaluations: [...(resume?.evaluations ?? [])],
@@ -212,6 +219,16 @@ function* start(run: Run): Generator<TrainEvent> {
     engine: backbone.engine.name,
   };
   for (const message of run.options.data.warnings) yield { type: "warning", code: "data", message };
+  const drawn = Object.keys(run.frozen);
+  if (drawn.length > 0) {
+    yield {
+      type: "warning",
+      code: "frozen",
+      message:
+        `The checkpoint has no ${drawn.join(", ")}: drawn at random, they stay frozen and are ` +
+        "saved with the adapter.",
+    };
+  }
   if (train.truncated > 0) {
     const share = ((100 * train.truncated) / train.count).toFixed(1);
     yield {
@@ -287,6 +304,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
     task: (tuned && task.tune?.(tuned)) ?? task,
     method: options.method.deployed,
     params,
+    frozen: run.frozen,
     backbone: referenceTo(backbone),
     maxLength: settings.maxLength,
     provenance: {

@@ -1,0 +1,244 @@
+/**
+ * The post-norm encoder that BERT, RoBERTa and their relatives share: Vaswani et al. 2017, section 3.1, with GELU, and
+ * learnt positions. What differs is in {@link EncoderFacts}.
+ *
+ * Legend: B batch, S sequence, P input prompt length (0 where there is none), T = P + S, Q positions read, E hidden size.
+ */
+import * as z from "zod";
+import { addDims, type Dim, multiplyDims } from "../core/index.ts";
+import type { Value } from "../graph/index.ts";
+import {
+  activations,
+  attention,
+  attentionMask,
+  dropout,
+  embedding,
+  type LayerContext,
+  layerNorm,
+  linear,
+} from "../nn/index.ts";
+import type {
+  Adaptation,
+  Architecture,
+  BackboneConfig,
+  BackboneInputs,
+  InputPrompt,
+  RowsRead,
+} from "./architecture.ts";
+import { parseConfigWith } from "./parse.ts";
+
+const size = z.int().positive();
+const rate = z.number().min(0).lt(1);
+
+/** Keys of `config.json`, with the values that transformers assumes where one is missing. */
+const schema = (padTokenId: number) =>
+  z
+    .object({
+      model_type: z.string(),
+      hidden_size: size,
+      num_hidden_layers: size,
+      num_attention_heads: size,
+      intermediate_size: size,
+      vocab_size: size,
+      max_position_embeddings: size,
+      type_vocab_size: z.int().nonnegative().default(2),
+      pad_token_id: z.int().nonnegative().default(padTokenId),
+      layer_norm_eps: z.number().positive().default(1e-12),
+      hidden_act: z.enum(Object.keys(activations)).default("gelu"),
+      hidden_dropout_prob: rate.default(0.1),
+      attention_probs_dropout_prob: rate.default(0.1),
+      initializer_range: z.number().positive().default(0.02),
+      position_embedding_type: z.literal("absolute").default("absolute"),
+      is_decoder: z.literal(false).default(false),
+    })
+    .refine((config) => config.hidden_size % config.num_attention_heads === 0, {
+      path: ["num_attention_heads"],
+      message: "expected a divisor of hidden_size",
+    });
+
+/** In what the architectures of this family differ. */
+interface EncoderFacts extends Pick<Architecture, "modelTypes" | "peftModules"> {
+  /** What checkpoint names start with where the file holds more than the encoder: `bert.`. */
+  readonly prefix: string;
+  /** The padding token where `config.json` does not say. */
+  readonly padTokenId: number;
+  /** Row of the position table that the first token of a text reads. */
+  firstPosition(config: BackboneConfig): number;
+}
+
+/** An architecture of this family. */
+export function postNormEncoder(facts: EncoderFacts): Architecture {
+  return {
+    modelTypes: facts.modelTypes,
+    peftModules: facts.peftModules,
+    parseConfig(json, where): BackboneConfig {
+      const config = parseConfigWith(schema(facts.padTokenId), json, where);
+      return {
+        modelType: config.model_type,
+        hiddenSize: config.hidden_size,
+        numLayers: config.num_hidden_layers,
+        numHeads: config.num_attention_heads,
+        intermediateSize: config.intermediate_size,
+        vocabSize: config.vocab_size,
+        maxPositions: config.max_position_embeddings,
+        typeVocabSize: config.type_vocab_size,
+        padTokenId: config.pad_token_id,
+        layerNormEpsilon: config.layer_norm_eps,
+        activation: config.hidden_act,
+        hiddenDropout: config.hidden_dropout_prob,
+        attentionDropout: config.attention_probs_dropout_prob,
+        initializerRange: config.initializer_range,
+      };
+    },
+    weightName(checkpointName) {
+      const { prefix } = facts;
+      const name = checkpointName.startsWith(prefix) ? checkpointName.slice(prefix.length) : checkpointName;
+      if (!/^(embeddings|encoder|pooler)\..*\.(weight|bias|gamma|beta)$/.test(name)) return undefined;
+      return name.replace(/\.gamma$/, ".weight").replace(/\.beta$/, ".bias");
+    },
+    // The pooler reads one row per text: nothing to gain, so it keeps its precision.
+    isLinearWeight: (name) => /^encoder\..*\.(query|key|value|dense)\.weight$/.test(name),
+    isKeyBias: (name) => name.endsWith(".attention.self.key.bias"),
+    maxLength: (config, positionOffset) => config.maxPositions - facts.firstPosition(config) - positionOffset,
+    promptPositionOffset: (promptLength) => promptLength,
+    forward(ctx, config, inputs, adaptation, rows) {
+      const firstPosition = facts.firstPosition(config) + adaptation.positionOffset;
+      const { inputPrompt } = adaptation;
+      const inputLength = inputPrompt ? (inputPrompt.vectors.shape[0] as number) : 0;
+      let hidden = embed(ctx, config, inputs, firstPosition, inputPrompt);
+      const masks = new Map<number, Value>();
+      for (let layer = 0; layer < config.numLayers; layer++) {
+        const prompt = adaptation.layerPrompt(layer);
+        const promptLength = inputLength + (prompt ? (prompt.key.shape[0] as number) : 0);
+        const mask = masks.get(promptLength) ?? attentionMask(ctx, inputs.attentionMask, promptLength);
+        masks.set(promptLength, mask);
+        const isLast = layer === config.numLayers - 1;
+        const read = isLast ? rowsRead(inputs, rows, inputPrompt) : undefined;
+        hidden = encoderLayer(ctx, config, `encoder.layer.${layer}`, hidden, mask, prompt, read);
+      }
+      return hidden;
+    },
+    poolerWeights: ({ hiddenSize }) => ({
+      "pooler.dense.weight": [hiddenSize, hiddenSize],
+      "pooler.dense.bias": [hiddenSize],
+    }),
+    pool: (ctx, config, first) => ctx.b.op("Tanh", [linear(ctx, first, "pooler.dense", config.hiddenSize)]),
+  };
+}
+
+/** Rows of the last layer that heads get, `start … end − 1`; `undefined` where it is all of them. */
+function rowsRead(
+  { inputIds }: BackboneInputs,
+  rows: RowsRead,
+  prompt: InputPrompt | undefined,
+): readonly [start: Dim, end: Dim] | undefined {
+  const [length, batch] = inputIds.shape as [Dim, Dim];
+  const promptLength = prompt ? (prompt.vectors.shape[0] as number) : 0;
+  const [first, count]: [number, Dim] =
+    rows === "first" ? [prompt?.firstRow ?? 0, 1] : [promptLength, length];
+  if (rows === "all" && promptLength === 0) return undefined;
+  return [multiplyDims(first, batch), multiplyDims(addDims(first, count), batch)];
+}
+
+/** Embeddings of the prompt, if there is one, and of the text: `[T·B, E]`. */
+function embed(
+  ctx: LayerContext,
+  config: BackboneConfig,
+  inputs: BackboneInputs,
+  firstPosition: number,
+  prompt: InputPrompt | undefined,
+): Value {
+  const { b } = ctx;
+  const { vocabSize, hiddenSize } = config;
+  const [length, batch] = inputs.inputIds.shape as [Dim, Dim];
+  return b.scope("embeddings", () => {
+    let words = embedding(ctx, inputs.inputIds, "embeddings.word_embeddings", vocabSize, hiddenSize);
+    let types: Value | undefined = inputs.tokenTypeIds;
+    if (prompt === undefined) return embeddingModule(ctx, config, words, types, firstPosition);
+    if (prompt.embeddingPasses === 2) {
+      const embedded = embeddingModule(ctx, config, words, types, firstPosition);
+      words = b.reshape(embedded, [length, batch, hiddenSize]);
+      types = undefined;
+    }
+    const [promptLength] = prompt.vectors.shape as [number, number];
+    const vectors = b.expand(b.reshape(prompt.vectors, [promptLength, 1, hiddenSize]), [
+      promptLength,
+      batch,
+      hiddenSize,
+    ]);
+    const zero = b.op("Cast", [b.scalar(0)], { to: "int32" });
+    types &&= b.op("Concat", [b.expand(zero, [promptLength, batch]), types], { axis: 0 });
+    return embeddingModule(ctx, config, b.op("Concat", [vectors, words], { axis: 0 }), types, firstPosition);
+  });
+}
+
+/**
+ * Token + segment + position, normalised: `[T, B, E]` → `[T·B, E]`. Texts lie at the front of their rows, so every row
+ * reads the same stretch of positions; padding behind a text gets positions too, but nothing reads its states.
+ *
+ * @param types segments `[T, B]`; all 0 where they are left out
+ */
+function embeddingModule(
+  ctx: LayerContext,
+  config: BackboneConfig,
+  words: Value,
+  types: Value | undefined,
+  firstPosition: number,
+): Value {
+  const { b } = ctx;
+  const { hiddenSize, typeVocabSize, maxPositions } = config;
+  const [length, batch] = words.shape as [Dim, Dim];
+  const position = b.op("Slice", [
+    ctx.weight("embeddings.position_embeddings.weight", [maxPositions, hiddenSize]),
+    b.dims([firstPosition]),
+    b.op("Add", [b.dims([length]), b.integers([firstPosition])]),
+    b.integers([0]),
+  ]);
+  let sum = b.op("Add", [words, b.reshape(position, [length, 1, hiddenSize])]);
+  if (typeVocabSize > 0) {
+    const name = "embeddings.token_type_embeddings";
+    const table = ctx.weight(`${name}.weight`, [typeVocabSize, hiddenSize]);
+    const isSegmented = typeVocabSize > 1 && types !== undefined;
+    const first = typeVocabSize > 1 ? b.slice(table, 0, 0, 1) : table;
+    sum = b.op("Add", [sum, isSegmented ? embedding(ctx, types, name, typeVocabSize, hiddenSize) : first]);
+  }
+  const rows = b.reshape(sum, [multiplyDims(length, batch), hiddenSize]);
+  return dropout(
+    ctx,
+    layerNorm(ctx, rows, "embeddings.LayerNorm", config.layerNormEpsilon),
+    config.hiddenDropout,
+  );
+}
+
+function encoderLayer(
+  ctx: LayerContext,
+  config: BackboneConfig,
+  name: string,
+  x: Value,
+  mask: Value,
+  prompt: ReturnType<Adaptation["layerPrompt"]>,
+  rows: ReturnType<typeof rowsRead>,
+): Value {
+  const { b } = ctx;
+  const { hiddenSize, hiddenDropout, layerNormEpsilon } = config;
+  return b.scope(name, () => {
+    const read = rows === undefined ? x : b.slice(x, 0, ...rows);
+    const addAndNormalise = (update: Value, residual: Value, part: string): Value => {
+      const dense = linear(ctx, update, `${name}.${part}.dense`, hiddenSize);
+      const sum = b.op("Add", [dropout(ctx, dense, hiddenDropout), residual]);
+      return layerNorm(ctx, sum, `${name}.${part}.LayerNorm`, layerNormEpsilon);
+    };
+    const mixed = attention(ctx, read, x, mask, prompt, {
+      heads: config.numHeads,
+      dropoutRate: config.attentionDropout,
+      names: {
+        query: `${name}.attention.self.query`,
+        key: `${name}.attention.self.key`,
+        value: `${name}.attention.self.value`,
+      },
+    });
+    const attended = addAndNormalise(mixed, read, "attention.output");
+    const wide = linear(ctx, attended, `${name}.intermediate.dense`, config.intermediateSize);
+    return addAndNormalise(activations[config.activation]!(ctx, wide), attended, "output");
+  });
+}
