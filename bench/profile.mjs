@@ -39,7 +39,7 @@ const session = await InferenceSession.create(encodeModel(simplified), {
       disable_quant_qdq: "1",
       model_external_initializers_file_folder_path: folder,
     },
-    optimization: { disable_specified_optimizers: "SkipLayerNormFusion" },
+    optimization: { disable_specified_optimizers: "SkipLayerNormFusion;ReshapeFusion" },
   },
 });
 const rng = new Rng(2);

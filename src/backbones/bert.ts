@@ -81,12 +81,15 @@ export const bert: Architecture = {
     let hidden = embed(ctx, config, inputs, adaptation.positionOffset);
     const masks = new Map<number, Value>();
     for (let layer = 0; layer < config.numLayers; layer++) {
-      const prompt = adaptation.layerPrompt(layer);
-      const promptLength = prompt ? (prompt.key.shape[0] as number) : 0;
-      const mask = masks.get(promptLength) ?? attentionMask(ctx, inputs.attentionMask, promptLength);
-      masks.set(promptLength, mask);
-      const read = layer === config.numLayers - 1 ? rows : "all";
-      hidden = encoderLayer(ctx, config, `encoder.layer.${layer}`, hidden, mask, prompt, read);
+      const x = hidden;
+      hidden = ctx.b.checkpoint(() => {
+        const prompt = adaptation.layerPrompt(layer);
+        const promptLength = prompt ? (prompt.key.shape[0] as number) : 0;
+        const mask = masks.get(promptLength) ?? attentionMask(ctx, inputs.attentionMask, promptLength);
+        masks.set(promptLength, mask);
+        const read = layer === config.numLayers - 1 ? rows : "all";
+        return encoderLayer(ctx, config, `encoder.layer.${layer}`, x, mask, prompt, read);
+      });
     }
     return hidden;
   },

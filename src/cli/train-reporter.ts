@@ -1,4 +1,4 @@
-import { formatCount, formatDuration, formatShare } from "../report/index.ts";
+import { formatBytes, formatCount, formatDuration, formatShare } from "../report/index.ts";
 import type { EvaluationEvent, StartEvent, StepEvent, TrainEvent } from "../train/index.ts";
 import { bar, note, print, progressLine, style, warn } from "./terminal.ts";
 
@@ -101,7 +101,8 @@ export function textReporter(): TrainReporter {
   };
 }
 
-function printStart({ inventory, examples, engine, settings, totalSteps, startStep }: StartEvent): void {
+function printStart(event: StartEvent): void {
+  const { inventory, examples, engine, memory, settings, totalSteps, startStep } = event;
   const parts = Object.entries(inventory.trainable).map(([part, count]) => `${part} ${formatCount(count)}`);
   const line = (title: string, text: string): void => print(`${style("dim", title.padEnd(10))} ${text}`);
   line("parameters", `${formatCount(inventory.frozen)} frozen`);
@@ -114,6 +115,8 @@ function printStart({ inventory, examples, engine, settings, totalSteps, startSt
     "training",
     `${settings.epochs} epochs, batch ${settings.batchSize}, learning rate ${settings.learningRate}, ${formatCount(totalSteps)} steps`,
   );
+  const cut = memory.microBatchSize < settings.batchSize ? ` in passes of ${memory.microBatchSize}` : "";
+  line("memory", `${settings.memory}${cut}, about ${formatBytes(memory.estimatedBytes)} (estimate)`);
   line("engine", `${engine}, frozen layers in ${settings.precision}`);
   if (startStep > 0) line("resumed", `at step ${formatCount(startStep)}`);
   print();

@@ -92,6 +92,14 @@ const training = z.strictObject({
   maxLength: count.exactOptional().describe("tokens per example; longer texts are cut"),
   hiddenDropout: checkpointRate.exactOptional().describe("dropout inside the backbone while training"),
   attentionDropout: checkpointRate.exactOptional(),
+  memory: z
+    .enum(["fast", "lean"])
+    .exactOptional()
+    .describe("lean computes activations twice: a fraction of the memory, a third more time"),
+  memoryLimit: z
+    .union([z.number().positive(), z.string().min(1)])
+    .exactOptional()
+    .describe("memory of the process, as 2 GB or bytes: micro-batches are chosen to fit; none: no limit"),
   precision: z
     .enum(["auto", "fp32", "int8"])
     .exactOptional()

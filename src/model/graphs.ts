@@ -28,6 +28,19 @@ export interface BackboneDropout {
   readonly attention?: number;
 }
 
+/**
+ * `fast` keeps what the backward pass reads; `lean` keeps the input of each checkpointed segment (an encoder layer)
+ * and computes the rest again. Both give the same numbers.
+ */
+export type MemoryMode = "fast" | "lean";
+
+/**
+ * Whether a training session's weights are worth rearranging: packed fp32 weights are held once per direction
+ * beside each other, packed int8 weights take the place of the file's pages.
+ */
+export const prepackFor = (memory: MemoryMode, precision: "fp32" | "int8"): boolean =>
+  memory === "fast" || precision === "int8";
+
 /** A training step, and what its dropout needs. */
 export interface TrainingGraph {
   readonly graph: Graph;
@@ -49,6 +62,7 @@ export function trainingGraph(
   task: Task,
   params: Params,
   backboneDropout: BackboneDropout = {},
+  memory: MemoryMode = "fast",
 ): TrainingGraph {
   const b = new GraphBuilder("training");
   const dropout = new Dropout(b);
@@ -68,6 +82,7 @@ export function trainingGraph(
     b,
     loss,
     names.map((name) => values[name]!),
+    { recompute: memory === "lean" },
   );
   b.output("loss", loss);
   for (const [i, name] of names.entries()) b.output(gradientOutput(name), grads[i]!);

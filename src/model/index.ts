@@ -4,7 +4,9 @@ export {
   gradientOutput,
   inferenceGraph,
   lossScaleInput,
+  type MemoryMode,
   meanPoolingGraph,
+  prepackFor,
   type TrainingGraph,
   trainingGraph,
 } from "./graphs.ts";

@@ -1,3 +1,3 @@
 export { bucketedBatches, forwardBatches, padBatch, type TokenBatch } from "./batches.ts";
-export { SequenceCollector, type TokenSequences, tokenCount } from "./sequences.ts";
+export { longestSequence, SequenceCollector, type TokenSequences, tokenCount } from "./sequences.ts";
 export { openTokenizer, type TextInput, type Tokenizer } from "./tokenizer.ts";

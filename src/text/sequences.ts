@@ -16,6 +16,13 @@ export function tokenCount(sequences: TokenSequences, index: number): number {
   return sequences.starts[index + 1]! - sequences.starts[index]!;
 }
 
+/** Tokens of the longest example. */
+export function longestSequence(sequences: TokenSequences): number {
+  let longest = 0;
+  for (let i = 0; i < sequences.count; i++) longest = Math.max(longest, tokenCount(sequences, i));
+  return longest;
+}
+
 /** Collects {@link TokenSequences} example by example. */
 export class SequenceCollector {
   #ids = new Int32Array(1024);

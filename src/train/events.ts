@@ -16,6 +16,8 @@ export interface StartEvent {
   /** Updates that a resumed run had done. */
   readonly startStep: number;
   readonly engine: string;
+  /** Examples per pass, and the bytes that the process is estimated to reach. */
+  readonly memory: { readonly microBatchSize: number; readonly estimatedBytes: number };
 }
 
 /** One update was made. */

@@ -6,11 +6,13 @@ import {
   gradientOutput,
   lossScaleInput,
   type ModelParts,
+  prepackFor,
   trainingGraph,
 } from "../model/index.ts";
-import { dropoutBanks, dropoutOffsets } from "../nn/index.ts";
+import { dropoutBankBytes, dropoutBanks, dropoutOffsets } from "../nn/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
-import { padBatch } from "../text/index.ts";
+import { longestSequence, padBatch } from "../text/index.ts";
+import { estimateSessionBytes, fitMicroBatch, parseBytes } from "./memory.ts";
 import type { ResolvedSettings } from "./options.ts";
 
 /** The feeds of one update, cut into passes. */
@@ -29,6 +31,10 @@ interface StepResult {
 
 /** Computes losses and gradients: owns the training session and what is fed to it. */
 export interface Stepper {
+  /** Examples per pass. */
+  readonly microBatchSize: number;
+  /** Memory that the process is estimated to reach in training. */
+  readonly estimatedBytes: number;
   /** Makes the feeds of an update; `step` names its dropout. */
   prepare(rows: Int32Array, step: number): PreparedBatch;
   run(batch: PreparedBatch, params: Params): Promise<StepResult>;
@@ -44,18 +50,39 @@ export async function createStepper(
   settings: ResolvedSettings,
 ): Promise<Stepper> {
   const { backbone } = parts;
-  const { hiddenDropout: hidden, attentionDropout: attention, microBatchSize, seed } = settings;
-  const { graph, dropout } = trainingGraph(parts, task, params, {
-    ...(hidden !== "checkpoint" && { hidden }),
-    ...(attention !== "checkpoint" && { attention }),
-  });
-  const session: Session = await backbone.engine.compile(graph, { prepack: true });
+  const { hiddenDropout: hidden, attentionDropout: attention, memory, seed } = settings;
+  const { graph, dropout } = trainingGraph(
+    parts,
+    task,
+    params,
+    { ...(hidden !== "checkpoint" && { hidden }), ...(attention !== "checkpoint" && { attention }) },
+    memory,
+  );
+  const prepack = prepackFor(memory, settings.precision);
+  const length = longestSequence(encoded.sequences);
+  const idleBytes = process.memoryUsage().rss;
+  const estimate = (batch: number): number =>
+    idleBytes +
+    dropoutBankBytes(dropout, { B: batch, S: settings.maxLength }) +
+    estimateSessionBytes({
+      graph,
+      sizes: { B: batch, S: length },
+      weightCopies: prepack && settings.precision === "fp32" ? 2 : 1,
+    });
+  const limit = parseBytes(settings.memoryLimit)!;
+  const microBatchSize =
+    settings.microBatchSize < settings.batchSize || limit === Number.POSITIVE_INFINITY
+      ? settings.microBatchSize
+      : fitMicroBatch(settings.batchSize, limit, estimate);
+  const session: Session = await backbone.engine.compile(graph, { prepack });
   const rng = new Rng(seed, "dropout");
   const largest: DimBindings = { B: microBatchSize, S: settings.maxLength };
   if (dropout.sites.length > 0) await session.bind(dropoutBanks(dropout, largest, rng));
   const names = Object.keys(params);
 
   return {
+    microBatchSize,
+    estimatedBytes: estimate(microBatchSize),
     prepare(rows, step) {
       const { weight } = task.targets(encoded, rows);
       const scale = floats([], [weight === 0 ? 0 : 1 / weight]);

@@ -200,6 +200,10 @@ function* start(run: Run): Generator<TrainEvent> {
     totalSteps: run.totalSteps,
     startStep: run.step,
     engine: backbone.engine.name,
+    memory: {
+      microBatchSize: run.stepper.microBatchSize,
+      estimatedBytes: Math.round(run.stepper.estimatedBytes),
+    },
   };
   for (const message of run.options.data.warnings) yield { type: "warning", code: "data", message };
   if (train.truncated > 0) {
