@@ -16,6 +16,7 @@ import { gradientOutput, initializeParams, lossScaleInput, prepackFor, trainingG
 import { dropoutBanks, dropoutOffsets } from "ptuning/nn";
 import { adamW, applyUpdates } from "ptuning/optim";
 import { sequenceClassification } from "ptuning/tasks";
+import { sizes as named, randomBackbone } from "./random-backbone.mjs";
 
 const [backboneName, b, s, p, precision, memory = "fast"] = process.argv.slice(2);
 const [B, S, P] = [b, s, p].map(Number);
@@ -23,6 +24,7 @@ const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const status = (key) =>
   Number(new RegExp(`${key}:\\s+(\\d+)`).exec(readFileSync("/proc/self/status", "utf8"))[1]) * 1024;
 
+const folder = backboneName in named ? await randomBackbone(backboneName) : backboneName;
 const engine = nodeEngine();
 // Idle is a process that has loaded its libraries, as PEFT's side has imported torch.
 const nothing = new GraphBuilder("nothing");
@@ -30,7 +32,7 @@ nothing.output("y", nothing.op("Neg", [nothing.input("x", "float32", [1])]));
 const idle = await engine.compile(nothing.build());
 await idle.run({ x: floats([1], [1]) });
 say({ idleBytes: status("VmRSS") });
-const backbone = await withPrecision(await loadBackbone(backboneName, { engine }), precision);
+const backbone = await withPrecision(await loadBackbone(folder, { engine }), precision);
 // As PEFT computes it: pooler, head dropout, the checkpoint's dropout.
 const task = sequenceClassification({ labels: ["a", "b", "c"], preset: "peft" });
 const parts = { backbone, method: deepPrompt({ preset: "peft", promptLength: P }), head: task.head };

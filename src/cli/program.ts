@@ -83,7 +83,10 @@ export function createProgram(): Command {
     .option("--text <columns>", "text column of --input; default: as in training")
     .option("--pair <text>", "second text of a pair, for one text given as argument")
     .addOption(new Option("--format <name>", "output").choices(["table", "jsonl", "csv"]))
-    .option("--probabilities", "also print the probability of every label")
+    .option(
+      "--probabilities",
+      "also the probability of every label, in tables and CSV; JSON lines always hold it",
+    )
     .option("--backbone <name>", "where the backbone is; default: the one it was trained on")
     .addOption(new Option("--precision <name>", "of the frozen layers").choices(["auto", "fp32", "int8"]))
     .option("--threads <n>", "threads of the engine")

@@ -68,6 +68,18 @@ export interface AnswerExample extends FromFile {
   readonly group?: string;
 }
 
+/** Kinds of examples, by their interface. */
+export interface ExampleKinds {
+  text: TextExample;
+  choices: ChoiceExample;
+  tokens: TokenExample;
+  roles: RoleExample;
+  answers: AnswerExample;
+}
+
+/** Name of a kind of examples: what a reader gives and a task takes. */
+export type ExampleKind = keyof ExampleKinds;
+
 /** Examples from one file. */
 export interface ExampleFile<E = TextExample> {
   readonly path: string;

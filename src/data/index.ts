@@ -3,6 +3,8 @@ export type {
   ChoiceExample,
   Dataset,
   ExampleFile,
+  ExampleKind,
+  ExampleKinds,
   RoleExample,
   TextExample,
   TokenExample,

@@ -1,5 +1,14 @@
 export { taskFrom, tasks } from "./registry.ts";
-export type { Encoded, Evaluation, Evaluator, Task } from "./task.ts";
+export type {
+  Decoder,
+  Encoded,
+  Evaluation,
+  Evaluator,
+  HeadOutput,
+  PassShape,
+  TableRow,
+  Task,
+} from "./task.ts";
 export {
   type SequenceClassificationOptions,
   sequenceClassification,

@@ -5,7 +5,7 @@ import { type SequenceHeadOptions, sequenceHead } from "../heads/index.ts";
 import { ClassificationMetrics } from "../metrics/index.ts";
 import { crossEntropy } from "../nn/index.ts";
 import type { TextInput } from "../text/index.ts";
-import type { Encoded, Evaluator, Task } from "./task.ts";
+import type { Decoder, Encoded, Evaluator, HeadOutput, TableRow, Task } from "./task.ts";
 
 /** Settings of text classification. */
 export interface SequenceClassificationOptions extends SequenceHeadOptions {
@@ -62,7 +62,9 @@ export function sequenceClassification(
   return {
     type: "text-classification",
     options: { labels, ...(classWeights && { classWeights }), ...head.options },
+    reads: "text",
     head,
+    scores: ["accuracy", "macroF1"],
     selectBy: "accuracy",
     async encode(examples, tokenizer, maxLength) {
       const numbers = Int32Array.from(examples, ({ label }) => {
@@ -75,51 +77,54 @@ export function sequenceClassification(
         );
       });
       const texts = examples.map(({ text, pair }): TextInput => (pair === undefined ? text : [text, pair]));
-      return { sequences: await tokenizer.encode(texts, maxLength), labels: numbers };
+      return {
+        count: examples.length,
+        sequences: await tokenizer.encode(texts, maxLength),
+        labels: numbers,
+      };
     },
-    targets(encoded, rows) {
+    weight: ({ labels: gold }, rows) =>
+      rows.reduce((sum, row) => sum + (gold[row]! < 0 ? 0 : weights[gold[row]!]!), 0),
+    targets(encoded, { rows }) {
       const targets: Tensor<"float32"> = {
         dtype: "float32",
         shape: [rows.length, numLabels],
         data: new Float32Array(rows.length * numLabels),
       };
-      let weight = 0;
-      for (let b = 0; b < rows.length; b++) {
-        const label = encoded.labels[rows[b]!]!;
-        if (label < 0) continue;
-        targets.data[b * numLabels + label] = weights[label]!;
-        weight += weights[label]!;
+      for (const [b, row] of rows.entries()) {
+        const label = encoded.labels[row]!;
+        if (label >= 0) targets.data[b * numLabels + label] = weights[label]!;
       }
-      return { feeds: { targets }, weight };
+      return { targets };
     },
     loss: (b, logits) => crossEntropy(b, logits, b.input("targets", "float32", ["B", numLabels])),
-    evaluator: () => textEvaluator(numLabels, weights),
-    decode(logits, count) {
-      return Array.from({ length: count }, (_, row) => {
-        const probabilities = softmaxRow(logits, row, numLabels);
-        const best = argmaxRow(logits, row, numLabels);
-        return {
-          label: labels[best]!,
-          score: probabilities[best]!,
-          probabilities: Object.fromEntries(labels.map((label, i) => [label, probabilities[i]!])),
-        };
-      });
-    },
+    evaluator: (encoded) => textEvaluator(encoded, weights),
+    decoder: (encoded) => textDecoder(encoded, labels),
+    fromText: (text, pair) => ({ text, ...(pair !== undefined && { pair }) }),
+    tabulate: ({ text, pair }, { label, score, probabilities }, detailed): readonly TableRow[] => [
+      {
+        label,
+        score,
+        ...(detailed && probabilities),
+        text: pair === undefined ? text : `${text} | ${pair}`,
+      },
+    ],
   };
 }
 
-function textEvaluator(numLabels: number, weights: readonly number[]): Evaluator<EncodedTexts> {
-  const metrics = new ClassificationMetrics(numLabels);
+function textEvaluator({ labels }: EncodedTexts, weights: readonly number[]): Evaluator {
+  const width = weights.length;
+  const metrics = new ClassificationMetrics(width);
   let [loss, weight] = [0, 0];
   const seen = new Set<number>();
   return {
-    add(logits, encoded, rows) {
-      for (let b = 0; b < rows.length; b++) {
-        const gold = encoded.labels[rows[b]!]!;
+    add({ rows, logits }) {
+      for (const [b, row] of rows.entries()) {
+        const gold = labels[row]!;
         if (gold < 0) continue;
         seen.add(gold);
-        metrics.add(argmaxRow(logits, b, numLabels), gold);
-        loss += weights[gold]! * (logSumExpRow(logits, b, numLabels) - logits[b * numLabels + gold]!);
+        metrics.add(argmaxRow(logits, b, width), gold);
+        loss += weights[gold]! * (logSumExpRow(logits, b, width) - logits[b * width + gold]!);
         weight += weights[gold]!;
       }
     },
@@ -128,6 +133,24 @@ function textEvaluator(numLabels: number, weights: readonly number[]): Evaluator
       loss: weight === 0 ? 0 : loss / weight,
       collapsed: seen.size > 1 && metrics.predictedLabels === 1,
     }),
+  };
+}
+
+function textDecoder({ count }: EncodedTexts, labels: readonly string[]): Decoder<TextPrediction> {
+  const predictions = new Array<TextPrediction>(count);
+  return {
+    add({ rows, logits }: HeadOutput) {
+      for (const [b, row] of rows.entries()) {
+        const probabilities = softmaxRow(logits, b, labels.length);
+        const best = argmaxRow(logits, b, labels.length);
+        predictions[row] = {
+          label: labels[best]!,
+          score: probabilities[best]!,
+          probabilities: Object.fromEntries(labels.map((label, i) => [label, probabilities[i]!])),
+        };
+      }
+    },
+    finish: () => predictions,
   };
 }
 

@@ -10,6 +10,7 @@ import type { TrainingState } from "./state.ts";
 
 /** Settings of the training loop, all with defaults. */
 export interface TrainSettings {
+  /** Passes over the training data. Default: by their number, see {@link defaultEpochs}. */
   readonly epochs?: number;
   /** Examples per update. */
   readonly batchSize?: number;
@@ -65,7 +66,6 @@ export type ResolvedSettings = Required<TrainSettings> & { readonly precision: "
 
 /** Measured on six data sets with three seeds; see results/defaults.md. */
 export const settingDefaults = {
-  epochs: 10,
   batchSize: 32,
   schedule: "linear",
   warmupSteps: 0,
@@ -82,6 +82,17 @@ export const settingDefaults = {
   checkpointSeconds: 60,
 } as const;
 
+/** A run should make about this many updates: fewer leave small data sets half learnt, more are time lost. */
+const targetSteps = 1500;
+const fewestEpochs = 3;
+const mostEpochs = 30;
+
+/** Epochs that make about {@link targetSteps} updates, within bounds. */
+export function defaultEpochs(examples: number, batchSize: number): number {
+  const epochs = Math.round(targetSteps / Math.ceil(examples / batchSize));
+  return Math.min(mostEpochs, Math.max(fewestEpochs, epochs));
+}
+
 /** Longer texts are rare in classification and cost much: the default cuts here. */
 const defaultMaxLength = 256;
 
@@ -97,6 +108,7 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
   const batchSize = given.batchSize ?? settingDefaults.batchSize;
   const resolved: ResolvedSettings = {
     ...settingDefaults,
+    epochs: defaultEpochs(data.train.length, batchSize),
     microBatchSize: batchSize,
     learningRate: method.learningRate,
     maxLength: Math.min(defaultMaxLength, longestInput(parts)),
@@ -114,7 +126,7 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
   for (const key of ["warmupSteps", "weightDecay", "patience", "checkpointSeconds"] as const) {
     if (!(resolved[key] >= 0)) throw invalid(key, "a number of at least 0", resolved[key]);
   }
-  const scores = [...Object.keys(task.evaluator().result().scores), "loss"];
+  const scores = [...task.scores, "loss"];
   if (!scores.includes(resolved.selectBy)) {
     throw invalid("selectBy", `one of ${scores.join(", ")}`, `"${resolved.selectBy}"`);
   }

@@ -11,7 +11,7 @@ import {
 } from "../model/index.ts";
 import { dropoutBankBytes, dropoutBanks, dropoutOffsets } from "../nn/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
-import { longestSequence, padBatch } from "../text/index.ts";
+import { itemRows, largestItem, longestSequence, padBatch } from "../text/index.ts";
 import { estimateSessionBytes, fitMicroBatch, parseBytes } from "./memory.ts";
 import type { ResolvedSettings } from "./options.ts";
 
@@ -35,8 +35,8 @@ export interface Stepper {
   readonly microBatchSize: number;
   /** Memory that the process is estimated to reach in training. */
   readonly estimatedBytes: number;
-  /** Makes the feeds of an update; `step` names its dropout. */
-  prepare(rows: Int32Array, step: number): PreparedBatch;
+  /** Makes the feeds of an update from its training items; `step` names its dropout. */
+  prepare(items: Int32Array, step: number): PreparedBatch;
   run(batch: PreparedBatch, params: Params): Promise<StepResult>;
   close(): Promise<void>;
 }
@@ -61,12 +61,13 @@ export async function createStepper(
   const prepack = prepackFor(memory, settings.precision);
   const length = longestSequence(encoded.sequences);
   const idleBytes = process.memoryUsage().rss;
-  const estimate = (batch: number): number =>
+  const perItem = largestItem(encoded);
+  const estimate = (items: number): number =>
     idleBytes +
-    dropoutBankBytes(dropout, { B: batch, S: settings.maxLength }) +
+    dropoutBankBytes(dropout, { B: items * perItem, S: settings.maxLength }) +
     estimateSessionBytes({
       graph,
-      sizes: { B: batch, S: length },
+      sizes: { B: items * perItem, S: length },
       weightCopies: prepack && settings.precision === "fp32" ? 2 : 1,
     });
   const limit = parseBytes(settings.memoryLimit)!;
@@ -76,31 +77,31 @@ export async function createStepper(
       : fitMicroBatch(settings.batchSize, limit, estimate);
   const session: Session = await backbone.engine.compile(graph, { prepack });
   const rng = new Rng(seed, "dropout");
-  const largest: DimBindings = { B: microBatchSize, S: settings.maxLength };
+  const largest: DimBindings = { B: microBatchSize * perItem, S: settings.maxLength };
   if (dropout.sites.length > 0) await session.bind(dropoutBanks(dropout, largest, rng));
   const names = Object.keys(params);
 
   return {
     microBatchSize,
     estimatedBytes: estimate(microBatchSize),
-    prepare(rows, step) {
-      const { weight } = task.targets(encoded, rows);
+    prepare(items, step) {
+      const weight = task.weight(encoded, itemRows(encoded, items));
       const scale = floats([], [weight === 0 ? 0 : 1 / weight]);
       const passes: TensorMap[] = [];
       let tokens = 0;
-      for (let start = 0; start < rows.length; start += microBatchSize) {
-        const part = rows.subarray(start, start + microBatchSize);
-        const batch = padBatch(encoded.sequences, part, backbone.config.padTokenId);
+      for (let start = 0; start < items.length; start += microBatchSize) {
+        const rows = itemRows(encoded, items.subarray(start, start + microBatchSize));
+        const batch = padBatch(encoded.sequences, rows, backbone.config.padTokenId);
         const sizes = { B: batch.batch, S: batch.length };
         tokens += batch.tokens;
         passes.push({
           ...batchFeeds(batch),
-          ...task.targets(encoded, part).feeds,
+          ...task.targets(encoded, { rows, length: batch.length }),
           ...dropoutOffsets(dropout, largest, sizes, rng.split(step, start)),
           [lossScaleInput]: scale,
         });
       }
-      return { passes, examples: rows.length, tokens };
+      return { passes, examples: items.length, tokens };
     },
     async run({ passes }, current) {
       let loss = 0;

@@ -14,7 +14,7 @@ import {
 import { adamW, applyUpdates, globalNorm, schedule } from "../optim/index.ts";
 import { evaluateSession } from "../predict/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
-import { bucketedBatches } from "../text/index.ts";
+import { bucketedBatches, itemCount } from "../text/index.ts";
 import type { TrainEvent } from "./events.ts";
 import { type ResolvedSettings, resolveSettings, type TrainOptions } from "./options.ts";
 import type { EvaluationRecord, TrainingState } from "./state.ts";
@@ -70,8 +70,8 @@ async function setUp(options: TrainOptions) {
   const params = structuredClone(resume?.params) ?? initializeParams(parts, new Rng(settings.seed, "init"));
   const stepper = await createStepper(parts, task, trainSet, params, settings);
   const inference =
-    devSet.sequences.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params)) : undefined;
-  const stepsPerEpoch = Math.ceil(trainSet.sequences.count / settings.batchSize);
+    devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params)) : undefined;
+  const stepsPerEpoch = Math.ceil(itemCount(trainSet) / settings.batchSize);
   const totalSteps = stepsPerEpoch * settings.epochs;
   const rate = schedule(settings.schedule, {
     peak: settings.learningRate,
@@ -130,7 +130,7 @@ async function* loop(run: Run, signal: AbortSignal | undefined): AsyncGenerator<
     const epoch = Math.floor(step / stepsPerEpoch);
     if (epochBatches?.epoch !== epoch) {
       const rng = new Rng(settings.seed, "batches", epoch);
-      epochBatches = { epoch, batches: bucketedBatches(run.trainSet.sequences, settings.batchSize, rng) };
+      epochBatches = { epoch, batches: bucketedBatches(run.trainSet, settings.batchSize, rng) };
     }
     return stepper.prepare(epochBatches.batches[step % stepsPerEpoch]!, step);
   };
@@ -194,7 +194,7 @@ function* start(run: Run): Generator<TrainEvent> {
     type: "start",
     inventory: inventory(run.params, backbone.parameterCount),
     settings,
-    examples: { train: train.count, dev: dev.count },
+    examples: { train: trainSet.count, dev: devSet.count },
     truncated: { train: train.truncated, dev: dev.truncated },
     stepsPerEpoch: run.stepsPerEpoch,
     totalSteps: run.totalSteps,
@@ -275,8 +275,9 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
     seed,
   } = settings;
   const { hiddenDropout, attentionDropout, selectBy, precision } = settings;
+  const tuned = best?.evaluation.tuned;
   const adapter = new Adapter({
-    task,
+    task: (tuned && task.tune?.(tuned)) ?? task,
     method: options.method.deployed,
     params,
     backbone: referenceTo(backbone),
@@ -309,7 +310,7 @@ async function evaluateExactly(
   { settings, options, devSet, task }: Run,
   adapter: Adapter,
 ): Promise<Scores | undefined> {
-  if (settings.precision === "fp32" || devSet.sequences.count === 0) return undefined;
+  if (settings.precision === "fp32" || devSet.count === 0) return undefined;
   const { backbone } = options;
   const parts = attach(adapter, backbone);
   const session = await backbone.engine.compile(inferenceGraph(parts, adapter.params));

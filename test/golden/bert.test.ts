@@ -71,9 +71,13 @@ describe.each(manifest.cases)("$name", (golden) => {
     });
     const parts = { backbone, method, head: task.head };
     const params = named(`${golden.key}.param.`) as Params;
-    const encoded = { sequences: undefined as never, labels: Int32Array.from(manifest.labels) };
-    const { feeds, weight } = task.targets(encoded, [0, 1, 2, 3]);
-    const stepFeeds = { ...batchFeeds, ...feeds, [lossScaleInput]: floats([], [1 / weight]) };
+    const encoded = { count: 4, sequences: undefined as never, labels: Int32Array.from(manifest.labels) };
+    const rows = Int32Array.of(0, 1, 2, 3);
+    const stepFeeds = {
+      ...batchFeeds,
+      ...task.targets(encoded, { rows, length: manifest.inputIds[0]!.length }),
+      [lossScaleInput]: floats([], [1 / task.weight(encoded, rows)]),
+    };
     const step = await engine.compile(trainingGraph(parts, task, params, { hidden: 0, attention: 0 }).graph);
     const forward = await engine.compile(inferenceGraph(parts, params));
     return { params, step, forward, stepFeeds };
