@@ -3,6 +3,7 @@ export type {
   Architecture,
   BackboneConfig,
   BackboneInputs,
+  LayerStretch,
   RowsRead,
 } from "./architecture.ts";
 export { type CatalogEntry, catalog } from "./catalog.ts";
@@ -15,4 +16,4 @@ export {
   removeCachedBackbone,
 } from "./locate.ts";
 export { choosePrecision, type Precision, withPrecision } from "./precision.ts";
-export { architectures } from "./registry.ts";
+export { architectures, peftModulesOf } from "./registry.ts";

@@ -6,7 +6,8 @@ import type { Head, HeadInputs } from "./head.ts";
 
 /**
  * How a text becomes one vector: `cls` takes the first position, `pooler` sends it through the checkpoint's own
- * frozen pooler, `mean` averages the real tokens. Prompt columns are never pooled.
+ * frozen pooler (a random one where it has none, as with RoBERTa), `mean` averages the real tokens. Prompt columns
+ * are never pooled.
  */
 export type Pooling = "pooler" | "cls" | "mean";
 
@@ -56,6 +57,7 @@ export function sequenceHead(numLabels: number, options: SequenceHeadOptions = {
         : {
             reason: `PEFT pools through the checkpoint's pooler, this adapter uses pooling ${resolved.pooling}`,
           },
+    ...(pool.backboneWeights && { backboneWeights: pool.backboneWeights }),
     initialize({ hiddenSize, initializerRange }, rng) {
       const stream = rng.split(headWeight);
       const weight = Float32Array.from(
@@ -77,8 +79,7 @@ export function sequenceHead(numLabels: number, options: SequenceHeadOptions = {
   };
 }
 
-interface PoolingRule {
-  readonly rows: Head["rows"];
+interface PoolingRule extends Pick<Head, "rows" | "backboneWeights"> {
   /** @returns `[B, E]` */
   build(ctx: LayerContext, head: HeadInputs): Value;
 }
@@ -87,14 +88,8 @@ const poolings: { readonly [P in Pooling]: PoolingRule } = {
   cls: { rows: "first", build: (_, { hidden }) => hidden },
   pooler: {
     rows: "first",
-    build(ctx, { architecture, config, hidden }) {
-      if (!architecture.hasPooler(ctx)) {
-        throw new PtuningError("OPTION_INVALID", "pooling: the checkpoint has no pooler.", {
-          hint: "Choose pooling cls or mean.",
-        });
-      }
-      return architecture.pool(ctx, config, hidden);
-    },
+    backboneWeights: (architecture, config) => architecture.poolerWeights(config),
+    build: (ctx, { architecture, config, hidden }) => architecture.pool(ctx, config, hidden),
   },
   mean: {
     rows: "all",

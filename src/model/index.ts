@@ -17,4 +17,5 @@ export {
   initializeParams,
   longestInput,
   type ModelParts,
+  missingWeights,
 } from "./model.ts";

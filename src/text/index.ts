@@ -8,5 +8,7 @@ export {
   padBatch,
   type TokenBatch,
 } from "./batches.ts";
+export type { PieceSequences, TextPieces, WordPieces } from "./pieces.ts";
 export { longestSequence, SequenceCollector, type TokenSequences, tokenCount } from "./sequences.ts";
-export { openTokenizer, type TextInput, type Tokenizer } from "./tokenizer.ts";
+export type { Assembled, Template } from "./template.ts";
+export { openTokenizer, type SpecialTokens, type TextInput, type Tokenizer } from "./tokenizer.ts";

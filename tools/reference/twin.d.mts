@@ -6,4 +6,10 @@ export interface TwinResult {
   readonly dev: { readonly rows: number; readonly agreement: number };
   readonly lastLoss: { readonly ours: number; readonly peft: number };
 }
-export function twin(set: "trec" | "rte", steps: number, log?: (line: string) => void): Promise<TwinResult>;
+export interface TwinOptions {
+  /** Catalog name, hub id or folder; default `minilm`. */
+  readonly backbone?: string;
+  readonly maxLength?: number;
+  readonly log?: (line: string) => void;
+}
+export function twin(set: "trec" | "rte", steps: number, options?: TwinOptions): Promise<TwinResult>;

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * The twin run: our training beside PEFT's, from the same tensors on the same batches, preset peft, dropout 0, fp32.
- *   node tools/reference/twin.mjs trec|rte [steps]
+ *   node tools/reference/twin.mjs trec|rte [steps] [backbone] [maxLength]
  * Prints one JSON line: how far the first 50 losses differ, and on how many dev rows the predictions agree.
  */
 import { spawnSync } from "node:child_process";
@@ -9,13 +9,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { referenceTo, saveAdapter } from "ptuning/adapters";
 import { loadBackbone } from "ptuning/backbones";
 import { Rng } from "ptuning/core";
 import { readTable } from "ptuning/data";
 import { nodeEngine } from "ptuning/engine";
 import { encodeSafetensors } from "ptuning/files";
 import { deepPrompt } from "ptuning/methods";
-import { initializeParams } from "ptuning/model";
+import { initializeParams, missingWeights } from "ptuning/model";
 import { createPredictor } from "ptuning/predict";
 import { sequenceClassification } from "ptuning/tasks";
 import { bucketedBatches, forwardBatches, padBatch } from "ptuning/text";
@@ -30,21 +31,20 @@ const sets = {
     { text: ["premise", "hypothesis"], label: "label", dev: `${shared}superglue-rte/val.jsonl` },
   ],
 };
-/** PEFT's names of our parameters. */
-const peftNames = {
-  "prompt.embeddings": "prompt_embeddings",
-  "head.weight": "base_model.classifier.weight",
-  "head.bias": "base_model.classifier.bias",
-};
-
 /** Runs both and compares. */
-export async function twin(set, steps, log = console.error) {
-  const [batchSize, maxLength, promptLength, learningRate, seed] = [32, 128, 20, 1e-2, 11];
+export async function twin(
+  set,
+  steps,
+  { backbone: name = "minilm", maxLength = 128, log = console.error } = {},
+) {
+  const [batchSize, promptLength, learningRate, seed] = [32, 20, 1e-2, 11];
   const data = await readTable(...sets[set]);
-  const backbone = await loadBackbone("minilm", { engine: nodeEngine() });
+  const backbone = await loadBackbone(name, { engine: nodeEngine() });
   const task = sequenceClassification({ labels: data.labels, preset: "peft", headDropout: 0 });
   const method = deepPrompt({ preset: "peft", promptLength });
-  const params = initializeParams({ backbone, method, head: task.head }, new Rng(seed, "init"));
+  const parts = { backbone, method, head: task.head };
+  const params = initializeParams(parts, new Rng(seed, "init"));
+  const frozen = missingWeights(parts, new Rng(seed, "frozen"));
   const encoded = await task.encode(data.train, backbone.tokenizer, maxLength);
   const dev = await task.encode(data.dev, backbone.tokenizer, maxLength);
 
@@ -78,10 +78,9 @@ export async function twin(set, steps, log = console.error) {
       join(folder, "twin.json"),
       JSON.stringify({ ...settings, steps, totalSteps, devBatches: devBatches.length }),
     );
-    const initial = Object.fromEntries(
-      Object.entries(params).map(([name, tensor]) => [peftNames[name], tensor]),
-    );
-    writeFileSync(join(folder, "initial.safetensors"), encodeSafetensors(initial));
+    const provenance = { createdAt: "", versions: {} };
+    const start = { task, method, params, frozen, backbone: referenceTo(backbone), maxLength, provenance };
+    await saveAdapter(start, join(folder, "start"));
     const batches = Object.assign(
       {},
       ...order.slice(0, steps).map((rows, step) => dump(rows, encoded, String(step))),
@@ -147,6 +146,7 @@ export async function twin(set, steps, log = console.error) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [set = "trec", steps = "200"] = process.argv.slice(2);
-  console.log(JSON.stringify(await twin(set, Number(steps))));
+  const [set = "trec", steps = "200", backbone, maxLength] = process.argv.slice(2);
+  const options = { ...(backbone && { backbone }), ...(maxLength && { maxLength: Number(maxLength) }) };
+  console.log(JSON.stringify(await twin(set, Number(steps), options)));
 }

@@ -1,7 +1,7 @@
 """The other half of a twin run: PEFT on the same weights, from the same tensors, on the same batches.
 
 Usage: twin.py FOLDER
-FOLDER holds twin.json (settings), initial.safetensors (PEFT's tensor names), batches.safetensors (per step: ids, types,
+FOLDER holds twin.json (settings), start/ (the adapter that both start from), batches.safetensors (per step: ids, types,
 mask, labels) and dev.safetensors. Writes peft.json: losses, and dev predictions after the last step.
 """
 
@@ -12,20 +12,22 @@ from pathlib import Path
 import torch
 from peft import PrefixTuningConfig, TaskType, get_peft_model
 from safetensors.torch import load_file
-from transformers import BertForSequenceClassification
+from transformers import AutoModelForSequenceClassification
 
 folder = Path(sys.argv[1])
 settings = json.loads((folder / "twin.json").read_text())
 torch.manual_seed(0)
-model = BertForSequenceClassification.from_pretrained(settings["backbone"], num_labels=settings["numLabels"])
+model = AutoModelForSequenceClassification.from_pretrained(settings["backbone"], num_labels=settings["numLabels"])
 peft = get_peft_model(
     model, PrefixTuningConfig(task_type=TaskType.SEQ_CLS, num_virtual_tokens=settings["promptLength"])
 )
-initial = load_file(folder / "initial.safetensors")
+initial = load_file(folder / "start" / "adapter_model.safetensors")
 peft.prompt_encoder["default"].embedding.weight.data = initial["prompt_embeddings"].clone()
 head = peft.base_model.classifier.modules_to_save["default"]
-head.weight.data = initial["base_model.classifier.weight"].clone()
-head.bias.data = initial["base_model.classifier.bias"].clone()
+for name, parameter in head.named_parameters():
+    parameter.data = initial[f"base_model.classifier.{name}"].clone()
+    # P-tuning-v2 keeps the pooler frozen, PEFT trains its like in RoBERTa's classifier.
+    parameter.requires_grad = not name.startswith("dense.")
 # Dropout 0 everywhere: eval mode, with gradients.
 peft.eval()
 trainable = [p for p in peft.parameters() if p.requires_grad]
