@@ -20,3 +20,4 @@ export {
   readTable,
   type TableOptions,
 } from "./table.ts";
+export { decodeTags, detectTagScheme, encodeSpans, type TagScheme, type TypedSpan } from "./tag-scheme.ts";
