@@ -1,5 +1,5 @@
 import { formatBytes, formatCount, formatDuration, formatShare } from "../report/index.ts";
-import type { EvaluationEvent, StartEvent, StepEvent, TrainEvent } from "../train/index.ts";
+import type { EvaluationEvent, StartEvent, StepEvent, TrainEvent, TrunkEvent } from "../train/index.ts";
 import { bar, note, print, progressLine, style, warn } from "./terminal.ts";
 
 /** Told of every event of a run. */
@@ -81,6 +81,9 @@ export function textReporter(): TrainReporter {
         epochStarted = performance.now();
         printStart(event);
         break;
+      case "trunk":
+        printTrunk(event);
+        break;
       case "step":
         onStep(event);
         break;
@@ -99,6 +102,20 @@ export function textReporter(): TrainReporter {
         break;
     }
   };
+}
+
+function printTrunk({ layers, numLayers, bytes, place, dtype, droppedOut, seconds }: TrunkEvent): void {
+  if (layers === 0) {
+    note(
+      "trunkCache: training reaches the lowest layer, so nothing can be kept. Use promptLayers: {last: k}.",
+    );
+    return;
+  }
+  print(
+    `${style("dim", "trunk".padEnd(10))} layers 1 to ${layers} of ${numLayers} computed once in ${formatDuration(seconds)}: ` +
+      `${formatBytes(bytes)} of ${dtype} in ${place === "file" ? "a file" : "memory"}; their dropout ` +
+      `(hidden ${droppedOut.hidden}, attention ${droppedOut.attention}) is left out`,
+  );
 }
 
 function printStart(event: StartEvent): void {

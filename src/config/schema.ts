@@ -102,6 +102,11 @@ const training = z.strictObject({
     .union([z.number().positive(), z.string().min(1)])
     .exactOptional()
     .describe("memory of the process, as 2 GB or bytes: micro-batches are chosen to fit; none: no limit"),
+  trunkCache: z
+    .enum(["off", "auto", "memory", "file"])
+    .exactOptional()
+    .describe("compute the layers beneath the lowest prompt once, without their dropout"),
+  trunkCacheType: z.enum(["float32", "float16"]).exactOptional().describe("how their output is kept"),
   precision: z
     .enum(["auto", "fp32", "int8"])
     .exactOptional()

@@ -6,12 +6,12 @@ import { type Graph, GraphBuilder } from "../graph/index.ts";
 import type { Method } from "../methods/index.ts";
 import { Dropout, type DropoutPlan } from "../nn/index.ts";
 import type { Task } from "../tasks/index.ts";
-import { buildLogits, buildMeanPooled, type ModelParts, paramInputs } from "./model.ts";
+import { buildLogits, buildMeanPooled, type ModelParts, paramInputs, type Trunk } from "./model.ts";
 
-/** The graph of prediction: batch and trained tensors in, `logits` out. */
-export function inferenceGraph(parts: ModelParts, params: Params): Graph {
+/** The graph of prediction: batch and trained tensors in, and the states of a trunk if there is one; `logits` out. */
+export function inferenceGraph(parts: ModelParts, params: Params, trunk?: Trunk): Graph {
   const b = new GraphBuilder("inference");
-  b.output("logits", buildLogits(b, parts, paramInputs(b, params), undefined));
+  b.output("logits", buildLogits(b, parts, paramInputs(b, params), undefined, trunk));
   return b.build();
 }
 
@@ -63,6 +63,7 @@ export function trainingGraph(
   params: Params,
   backboneDropout: BackboneDropout = {},
   memory: MemoryMode = "fast",
+  trunk?: Trunk,
 ): TrainingGraph {
   const b = new GraphBuilder("training");
   const dropout = new Dropout(b);
@@ -74,7 +75,7 @@ export function trainingGraph(
     attentionDropout: backboneDropout.attention ?? config.attentionDropout,
   };
   const training = { ...parts, backbone: { ...parts.backbone, config: trainedConfig } };
-  const logits = buildLogits(b, training, values, dropout);
+  const logits = buildLogits(b, training, values, dropout, trunk);
   const summed = task.loss(b, logits);
   const loss = b.op("Mul", [summed, b.input(lossScaleInput, "float32", [])]);
   const names = Object.keys(values);

@@ -18,4 +18,8 @@ export {
   longestInput,
   type ModelParts,
   missingWeights,
+  type Trunk,
+  type TrunkDtype,
+  trunkStates,
 } from "./model.ts";
+export { trunkGraph, trunkLayers } from "./trunk.ts";

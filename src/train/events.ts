@@ -20,6 +20,20 @@ export interface StartEvent {
   readonly memory: { readonly microBatchSize: number; readonly estimatedBytes: number };
 }
 
+/** The layers beneath the lowest prompt were computed once for every text; their output is read in every epoch. */
+export interface TrunkEvent {
+  readonly type: "trunk";
+  /** Lowest layers that are not computed again; 0 where training reaches the lowest one. */
+  readonly layers: number;
+  readonly numLayers: number;
+  readonly place: "memory" | "file";
+  readonly bytes: number;
+  readonly dtype: "float32" | "float16";
+  /** Rates of the dropout that is left out in these layers. */
+  readonly droppedOut: { readonly hidden: number; readonly attention: number };
+  readonly seconds: number;
+}
+
 /** One update was made. */
 export interface StepEvent {
   readonly type: "step";
@@ -76,6 +90,7 @@ export interface DoneEvent {
 /** Everything that a run tells, in the order in which it happens. */
 export type TrainEvent =
   | StartEvent
+  | TrunkEvent
   | StepEvent
   | EvaluationEvent
   | CheckpointEvent

@@ -2,7 +2,7 @@ import { type Backbone, choosePrecision, type Precision } from "../backbones/ind
 import { PtuningError } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
 import type { Method } from "../methods/index.ts";
-import { longestInput, type MemoryMode, type ModelParts } from "../model/index.ts";
+import { longestInput, type MemoryMode, type ModelParts, type TrunkDtype } from "../model/index.ts";
 import type { ScheduleName } from "../optim/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
 import { parseBytes } from "./memory.ts";
@@ -36,6 +36,13 @@ export interface TrainSettings {
    * estimated to fit. Default `"none"`; a given `microBatchSize` wins.
    */
   readonly memoryLimit?: number | string;
+  /**
+   * Computes the layers beneath the lowest prompt once per text, without their dropout, and keeps the output:
+   * in memory, in a file, or `auto` by its size. Default `"off"`, as it changes what is trained.
+   */
+  readonly trunkCache?: "off" | "auto" | "memory" | "file";
+  /** How that output is kept. */
+  readonly trunkCacheType?: TrunkDtype;
   /** Of the frozen linear layers: `auto` takes int8 where the CPU is good at it. */
   readonly precision?: Precision;
   /** Evaluate on dev after every epoch, or every so many updates. */
@@ -75,6 +82,8 @@ export const settingDefaults = {
   attentionDropout: "checkpoint",
   memory: "fast",
   memoryLimit: "none",
+  trunkCache: "off",
+  trunkCacheType: "float32",
   precision: "auto",
   evaluateEvery: "epoch",
   patience: 0,

@@ -14,6 +14,7 @@ import type { Encoded, Task } from "../tasks/index.ts";
 import { itemRows, largestItem, longestSequence, padBatch } from "../text/index.ts";
 import { estimateSessionBytes, fitMicroBatch, parseBytes } from "./memory.ts";
 import type { ResolvedSettings } from "./options.ts";
+import type { TrunkCache } from "./trunk.ts";
 
 /** The feeds of one update, cut into passes. */
 interface PreparedBatch {
@@ -48,6 +49,7 @@ export async function createStepper(
   encoded: Encoded,
   params: Params,
   settings: ResolvedSettings,
+  cache?: TrunkCache,
 ): Promise<Stepper> {
   const { backbone } = parts;
   const { hiddenDropout: hidden, attentionDropout: attention, memory, seed } = settings;
@@ -57,6 +59,7 @@ export async function createStepper(
     params,
     { ...(hidden !== "checkpoint" && { hidden }), ...(attention !== "checkpoint" && { attention }) },
     memory,
+    cache?.trunk,
   );
   const prepack = prepackFor(memory, settings.precision);
   const length = longestSequence(encoded.sequences);
@@ -97,6 +100,7 @@ export async function createStepper(
         passes.push({
           ...batchFeeds(batch),
           ...task.targets(encoded, { rows, length: batch.length }),
+          ...cache?.feeds(encoded, { rows, length: batch.length }),
           ...dropoutOffsets(dropout, largest, sizes, rng.split(step, start)),
           [lossScaleInput]: scale,
         });

@@ -20,6 +20,7 @@ import type { TrainEvent } from "./events.ts";
 import { type ResolvedSettings, resolveSettings, type TrainOptions } from "./options.ts";
 import type { EvaluationRecord, TrainingState } from "./state.ts";
 import { createStepper } from "./stepper.ts";
+import { createTrunkCache } from "./trunk.ts";
 
 /**
  * Tunes a method and a head on a frozen backbone. An async generator: it does nothing until events are taken,
@@ -70,9 +71,11 @@ async function setUp(options: TrainOptions) {
   const trainSet = await task.encode(data.train, backbone.tokenizer, settings.maxLength);
   const devSet = await task.encode(data.dev, backbone.tokenizer, settings.maxLength);
   const params = structuredClone(resume?.params) ?? initializeParams(parts, new Rng(settings.seed, "init"));
-  const stepper = await createStepper(parts, task, trainSet, params, settings);
+  const cache = await createTrunkCache(parts, params, [trainSet, devSet], settings);
+  const lower = cache && cache.trunk.layers > 0 ? cache : undefined;
+  const stepper = await createStepper(parts, task, trainSet, params, settings, lower);
   const inference =
-    devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params)) : undefined;
+    devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params, lower?.trunk)) : undefined;
   const stepsPerEpoch = Math.ceil(itemCount(trainSet) / settings.batchSize);
   const totalSteps = stepsPerEpoch * settings.epochs;
   const rate = schedule(settings.schedule, {
@@ -98,6 +101,7 @@ async function setUp(options: TrainOptions) {
     step: resume?.step ?? 0,
     lossSum: resume?.lossSum ?? 0,
     lossCount: resume?.lossCount ?? 0,
+    cache,
     stepper,
     inference,
     optimizer,
@@ -107,6 +111,7 @@ async function setUp(options: TrainOptions) {
     async close() {
       await stepper.close();
       await inference?.release();
+      cache?.close();
     },
   };
 }
@@ -208,6 +213,7 @@ function* start(run: Run): Generator<TrainEvent> {
       estimatedBytes: Math.round(run.stepper.estimatedBytes),
     },
   };
+  if (run.cache) yield run.cache.event;
   for (const message of run.options.data.warnings) yield { type: "warning", code: "data", message };
   const drawn = Object.keys(run.frozen);
   if (drawn.length > 0) {
@@ -233,7 +239,10 @@ async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
   if (run.inference === undefined) return;
   const started = performance.now();
   await run.inference.bind(run.params);
-  const result = await evaluateSession(run.inference, run.task, run.devSet, run.backbone);
+  const { inference, task, devSet, backbone, cache } = run;
+  const result = await evaluateSession(inference, task, devSet, backbone, (pass) =>
+    cache ? cache.feeds(devSet, pass) : {},
+  );
   const record: EvaluationRecord = { step: run.step, epoch: run.step / run.stepsPerEpoch, ...result };
   const isBest = run.best === undefined || selected(run, record) > selected(run, run.best.evaluation);
   if (isBest) run.best = { evaluation: record, params: structuredClone(run.params) };
