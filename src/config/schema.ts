@@ -130,7 +130,9 @@ const training = z.strictObject({
 });
 
 const engine = z.strictObject({
-  threads: count.exactOptional().describe("default: all cores"),
+  threads: count
+    .exactOptional()
+    .describe("default: the physical cores, or fewer in a container with a CPU quota"),
   spin: z
     .boolean()
     .exactOptional()

@@ -48,7 +48,7 @@ export interface StepEvent {
   /** Real tokens, padding not counted. */
   readonly tokens: number;
   readonly seconds: number;
-  /** Of these, spent waiting for the batch to be made. */
+  /** Of these, lost because the next batch was not made yet when the engine was done; at most. */
   readonly dataSeconds: number;
 }
 

@@ -28,6 +28,9 @@ const allocatorFactor = 1.25;
 /** Bytes that the runtime keeps for each node of a graph, apart from tensors. Measured. */
 const bytesPerNode = 8_000;
 
+/** The runtime's library, its thread, and what a run keeps beside the session: optimiser, states. Measured. */
+export const runtimeBytes = 50e6;
+
 /** A graph and how large it is run. */
 export interface PlannedSession {
   readonly graph: Graph;

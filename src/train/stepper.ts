@@ -12,7 +12,7 @@ import {
 import { dropoutBankBytes, dropoutBanks, dropoutOffsets } from "../nn/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
 import { itemRows, largestItem, longestSequence, padBatch } from "../text/index.ts";
-import { estimateSessionBytes, fitMicroBatch, parseBytes } from "./memory.ts";
+import { estimateSessionBytes, fitMicroBatch, parseBytes, runtimeBytes } from "./memory.ts";
 import type { ResolvedSettings } from "./options.ts";
 import type { TrunkCache } from "./trunk.ts";
 
@@ -67,6 +67,7 @@ export async function createStepper(
   const perItem = largestItem(encoded);
   const estimate = (items: number): number =>
     idleBytes +
+    runtimeBytes +
     dropoutBankBytes(dropout, { B: items * perItem, S: settings.maxLength }) +
     estimateSessionBytes({
       graph,
