@@ -10,7 +10,7 @@ import type { TrainingState } from "./state.ts";
 
 /** Settings of the training loop, all with defaults. */
 export interface TrainSettings {
-  /** Passes over the training data. Default: by their number, see {@link defaultEpochs}. */
+  /** Passes over the training data. Default: what makes about 1,500 updates, from 3 to 30. */
   readonly epochs?: number;
   /** Examples per update. */
   readonly batchSize?: number;
@@ -97,7 +97,7 @@ const fewestEpochs = 3;
 const mostEpochs = 30;
 
 /** Epochs that make about {@link targetSteps} updates, within bounds. */
-export function defaultEpochs(examples: number, batchSize: number): number {
+function defaultEpochs(examples: number, batchSize: number): number {
   const epochs = Math.round(targetSteps / Math.ceil(examples / batchSize));
   return Math.min(mostEpochs, Math.max(fewestEpochs, epochs));
 }

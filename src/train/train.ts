@@ -264,8 +264,9 @@ async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
 }
 
 /** The number by which states are compared: higher is better. */
-function selected({ settings: { selectBy } }: Run, { scores, loss }: EvaluationRecord): number {
-  return selectBy === "loss" ? -loss : scores[selectBy]!;
+function selected({ settings: { selectBy }, task }: Run, { scores, loss }: EvaluationRecord): number {
+  if (selectBy === "loss") return -loss;
+  return task.lowerIsBetter?.includes(selectBy) ? -scores[selectBy]! : scores[selectBy]!;
 }
 
 /** Whether `patience` evaluations have passed without a better one. */
@@ -286,7 +287,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
       type: "warning",
       code: "collapsed",
       message:
-        "The model predicts one class for every text. Try a learning rate three to ten times lower or higher " +
+        "The model gives one answer for every example. Try a learning rate three to ten times lower or higher " +
         `(it was ${settings.learningRate}), reparameterization: none, more epochs, or classWeights for rare labels.`,
     };
   }
@@ -302,9 +303,8 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
     seed,
   } = settings;
   const { hiddenDropout, attentionDropout, selectBy, precision } = settings;
-  const tuned = best?.evaluation.tuned;
   const adapter = new Adapter({
-    task: (tuned && task.tune?.(tuned)) ?? task,
+    task: task.tune?.(best?.evaluation.tuned ?? {}) ?? task,
     method: options.method.deployed,
     params,
     frozen: run.frozen,
@@ -335,7 +335,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
 
 /** Dev scores of an int8 run's adapter with fp32 weights: what the rounding costs. */
 async function evaluateExactly(
-  { settings, options, devSet, task }: Run,
+  { settings, options, devSet }: Run,
   adapter: Adapter,
 ): Promise<Scores | undefined> {
   if (settings.precision === "fp32" || devSet.count === 0) return undefined;
@@ -343,7 +343,7 @@ async function evaluateExactly(
   const parts = attach(adapter, backbone);
   const session = await backbone.engine.compile(inferenceGraph(parts, adapter.params));
   await session.bind(adapter.params);
-  const { scores } = await evaluateSession(session, task, devSet, backbone);
+  const { scores } = await evaluateSession(session, adapter.task, devSet, backbone);
   await session.release();
   return scores;
 }

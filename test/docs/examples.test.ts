@@ -31,11 +31,11 @@ const examples: Example[] = readdirSync(source, { recursive: true, encoding: "ut
   .filter((file) => file.endsWith(".ts"))
   .flatMap((file) => {
     const blocks = readFileSync(join(source, file), "utf8").matchAll(
-      /@example\n((?: \* ?.*\n)+?)(?= \*\/| \* @)/g,
+      /@example\n((?:\s+\* ?.*\n)+?)(?=\s+\*\/|\s+\* @)/g,
     );
     return [...blocks].map(([, block], i) => ({
       name: `${file} ${i + 1}`,
-      code: block!.replaceAll(/^ \* ?/gm, ""),
+      code: block!.replaceAll(/^\s+\* ?/gm, ""),
     }));
   });
 

@@ -56,7 +56,7 @@ describe("simplifying", () => {
     const sources = [...simple.initializers].map(([value, source]) => [value.name, source] as const);
     // The weight's folder does not exist: whoever touched it would have failed.
     expect(sources.find(([name]) => name === "W")![1]).toBe(weight);
-    expect(sources.find(([name]) => name === "Mul")![1]).toEqual(floats([], [6]));
+    expect(sources.find(([name]) => name === "Mul")![1]).toMatchObject(floats([], [6]));
   });
 
   test("never folds what depends on a weight, and nothing that is large", () => {
