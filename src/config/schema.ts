@@ -131,7 +131,9 @@ const method = z.strictObject({
 });
 
 const training = z.strictObject({
-  epochs: count.exactOptional().describe("passes over the training data"),
+  epochs: count
+    .exactOptional()
+    .describe("passes over the training data; default: about 1,500 updates, from 3 to 30 passes"),
   batchSize: count.exactOptional().describe("examples per update"),
   microBatchSize: count
     .exactOptional()

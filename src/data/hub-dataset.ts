@@ -107,7 +107,7 @@ async function fetchInto(
     });
   for (const from of revision === undefined ? [undefined, convertedBranch] : [revision]) {
     const present: string[] = [];
-    await fetchFiles(from, (file) => {
+    const commit = await fetchFiles(from, (file) => {
       if (file.endsWith(".parquet")) present.push(file);
       return file === "README.md";
     });
@@ -115,7 +115,7 @@ async function fetchInto(
     const card = await readFile(join(folder, "README.md"), "utf8").catch(() => "");
     const files = chooseFiles(path, present, configsOfCard(card), config);
     const wanted = new Set(Object.values(files).flat());
-    const commit = await fetchFiles(from, (file) => wanted.has(file) || file === "README.md");
+    await fetchFiles(commit, (file) => wanted.has(file) || file === "README.md");
     const record = { id, config, commit, files, fetchedAt: new Date().toISOString() };
     await writeFileAtomic(join(folder, recordFile), `${JSON.stringify(record, null, 2)}\n`);
     return inFolder(folder, files);

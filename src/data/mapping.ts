@@ -71,12 +71,13 @@ class Fields {
 
   /** The first of several columns that is there. */
   first(...columns: (Column | undefined)[]): Column | undefined {
-    return columns.find((column) => column !== undefined && this.#fields[column] !== undefined);
+    return columns.find((column) => column !== undefined && (this.#fields[column] ?? null) !== null);
   }
 
   value(column: Column): unknown {
     const value = this.#fields[column];
     if (value !== undefined && value !== null) return value;
+    if (value === null) return this.fail(column, "a value", value);
     const names = Object.keys(this.#fields);
     const near = closest(String(column), names);
     throw dataError(

@@ -80,7 +80,10 @@ export class SpanMetrics implements MetricAccumulator<readonly string[], readonl
    * Every span counts unless its type is left out, as the predicate's own `V` in semantic role labelling.
    *
    * @example
-   * metrics.report({ without: ["V"] }).micro.f1;
+   * const metrics = new SpanMetrics();
+   * metrics.add(["B-V", "B-ARG1", "I-ARG1"], ["B-V", "B-ARG1", "O"]);
+   * metrics.report().micro.f1; // 0.5
+   * metrics.report({ without: ["V"] }).micro.f1; // 0
    */
   report({ without = [] }: { readonly without?: readonly string[] } = {}): SpanReport {
     const counts = [...this.#types]

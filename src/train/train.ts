@@ -10,6 +10,7 @@ import {
   initializeParams,
   inventory,
   type ModelParts,
+  missingWeights,
 } from "../model/index.ts";
 import { adamW, applyUpdates, globalNorm, schedule } from "../optim/index.ts";
 import { evaluateSession } from "../predict/index.ts";
@@ -64,7 +65,8 @@ async function setUp(options: TrainOptions) {
     );
   }
   const backbone = await withPrecision(options.backbone, settings.precision);
-  const parts: ModelParts & { backbone: Backbone } = { ...fp32, backbone };
+  const frozen = missingWeights(fp32, new Rng(settings.seed, "frozen"));
+  const parts: ModelParts & { backbone: Backbone } = { ...fp32, backbone, frozen };
   const trainSet = await task.encode(data.train, backbone.tokenizer, settings.maxLength);
   const devSet = await task.encode(data.dev, backbone.tokenizer, settings.maxLength);
   const params = structuredClone(resume?.params) ?? initializeParams(parts, new Rng(settings.seed, "init"));
@@ -89,6 +91,7 @@ async function setUp(options: TrainOptions) {
     trainSet,
     devSet,
     params,
+    frozen,
     optimizerState: structuredClone(resume?.optimizer) ?? optimizer.init(params),
     best: resume?.best,
     evaluations: [...(resume?.evaluations ?? [])],
@@ -202,6 +205,16 @@ function* start(run: Run): Generator<TrainEvent> {
     engine: backbone.engine.name,
   };
   for (const message of run.options.data.warnings) yield { type: "warning", code: "data", message };
+  const drawn = Object.keys(run.frozen);
+  if (drawn.length > 0) {
+    yield {
+      type: "warning",
+      code: "frozen",
+      message:
+        `The checkpoint has no ${drawn.join(", ")}: drawn at random, they stay frozen and are ` +
+        "saved with the adapter.",
+    };
+  }
   if (train.truncated > 0) {
     const share = ((100 * train.truncated) / train.count).toFixed(1);
     yield {
@@ -276,6 +289,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
     task: task.tune?.(best?.evaluation.tuned ?? {}) ?? task,
     method: options.method.deployed,
     params,
+    frozen: run.frozen,
     backbone: referenceTo(backbone),
     maxLength: settings.maxLength,
     provenance: {

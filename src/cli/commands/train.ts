@@ -1,5 +1,4 @@
 import { readFile, stat } from "node:fs/promises";
-import { cpus } from "node:os";
 import { basename, isAbsolute, join, resolve } from "node:path";
 import { type Backbone, loadBackbone } from "../../backbones/index.ts";
 import { type BaselineScore, baselineScores } from "../../baselines/index.ts";
@@ -13,7 +12,7 @@ import {
 } from "../../config/index.ts";
 import { messageOf, PtuningError } from "../../core/index.ts";
 import type { Dataset } from "../../data/index.ts";
-import { nodeEngine } from "../../engine/index.ts";
+import { describeMachine, nodeEngine } from "../../engine/index.ts";
 import { packageVersion } from "../../files/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { formatBytes, formatDuration } from "../../report/index.ts";
@@ -212,7 +211,7 @@ async function complete(
     adapter: folder.adapterFolder,
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     versions: { ptuning: packageVersion(), node: process.versions.node },
-    hardware: `${cpus()[0]?.model ?? "unknown CPU"}, ${cpus().length} cores`,
+    hardware: describeMachine(),
   };
   await folder.finish(result);
   if (flags.json) {

@@ -23,7 +23,7 @@ async function* rows(input: FormatInput): AsyncGenerator<Row> {
   try {
     const file: AsyncBuffer = {
       byteLength: source.size,
-      slice: async (start, end = source.size) => ownBuffer(await source.read(start, end - start)),
+      slice: (start, end = source.size) => readWithin(source, start, end),
     };
     const metadata = await readMetadata(library, file, source, input);
     const convert = converterOf(metadata);
@@ -39,6 +39,16 @@ async function* rows(input: FormatInput): AsyncGenerator<Row> {
   } finally {
     await source.close();
   }
+}
+
+/**
+ * The bytes that are there, as `ArrayBuffer.slice` gives them: hyparquet starts reads ahead and does not wait for all
+ * of them, so a read beyond the end must not reject.
+ */
+async function readWithin(source: ByteSource, start: number, end: number): Promise<ArrayBuffer> {
+  const clamp = (at: number): number => Math.min(source.size, Math.max(0, Number.isFinite(at) ? at : 0));
+  const from = clamp(start);
+  return ownBuffer(await source.read(from, Math.max(0, clamp(end) - from)));
 }
 
 /** hyparquet takes buffers, not views into them. */
@@ -140,7 +150,9 @@ function converterFor(feature: unknown): Convert {
   if (feature._type === "ClassLabel" && Array.isArray(names)) {
     // −1 marks rows without a label.
     return (value) =>
-      value === null || Number(value) < 0 ? undefined : (names[Number(value)] ?? plain(value));
+      value === null || value === undefined || Number(value) < 0
+        ? null
+        : (names[Number(value)] ?? plain(value));
   }
   if (feature._type === "Sequence" || feature._type === "List" || feature._type === "LargeList") {
     // A sequence of structs is stored as a struct of lists.
@@ -175,6 +187,7 @@ function isList(value: unknown): value is ArrayLike<unknown> {
 }
 
 function plain(value: unknown): unknown {
+  if (value === undefined) return null;
   if (typeof value === "bigint") {
     return BigInt.asIntN(53, value) === value ? Number(value) : String(value);
   }
