@@ -27,7 +27,7 @@ const backbone = await withPrecision(await loadBackbone(backboneName, { engine: 
 // As PEFT computes it: pooler, head dropout, the checkpoint's dropout.
 const task = sequenceClassification({ labels: ["a", "b", "c"], preset: "peft" });
 const parts = { backbone, method: deepPrompt({ preset: "peft", promptLength: P }), head: task.head };
-const params = initializeParams(parts, new Rng(1));
+const params = await initializeParams(parts, new Rng(1));
 const { graph, dropout } = trainingGraph(parts, task, params);
 const session = await backbone.engine.compile(graph, { prepack: true });
 const rng = new Rng(2);

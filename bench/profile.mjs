@@ -22,7 +22,7 @@ const loaded = await loadBackbone(name in sizes ? await randomBackbone(name) : n
 const backbone = await withPrecision(loaded, precision);
 const task = sequenceClassification({ labels: ["a", "b"], pooling: "cls" });
 const parts = { backbone, method: deepPrompt({ promptLength: P }), head: task.head };
-const params = initializeParams(parts, new Rng(1));
+const params = await initializeParams(parts, new Rng(1));
 const { graph, dropout } = trainingGraph(parts, task, params);
 const simplified = simplify(graph);
 const [folder] = [...backbone.weights.values()].map((weight) => weight.folder);

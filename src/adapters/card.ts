@@ -18,7 +18,7 @@ export function modelCard(adapter: AdapterFields): string {
     "---",
     "library_name: ptuning",
     `base_model: ${JSON.stringify(backbone.id)}`,
-    `tags: [ptuning, p-tuning-v2, ${task.type}]`,
+    `tags: [ptuning, ${method.name}, ${task.type}]`,
     "---",
     "",
     `# ${task.type} adapter for ${backbone.id}`,
@@ -55,7 +55,7 @@ export function modelCard(adapter: AdapterFields): string {
 }
 
 function positionText({ positionOffset, promptLength }: Readonly<Record<string, unknown>>): string {
-  return positionOffset ? String(promptLength) : "0";
+  return positionOffset === false ? "0" : String(promptLength ?? 0);
 }
 
 function settingText(value: unknown): string {

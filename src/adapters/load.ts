@@ -4,7 +4,7 @@ import * as z from "zod";
 import { architectures, peftModulesOf } from "../backbones/index.ts";
 import { messageOf, type Params, PtuningError, type Tensor } from "../core/index.ts";
 import { readJson, readSafetensors } from "../files/index.ts";
-import { deepPrompt, type Method, methodFrom } from "../methods/index.ts";
+import { type Method, methodFrom, peftMethods } from "../methods/index.ts";
 import { sequenceClassification, type Task, taskFrom } from "../tasks/index.ts";
 import { Adapter, type AdapterFields, type BackboneReference } from "./adapter.ts";
 import { formatVersion, ownPeftType, peftConfigFile, peftNames, sidecarFile, weightsFile } from "./save.ts";
@@ -57,7 +57,7 @@ export interface LoadAdapterOptions {
 }
 
 /**
- * Reads an adapter folder of ours, or one that PEFT saved (PREFIX_TUNING with a sequence head). Nothing is
+ * Reads an adapter folder of ours, or one that PEFT saved (a prompt with a sequence head). Nothing is
  * downloaded and no other path is opened.
  *
  * @throws ADAPTER_INVALID naming the file and the field
@@ -147,14 +147,16 @@ function fromPeft(
 ): Adapter {
   const type = (json as { peft_type?: unknown } | null)?.peft_type;
   if (type === ownPeftType) throw invalid(path, `this adapter needs its ${sidecarFile}, which is missing`);
-  if (type !== "PREFIX_TUNING") {
-    throw invalid(path, `peft_type: expected PREFIX_TUNING, got ${JSON.stringify(type)}`);
+  const make = Object.hasOwn(peftMethods, String(type)) ? peftMethods[String(type)] : undefined;
+  if (make === undefined) {
+    const known = Object.keys(peftMethods).join(", ");
+    throw invalid(path, `peft_type: expected one of ${known}, got ${JSON.stringify(type)}`);
   }
   const config = parse(peftSchema, json, path);
   if (config.task_type !== "SEQ_CLS") {
     throw invalid(path, `task_type: expected SEQ_CLS, got ${JSON.stringify(config.task_type)}`);
   }
-  const method = deepPrompt({ preset: "peft", promptLength: config.num_virtual_tokens });
+  const method = make(config.num_virtual_tokens);
   // PEFT's files do not name the architecture: the classifier's tensors tell.
   const classifiers = architectures.map(({ modelTypes, peftModules }) => {
     const module = peftModules.SEQ_CLS?.["base_model.classifier"] ?? "base_model.classifier";

@@ -74,6 +74,9 @@ function interchange({ task, method, params, frozen = {}, backbone }: AdapterFie
   const tensors = { ...params, ...frozen };
   const reasons = [theirs, head].flatMap((part) => ("reason" in part ? [part.reason] : []));
   if ("reason" in theirs || "reason" in head) return ours(tensors, shared, reasons);
+  if (theirs.taskTypes?.includes(head.taskType) === false) {
+    return ours(tensors, shared, [`PEFT computes ${head.taskType} heads otherwise with ${theirs.peftType}`]);
+  }
   const names = peftNames(theirs, head, backbone);
   const modules = new Set(Object.keys(tensors).map((name) => moduleOf(names.get(name) ?? name)));
   const lacking = Object.values(peftModulesOf(backbone.modelType, head.taskType)).find(

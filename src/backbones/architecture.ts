@@ -35,10 +35,21 @@ export interface BackboneInputs {
   readonly attentionMask: Value;
 }
 
+/** Vectors in front of the text's word embeddings. They run through all layers and never reach a head. */
+export interface InputPrompt {
+  /** `[P, E]` */
+  readonly vectors: Value;
+  /** 2: texts pass the embedding module by themselves first, and then again behind the prompt. */
+  readonly embeddingPasses: 1 | 2;
+  /** Row of the last layer that heads get for the first position: P is the first token of the text. */
+  readonly firstRow: number;
+}
+
 /** How a method changes the frozen computation. */
 export interface Adaptation {
-  /** Position of the first text token. */
+  /** Position of the first row: of the first prompt vector, else of the first text token. */
   readonly positionOffset: number;
+  readonly inputPrompt?: InputPrompt;
   /** Keys and values in front of layer `layer` (0-based), if it has any. */
   layerPrompt(layer: number): LayerPrompt | undefined;
 }
@@ -56,6 +67,8 @@ export interface Architecture {
   weightName(checkpointName: string): string | undefined;
   /** Whether one of our weight names is the matrix of a frozen linear layer that may be int8. */
   isLinearWeight(name: string): boolean;
+  /** Whether one of our weight names is the bias of attention keys, which softmax does not see. */
+  isKeyBias(name: string): boolean;
   /** The greatest number of tokens when the text starts at `positionOffset`. */
   maxLength(config: BackboneConfig, positionOffset: number): number;
   /** Where the text starts behind a prompt of this length, as the reference implementation has it. */

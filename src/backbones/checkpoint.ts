@@ -1,8 +1,15 @@
 import { createHash } from "node:crypto";
 import { readFile, realpath } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { type ExternalTensor, elementCount, PtuningError, systemCode } from "../core/index.ts";
-import { openFile, readJson, readSafetensorsHeader } from "../files/index.ts";
+import {
+  type ExternalTensor,
+  elementCount,
+  PtuningError,
+  systemCode,
+  type Tensor,
+  toFloat32,
+} from "../core/index.ts";
+import { openFile, readJson, readSafetensorsHeader, readTensor } from "../files/index.ts";
 import type { Architecture } from "./architecture.ts";
 
 export interface Checkpoint {
@@ -89,4 +96,25 @@ async function exists(path: string): Promise<boolean> {
       throw error;
     },
   );
+}
+
+/**
+ * One weight, read into memory as float32.
+ * @throws BACKBONE_INVALID if there is none of this name
+ */
+export async function readWeight(
+  weights: ReadonlyMap<string, ExternalTensor>,
+  name: string,
+  id: string,
+): Promise<Tensor<"float32">> {
+  const source = weights.get(name);
+  if (source === undefined) {
+    throw new PtuningError("BACKBONE_INVALID", `backbone ${id}: weight "${name}": expected it, got none.`);
+  }
+  const file = await openFile(join(source.folder, source.file));
+  try {
+    return toFloat32(await readTensor(file, source));
+  } finally {
+    await file.close();
+  }
 }

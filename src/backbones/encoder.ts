@@ -2,10 +2,10 @@
  * The post-norm encoder that BERT, RoBERTa and their relatives share: Vaswani et al. 2017, section 3.1, with GELU, and
  * learnt positions. What differs is in {@link EncoderFacts}.
  *
- * Legend: B batch, S sequence, Q positions read (S or 1), E hidden size.
+ * Legend: B batch, S sequence, P input prompt length (0 where there is none), T = P + S, Q positions read, E hidden size.
  */
 import * as z from "zod";
-import { type Dim, multiplyDims } from "../core/index.ts";
+import { addDims, type Dim, multiplyDims } from "../core/index.ts";
 import type { Value } from "../graph/index.ts";
 import {
   activations,
@@ -17,7 +17,14 @@ import {
   layerNorm,
   linear,
 } from "../nn/index.ts";
-import type { Adaptation, Architecture, BackboneConfig, BackboneInputs, RowsRead } from "./architecture.ts";
+import type {
+  Adaptation,
+  Architecture,
+  BackboneConfig,
+  BackboneInputs,
+  InputPrompt,
+  RowsRead,
+} from "./architecture.ts";
 import { parseConfigWith } from "./parse.ts";
 
 const size = z.int().positive();
@@ -91,18 +98,22 @@ export function postNormEncoder(facts: EncoderFacts): Architecture {
     },
     // The pooler reads one row per text: nothing to gain, so it keeps its precision.
     isLinearWeight: (name) => /^encoder\..*\.(query|key|value|dense)\.weight$/.test(name),
+    isKeyBias: (name) => name.endsWith(".attention.self.key.bias"),
     maxLength: (config, positionOffset) => config.maxPositions - facts.firstPosition(config) - positionOffset,
     promptPositionOffset: (promptLength) => promptLength,
     forward(ctx, config, inputs, adaptation, rows) {
       const firstPosition = facts.firstPosition(config) + adaptation.positionOffset;
-      let hidden = embed(ctx, config, inputs, firstPosition);
+      const { inputPrompt } = adaptation;
+      const inputLength = inputPrompt ? (inputPrompt.vectors.shape[0] as number) : 0;
+      let hidden = embed(ctx, config, inputs, firstPosition, inputPrompt);
       const masks = new Map<number, Value>();
       for (let layer = 0; layer < config.numLayers; layer++) {
         const prompt = adaptation.layerPrompt(layer);
-        const promptLength = prompt ? (prompt.key.shape[0] as number) : 0;
+        const promptLength = inputLength + (prompt ? (prompt.key.shape[0] as number) : 0);
         const mask = masks.get(promptLength) ?? attentionMask(ctx, inputs.attentionMask, promptLength);
         masks.set(promptLength, mask);
-        const read = layer === config.numLayers - 1 ? rows : "all";
+        const isLast = layer === config.numLayers - 1;
+        const read = isLast ? rowsRead(inputs, rows, inputPrompt) : undefined;
         hidden = encoderLayer(ctx, config, `encoder.layer.${layer}`, hidden, mask, prompt, read);
       }
       return hidden;
@@ -115,44 +126,88 @@ export function postNormEncoder(facts: EncoderFacts): Architecture {
   };
 }
 
-/**
- * Token + segment + position, normalised: `[S·B, E]`. Texts lie at the front of their rows, so every row reads the
- * same stretch of positions; padding behind a text gets positions too, but nothing reads its states.
- */
+/** Rows of the last layer that heads get, `start … end − 1`; `undefined` where it is all of them. */
+function rowsRead(
+  { inputIds }: BackboneInputs,
+  rows: RowsRead,
+  prompt: InputPrompt | undefined,
+): readonly [start: Dim, end: Dim] | undefined {
+  const [length, batch] = inputIds.shape as [Dim, Dim];
+  const promptLength = prompt ? (prompt.vectors.shape[0] as number) : 0;
+  const [first, count]: [number, Dim] =
+    rows === "first" ? [prompt?.firstRow ?? 0, 1] : [promptLength, length];
+  if (rows === "all" && promptLength === 0) return undefined;
+  return [multiplyDims(first, batch), multiplyDims(addDims(first, count), batch)];
+}
+
+/** Embeddings of the prompt, if there is one, and of the text: `[T·B, E]`. */
 function embed(
   ctx: LayerContext,
   config: BackboneConfig,
   inputs: BackboneInputs,
   firstPosition: number,
+  prompt: InputPrompt | undefined,
 ): Value {
   const { b } = ctx;
-  const { hiddenSize } = config;
+  const { vocabSize, hiddenSize } = config;
   const [length, batch] = inputs.inputIds.shape as [Dim, Dim];
   return b.scope("embeddings", () => {
-    const word = embedding(ctx, inputs.inputIds, "embeddings.word_embeddings", config.vocabSize, hiddenSize);
-    const position = b.op("Slice", [
-      ctx.weight("embeddings.position_embeddings.weight", [config.maxPositions, hiddenSize]),
-      b.dims([firstPosition]),
-      b.op("Add", [b.dims([length]), b.integers([firstPosition])]),
-      b.integers([0]),
-    ]);
-    let sum = b.op("Add", [word, b.reshape(position, [length, 1, hiddenSize])]);
-    if (config.typeVocabSize > 0) {
-      const { typeVocabSize } = config;
-      const name = "embeddings.token_type_embeddings";
-      const types =
-        typeVocabSize > 1
-          ? embedding(ctx, inputs.tokenTypeIds, name, typeVocabSize, hiddenSize)
-          : ctx.weight(`${name}.weight`, [1, hiddenSize]);
-      sum = b.op("Add", [sum, types]);
+    let words = embedding(ctx, inputs.inputIds, "embeddings.word_embeddings", vocabSize, hiddenSize);
+    let types: Value | undefined = inputs.tokenTypeIds;
+    if (prompt === undefined) return embeddingModule(ctx, config, words, types, firstPosition);
+    if (prompt.embeddingPasses === 2) {
+      const embedded = embeddingModule(ctx, config, words, types, firstPosition);
+      words = b.reshape(embedded, [length, batch, hiddenSize]);
+      types = undefined;
     }
-    const rows = b.reshape(sum, [multiplyDims(length, batch), hiddenSize]);
-    return dropout(
-      ctx,
-      layerNorm(ctx, rows, "embeddings.LayerNorm", config.layerNormEpsilon),
-      config.hiddenDropout,
-    );
+    const [promptLength] = prompt.vectors.shape as [number, number];
+    const vectors = b.expand(b.reshape(prompt.vectors, [promptLength, 1, hiddenSize]), [
+      promptLength,
+      batch,
+      hiddenSize,
+    ]);
+    const zero = b.op("Cast", [b.scalar(0)], { to: "int32" });
+    types &&= b.op("Concat", [b.expand(zero, [promptLength, batch]), types], { axis: 0 });
+    return embeddingModule(ctx, config, b.op("Concat", [vectors, words], { axis: 0 }), types, firstPosition);
   });
+}
+
+/**
+ * Token + segment + position, normalised: `[T, B, E]` → `[T·B, E]`. Texts lie at the front of their rows, so every row
+ * reads the same stretch of positions; padding behind a text gets positions too, but nothing reads its states.
+ *
+ * @param types segments `[T, B]`; all 0 where they are left out
+ */
+function embeddingModule(
+  ctx: LayerContext,
+  config: BackboneConfig,
+  words: Value,
+  types: Value | undefined,
+  firstPosition: number,
+): Value {
+  const { b } = ctx;
+  const { hiddenSize, typeVocabSize, maxPositions } = config;
+  const [length, batch] = words.shape as [Dim, Dim];
+  const position = b.op("Slice", [
+    ctx.weight("embeddings.position_embeddings.weight", [maxPositions, hiddenSize]),
+    b.dims([firstPosition]),
+    b.op("Add", [b.dims([length]), b.integers([firstPosition])]),
+    b.integers([0]),
+  ]);
+  let sum = b.op("Add", [words, b.reshape(position, [length, 1, hiddenSize])]);
+  if (typeVocabSize > 0) {
+    const name = "embeddings.token_type_embeddings";
+    const table = ctx.weight(`${name}.weight`, [typeVocabSize, hiddenSize]);
+    const isSegmented = typeVocabSize > 1 && types !== undefined;
+    const first = typeVocabSize > 1 ? b.slice(table, 0, 0, 1) : table;
+    sum = b.op("Add", [sum, isSegmented ? embedding(ctx, types, name, typeVocabSize, hiddenSize) : first]);
+  }
+  const rows = b.reshape(sum, [multiplyDims(length, batch), hiddenSize]);
+  return dropout(
+    ctx,
+    layerNorm(ctx, rows, "embeddings.LayerNorm", config.layerNormEpsilon),
+    config.hiddenDropout,
+  );
 }
 
 function encoderLayer(
@@ -162,12 +217,12 @@ function encoderLayer(
   x: Value,
   mask: Value,
   prompt: ReturnType<Adaptation["layerPrompt"]>,
-  rows: RowsRead,
+  rows: ReturnType<typeof rowsRead>,
 ): Value {
   const { b } = ctx;
   const { hiddenSize, hiddenDropout, layerNormEpsilon } = config;
   return b.scope(name, () => {
-    const read = rows === "all" ? x : b.slice(x, 0, 0, mask.shape[0]!);
+    const read = rows === undefined ? x : b.slice(x, 0, ...rows);
     const addAndNormalise = (update: Value, residual: Value, part: string): Value => {
       const dense = linear(ctx, update, `${name}.${part}.dense`, hiddenSize);
       const sum = b.op("Add", [dropout(ctx, dense, hiddenDropout), residual]);

@@ -3,9 +3,11 @@ export type {
   Architecture,
   BackboneConfig,
   BackboneInputs,
+  InputPrompt,
   RowsRead,
 } from "./architecture.ts";
 export { type CatalogEntry, catalog } from "./catalog.ts";
+export { readWeight } from "./checkpoint.ts";
 export { type Backbone, type LoadBackboneOptions, loadBackbone } from "./load.ts";
 export {
   type CachedBackbone,

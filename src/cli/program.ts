@@ -36,6 +36,7 @@ export function createProgram(): Command {
     .option("--label-pattern <regex>", "finds labels inside the text (data.labelPattern)")
     .option("--backbone <name>", "catalog name, hub id or folder")
     .option("--preset <name>", "start from the settings of thudm or peft")
+    .option("--method <name>", "how the backbone is tuned (method.name)")
     .option("--prompt-length <n>", "trainable positions in front of each layer (method.promptLength)")
     .option("--epochs <n>", "passes over the training data (training.epochs)")
     .option("--batch-size <n>", "examples per update (training.batchSize)")

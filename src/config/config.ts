@@ -1,6 +1,6 @@
 import type { DatasetOptions } from "../data/index.ts";
 import type { NodeEngineOptions } from "../engine/index.ts";
-import type { DeepPromptOptions } from "../methods/index.ts";
+import type { DeepPromptOptions, PromptTuningOptions, PTuningOptions } from "../methods/index.ts";
 import type { TrainSettings } from "../train/index.ts";
 
 /** Everything that a training run is told: the content of a YAML file. */
@@ -33,7 +33,9 @@ export interface TaskConfig {
   readonly [setting: string]: unknown;
 }
 
-/** How the frozen backbone is tuned. */
-export interface MethodConfig extends Omit<DeepPromptOptions, "preset"> {
-  readonly name: "p-tuning-v2";
-}
+/** How the backbone is tuned: the name of a method, and its options. */
+export type MethodConfig =
+  | ({ readonly name: "p-tuning-v2" } & Omit<DeepPromptOptions, "preset">)
+  | ({ readonly name: "prompt-tuning" } & Omit<PromptTuningOptions, "preset">)
+  | ({ readonly name: "p-tuning" } & Omit<PTuningOptions, "preset">)
+  | { readonly name: "fine-tuning" | "linear-probe" | "bitfit" };

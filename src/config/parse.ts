@@ -125,22 +125,16 @@ function issueText(
         const known = keysAt(path, json);
         const near = closest(key, known);
         const suggestion = near ? ` Did you mean "${near}"?` : ` Known: ${known.join(", ")}.`;
-        return `${lineOf([...path, key])}: ${[...path, key].join(".")}: unknown key.${suggestion}`;
+        const problem = foreignKey(path, key, json) ?? `unknown key.${suggestion}`;
+        return `${lineOf([...path, key])}: ${[...path, key].join(".")}: ${problem}`;
       })
       .join("\n");
   }
-  const got = path.reduce<unknown>(
-    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
-    json,
-  );
+  const got = valueAt(path, json);
   const description = got === undefined ? "nothing" : JSON.stringify(got);
-  // Where a discriminator fits no member, the issue names those that there are.
-  const choices = ((issue as { options?: readonly unknown[] }).options ?? []).filter(Boolean);
   const expected =
     issue.code === "invalid_union"
-      ? choices.length > 0
-        ? `one of ${choices.join(", ")}`
-        : "another kind of value"
+      ? (kindsAt(path, json) ?? "another kind of value")
       : issue.message
           .replace(/^Invalid (input|option): /, "")
           .replace(/^Too (small|big): /, "")
@@ -151,33 +145,80 @@ function issueText(
 
 /** The keys that the schema knows at a path. */
 function keysAt(path: readonly PropertyKey[], json: unknown): string[] {
-  let [schema, value]: [unknown, unknown] = [runSchema, json];
-  for (const key of path) {
-    schema = shapeOf(schema, value)[key as string];
-    value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
-  }
-  return Object.keys(shapeOf(schema, value));
+  return Object.keys(shapeOf(schemaAt(path, json), valueAt(path, json)));
 }
 
-/** The parts of an object's schema; of a union's where one of them fits the value's discriminator. */
-export function shapeOf(schema: unknown, value: unknown): Readonly<Record<string, unknown>> {
-  const inner = unwrap(schema) as {
-    shape?: Record<string, unknown>;
-    options?: readonly { shape?: Record<string, { values?: Set<unknown> }> }[];
-    def?: { discriminator?: string };
-  };
-  const key = inner?.def?.discriminator;
-  if (key === undefined) return inner?.shape ?? {};
-  const wanted = (value as Record<string, unknown> | undefined)?.[key];
-  return (
-    inner.options?.find(({ shape }) => shape?.[key]?.values?.has(wanted))?.shape ??
-    inner.options?.[0]?.shape ??
-    {}
+function valueAt(path: readonly PropertyKey[], json: unknown): unknown {
+  return path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
+    json,
   );
 }
 
-/** The schema inside defaults and optionals. */
-function unwrap(schema: unknown): unknown {
-  const inner = (schema as { def?: { innerType?: unknown } } | undefined)?.def?.innerType;
-  return inner === undefined ? schema : unwrap(inner);
+/** The schema at a path of a configuration, before any kind is chosen there. */
+function schemaAt(path: readonly PropertyKey[], json: unknown): unknown {
+  return path.reduce<unknown>(
+    (schema, key, i) => shapeOf(schema, valueAt(path.slice(0, i), json))[key],
+    runSchema,
+  );
+}
+
+/** The kinds among which the discriminator at a path chooses: `one of "a"|"b"`. */
+function kindsAt(path: readonly PropertyKey[], json: unknown): string | undefined {
+  const { discriminator, options = [] } = definition(core(schemaAt(path.slice(0, -1), json)));
+  if (discriminator === undefined || discriminator !== path.at(-1)) return undefined;
+  const kinds = options.map((option) => kindOf(option, discriminator)).filter((kind) => kind !== undefined);
+  return `one of ${kinds.map((kind) => JSON.stringify(kind)).join("|")}`;
+}
+
+/** What to say of a key that belongs to another kind: "a key of p-tuning-v2, not of bitfit". */
+function foreignKey(path: readonly PropertyKey[], key: string, json: unknown): string | undefined {
+  const { discriminator, options = [] } = definition(core(schemaAt(path, json)));
+  if (discriminator === undefined) return undefined;
+  const owners = options
+    .filter((option) => key in shapeOf(option))
+    .map((owner) => kindOf(owner, discriminator))
+    .filter((kind) => kind !== undefined);
+  if (owners.length === 0) return undefined;
+  const kind = (valueAt(path, json) as Record<string, unknown>)[discriminator];
+  return `a key of ${owners.join(" and ")}, not of ${kind ?? kindOf(options[0], discriminator)}.`;
+}
+
+/** What zod keeps of a schema; the parts that tell how it is nested. */
+interface Definition {
+  readonly innerType?: unknown;
+  /** Output of a preprocessing step. */
+  readonly out?: unknown;
+  readonly discriminator?: string;
+  readonly options?: readonly unknown[];
+  readonly values?: readonly unknown[];
+}
+
+function definition(schema: unknown): Definition {
+  return (schema as { def?: Definition } | undefined)?.def ?? {};
+}
+
+/** The schema inside defaults, optionals and preprocessing. */
+function core(schema: unknown): unknown {
+  const { innerType, out } = definition(schema);
+  const inner = innerType ?? out;
+  return inner === undefined ? schema : core(inner);
+}
+
+/** The kind that an option of a choice stands for; undefined for the one without. */
+function kindOf(option: unknown, discriminator: string): unknown {
+  return definition(core(shapeOf(option)[discriminator])).values?.[0];
+}
+
+/**
+ * The parts of an object's schema; of a choice between kinds those of the one that `value` names, else of the
+ * first.
+ */
+export function shapeOf(schema: unknown, value?: unknown): Readonly<Record<PropertyKey, unknown>> {
+  const inner = core(schema);
+  const { discriminator, options = [] } = definition(inner);
+  if (discriminator === undefined)
+    return (inner as { shape?: Record<string, unknown> } | undefined)?.shape ?? {};
+  const kind = (value as Record<string, unknown> | null | undefined)?.[discriminator];
+  return shapeOf(options.find((option) => kindOf(option, discriminator) === kind) ?? options[0]);
 }

@@ -100,6 +100,6 @@ export function configDefaults(taskType: string): Partial<Record<keyof RunConfig
     data: { encoding: "utf-8", devShare: 0.1, splitSeed: 11 },
     task: Object.fromEntries(task),
     method: { name: method.name, ...method.options },
-    training: { ...settingDefaults, learningRate: method.learningRate },
+    training: { ...settingDefaults, ...method.defaults },
   };
 }

@@ -1,7 +1,9 @@
 import * as z from "zod";
 import { type FormatName, formats } from "../data/index.ts";
+import { optimizerNames } from "../optim/index.ts";
 import { taskFamilies } from "../tasks/index.ts";
 import type { RunConfig } from "./config.ts";
+import { methodSchema } from "./methods.ts";
 
 /**
  * The configuration of a run: one schema for the command line, saved runs and editors. Descriptions become
@@ -11,7 +13,6 @@ const count = z.int().positive();
 const share = z.number().min(0).lt(1);
 const column = z.union([z.string().min(1), count]);
 const preset = z.enum(["thudm", "peft"]);
-const hiddenRate = z.union([share, z.literal("hidden")]);
 const checkpointRate = z.union([share, z.literal("checkpoint")]);
 
 const oneOrTwo = z.union([column, z.tuple([column]), z.tuple([column, column])]);
@@ -100,36 +101,6 @@ const untyped = z.strictObject({
 
 const task = z.discriminatedUnion("type", [untyped, ...typed]);
 
-const promptLayers = z.union([
-  z.literal("all"),
-  z.strictObject({ first: count }),
-  z.strictObject({ last: count }),
-  z.array(z.int().nonnegative()).min(1),
-]);
-
-const method = z.strictObject({
-  name: z.literal("p-tuning-v2").default("p-tuning-v2"),
-  promptLength: count.exactOptional().describe("trainable positions in front of each layer"),
-  promptLayers: promptLayers
-    .exactOptional()
-    .describe("all, {first: k}, {last: k}, or a list of layers from 0"),
-  reparameterization: z
-    .enum(["none", "mlp"])
-    .exactOptional()
-    .describe("train the prompt directly, or a small network that makes it"),
-  prefixHiddenSize: z
-    .union([count, z.literal("hidden")])
-    .exactOptional()
-    .describe("width of that network"),
-  promptDropout: hiddenRate.exactOptional().describe("dropout on prompt keys and values"),
-  initScale: z.number().nonnegative().exactOptional().describe("standard deviation that prompts start from"),
-  mlpInit: z.enum(["normal", "uniform"]).exactOptional().describe("how the network starts"),
-  positionOffset: z
-    .boolean()
-    .exactOptional()
-    .describe("start text positions behind the prompt, as the reference does"),
-});
-
 const training = z.strictObject({
   epochs: count
     .exactOptional()
@@ -139,6 +110,7 @@ const training = z.strictObject({
     .exactOptional()
     .describe("examples per pass: smaller saves memory and changes no result"),
   learningRate: z.number().positive().exactOptional().describe("default: what suits the method"),
+  optimizer: z.enum(optimizerNames).exactOptional().describe("adamw, or adafactor as in prompt tuning"),
   schedule: z.enum(["linear", "constant", "exponential"]).exactOptional(),
   warmupSteps: z.int().nonnegative().exactOptional(),
   weightDecay: z.number().nonnegative().exactOptional(),
@@ -181,7 +153,7 @@ export const runSchema: z.ZodType<RunConfig, unknown> = z.strictObject({
   preset: preset.exactOptional().describe("start from the settings of another implementation: thudm or peft"),
   data,
   task: task.prefault({}),
-  method: method.prefault({}),
+  method: methodSchema,
   training: training.prefault({}),
   engine: engine.prefault({}),
   output: z.string().min(1).exactOptional().describe("run folder; default runs/NAME-OF-THE-DATA"),

@@ -23,6 +23,7 @@ export {
   type ReadOptionsFor,
   readExamples,
 } from "./read.ts";
+export { splitWords } from "./spans.ts";
 export { splitOff } from "./split.ts";
 export { readTable, type TableOptions } from "./table.ts";
 export { decodeTags, detectTagScheme, encodeSpans, type TagScheme, type TypedSpan } from "./tag-scheme.ts";

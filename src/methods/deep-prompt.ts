@@ -4,11 +4,12 @@
  * Legend: P prompt length, k prompted layers, B batch, E hidden size, H heads, D = E/H, m MLP width.
  */
 import type { Adaptation, BackboneConfig } from "../backbones/index.ts";
-import { elementCount, type Params, PtuningError, type Rng, type Tensor } from "../core/index.ts";
+import { PtuningError } from "../core/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import { dropout, type LayerContext, type LayerPrompt } from "../nn/index.ts";
-import type { Method, ParamValues } from "./method.ts";
+import type { Method, Parameter, ParamValues } from "./method.ts";
 import { type PromptLayers, resolvePromptLayers } from "./prompt-layers.ts";
+import { normal, uniform, zero } from "./starts.ts";
 
 /** Whether prompts are trained directly or made by a small network. */
 export type Reparameterization = "none" | "mlp";
@@ -97,10 +98,10 @@ function flat(options: Resolved): Method {
   const method: Method = {
     ...shared(options),
     // Measured on six data sets; see results/defaults.md.
-    learningRate: 1e-2,
-    initialize(config, rng) {
+    defaults: { learningRate: 1e-2 },
+    parameters(config) {
       const shape = [options.promptLength, promptWidth(options, config)];
-      return { [promptEmbeddings]: normal(shape, options.initScale, rng.split(promptEmbeddings)) };
+      return { [promptEmbeddings]: normal(shape, options.initScale) };
     },
     build: (ctx, config, params, architecture) =>
       adaptation(ctx, config, options, params[promptEmbeddings]!, method.positionOffset(architecture)),
@@ -121,16 +122,14 @@ function reparameterized(options: Resolved): Method {
   const method: Method = {
     ...shared(options),
     // 1e-2 is known to end in a model that predicts one class (P-tuning-v2 issue 13).
-    learningRate: 1e-3,
-    initialize(config, rng) {
+    defaults: { learningRate: 1e-3 },
+    parameters(config) {
       const { promptLength, prefixHiddenSize, initScale } = options;
       const width = prefixHiddenSize === "hidden" ? config.hiddenSize : prefixHiddenSize;
-      const layer = (name: string, outWidth: number, inWidth: number): Params =>
-        linearInit(options, name, outWidth, inWidth, rng);
       return {
-        [mlpEmbeddings]: normal([promptLength, config.hiddenSize], initScale, rng.split(mlpEmbeddings)),
-        ...layer(mlpIn, width, config.hiddenSize),
-        ...layer(mlpOut, promptWidth(options, config), width),
+        [mlpEmbeddings]: normal([promptLength, config.hiddenSize], initScale),
+        ...linearParameters(options, mlpIn, width, config.hiddenSize),
+        ...linearParameters(options, mlpOut, promptWidth(options, config), width),
       };
     },
     build: (ctx, config, params, architecture) =>
@@ -144,8 +143,12 @@ function reparameterized(options: Resolved): Method {
   return method;
 }
 
-function shared(options: Resolved): Pick<Method, "name" | "options" | "positionOffset" | "peft"> {
+function shared(
+  options: Resolved,
+): Pick<Method, "name" | "options" | "decays" | "savedAs" | "positionOffset" | "peft"> {
   return {
+    decays: "all",
+    savedAs: "adapter",
     peft(config) {
       if (resolvePromptLayers(options.promptLayers, config.numLayers).length < config.numLayers) {
         return { reason: "PEFT puts prompts on all layers; no prompt key leaves a layer unchanged" };
@@ -208,30 +211,17 @@ function adaptation(
   return { positionOffset, layerPrompt: (layer) => prompts.get(layer) };
 }
 
-function normal(shape: readonly number[], scale: number, rng: Rng): Tensor<"float32"> {
-  return {
-    dtype: "float32",
-    shape,
-    data: Float32Array.from({ length: elementCount(shape) }, () => rng.normal() * scale),
-  };
-}
-
-function linearInit(options: Resolved, name: string, outWidth: number, inWidth: number, rng: Rng): Params {
-  const [weight, bias] = [`${name}.weight`, `${name}.bias`];
-  if (options.mlpInit === "normal") {
-    return {
-      [weight]: normal([outWidth, inWidth], options.initScale, rng.split(weight)),
-      [bias]: { dtype: "float32", shape: [outWidth], data: new Float32Array(outWidth) },
-    };
-  }
+function linearParameters(
+  { mlpInit, initScale }: Resolved,
+  name: string,
+  outWidth: number,
+  inWidth: number,
+): Readonly<Record<string, Parameter>> {
   const bound = 1 / Math.sqrt(inWidth);
-  const uniform = (shape: readonly number[], stream: Rng): Tensor<"float32"> => ({
-    dtype: "float32",
-    shape,
-    data: Float32Array.from({ length: elementCount(shape) }, () => (2 * stream.uniform() - 1) * bound),
-  });
+  const isNormal = mlpInit === "normal";
+  const shape = [outWidth, inWidth];
   return {
-    [weight]: uniform([outWidth, inWidth], rng.split(weight)),
-    [bias]: uniform([outWidth], rng.split(bias)),
+    [`${name}.weight`]: isNormal ? normal(shape, initScale) : uniform(shape, bound),
+    [`${name}.bias`]: isNormal ? zero([outWidth]) : uniform([outWidth], bound),
   };
 }

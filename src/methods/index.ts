@@ -1,9 +1,28 @@
+export { bitfit } from "./bitfit.ts";
 export {
   type DeepPromptOptions,
   deepPrompt,
   promptEmbeddings,
   type Reparameterization,
 } from "./deep-prompt.ts";
-export type { Folding, Method, ParamValues, PeftMethod } from "./method.ts";
+export { fineTuning } from "./fine-tuning.ts";
+export type { InputPromptOptions } from "./input-prompt.ts";
+export { linearProbe } from "./linear-probe.ts";
+export type {
+  Folding,
+  Method,
+  MethodDefaults,
+  Parameter,
+  ParamValues,
+  PeftMethod,
+  StartingPoint,
+} from "./method.ts";
+export { type PTuningOptions, pTuning } from "./p-tuning.ts";
 export { type PromptLayers, resolvePromptLayers } from "./prompt-layers.ts";
-export { methodFrom, methods } from "./registry.ts";
+export {
+  type PromptInit,
+  type PromptTuningOptions,
+  promptInput,
+  promptTuning,
+} from "./prompt-tuning.ts";
+export { methodFrom, methods, peftMethods } from "./registry.ts";

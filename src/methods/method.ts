@@ -1,27 +1,64 @@
 import type { Adaptation, Architecture, BackboneConfig } from "../backbones/index.ts";
-import type { Params, Refusal, Rng } from "../core/index.ts";
+import type { Refusal, Rng, Tensor } from "../core/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import type { LayerContext } from "../nn/index.ts";
+import type { Decayed, OptimizerName, ScheduleName } from "../optim/index.ts";
+import type { Tokenizer } from "../text/index.ts";
 
 /** Trainable tensors as graph inputs, by parameter name. */
 export type ParamValues = Readonly<Record<string, Value>>;
 
+/** Training settings that suit a method, where they differ from those of every run. */
+export interface MethodDefaults {
+  readonly learningRate: number;
+  readonly optimizer?: OptimizerName;
+  readonly schedule?: ScheduleName;
+  readonly warmupSteps?: number;
+  readonly weightDecay?: number;
+  readonly hiddenDropout?: number | "checkpoint";
+  readonly attentionDropout?: number | "checkpoint";
+}
+
+/** What a parameter may start from. */
+export interface StartingPoint {
+  /** A stream of the parameter's own. */
+  readonly rng: Rng;
+  readonly config: BackboneConfig;
+  /** A weight of the checkpoint, as float32. @throws BACKBONE_INVALID if there is none of this name */
+  readWeight(name: string): Promise<Tensor<"float32">>;
+  readonly tokenizer: Tokenizer;
+  /** The labels of the task; none where it has none. */
+  readonly labels: readonly string[];
+}
+
+/** One trainable tensor: its shape, and how it starts. */
+export interface Parameter {
+  readonly shape: readonly number[];
+  start(from: StartingPoint): Tensor<"float32"> | Promise<Tensor<"float32">>;
+}
+
 /**
- * One way to tune a frozen backbone. A method answers questions about itself; shared code never asks which one
- * it has.
+ * One way to tune a backbone. A method answers questions about itself; shared code never asks which one it has.
  */
 export interface Method {
   /** As in configs and adapters: `p-tuning-v2`. */
   readonly name: string;
   /** Every setting, resolved; written into configs and adapters and read back by {@link methodFrom}. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Learning rate that suits the method. */
-  readonly learningRate: number;
-  /** Starting values of the trainable tensors. */
-  initialize(config: BackboneConfig, rng: Rng): Params;
+  readonly defaults: MethodDefaults;
+  /** Trainable tensors of the method's own, by name. */
+  parameters(config: BackboneConfig): Readonly<Record<string, Parameter>>;
+  /** Whether it also trains this weight of the backbone; absent where it trains none. */
+  trains?(weight: string, architecture: Architecture): boolean;
+  /** Which trainable tensors weight decay shrinks: all, or only matrices, so no biases and layer norms. */
+  readonly decays: Decayed;
+  /** Why the layers of the backbone cannot be int8 beside it, where that is so. */
+  readonly int8?: Refusal;
+  /** What is saved: what was trained, or the whole backbone as a checkpoint of its own. */
+  readonly savedAs: "adapter" | "checkpoint";
   /** Position of the first text token. */
   positionOffset(architecture: Architecture): number;
-  /** Writes the method's part of the graph; `params` are the tensors of {@link initialize}. */
+  /** Writes the method's part of the graph; `params` are the tensors of {@link parameters}. */
   build(
     ctx: LayerContext,
     config: BackboneConfig,
@@ -42,6 +79,8 @@ export interface PeftMethod {
   readonly config: Readonly<Record<string, unknown>>;
   /** Our parameter name → PEFT's tensor name. */
   readonly tensors: Readonly<Record<string, string>>;
+  /** Types of heads that PEFT computes rightly with this method; absent where it does for all. */
+  readonly taskTypes?: readonly string[];
 }
 
 /** Parameters that exist in training only, and what they amount to. */
@@ -51,3 +90,6 @@ export interface Folding {
   /** Writes the graph that computes their replacement. */
   build(b: GraphBuilder, params: ParamValues): ParamValues;
 }
+
+/** The method of an untouched computation: nothing in front of any layer, the text at position 0. */
+export const untouched: Adaptation = { positionOffset: 0, layerPrompt: () => undefined };

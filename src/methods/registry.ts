@@ -1,10 +1,20 @@
 import { PtuningError } from "../core/index.ts";
+import { bitfit } from "./bitfit.ts";
 import { type DeepPromptOptions, deepPrompt } from "./deep-prompt.ts";
+import { fineTuning } from "./fine-tuning.ts";
+import { linearProbe } from "./linear-probe.ts";
 import type { Method } from "./method.ts";
+import { type PTuningOptions, pTuning } from "./p-tuning.ts";
+import { type PromptTuningOptions, promptTuning } from "./prompt-tuning.ts";
 
 /** Every method, by its name in configs and adapters. */
 export const methods: Readonly<Record<string, (options: Readonly<Record<string, unknown>>) => Method>> = {
   "p-tuning-v2": (options) => deepPrompt(options as DeepPromptOptions),
+  "prompt-tuning": (options) => promptTuning(options as PromptTuningOptions),
+  "p-tuning": (options) => pTuning(options as PTuningOptions),
+  "fine-tuning": () => fineTuning(),
+  "linear-probe": () => linearProbe(),
+  bitfit: () => bitfit(),
 };
 
 /**
@@ -21,3 +31,10 @@ export function methodFrom(name: string, options: Readonly<Record<string, unknow
   }
   return make(options);
 }
+
+/** Methods of adapters that PEFT saved, by its `peft_type`; what a network made is saved as a plain prompt. */
+export const peftMethods: Readonly<Record<string, (promptLength: number) => Method>> = {
+  PREFIX_TUNING: (promptLength) => deepPrompt({ preset: "peft", promptLength }),
+  PROMPT_TUNING: (promptLength) => promptTuning({ preset: "peft", promptLength }),
+  P_TUNING: (promptLength) => promptTuning({ preset: "peft", promptLength }),
+};

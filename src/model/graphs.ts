@@ -7,9 +7,10 @@ import type { Method } from "../methods/index.ts";
 import { Dropout, type DropoutPlan } from "../nn/index.ts";
 import type { Task } from "../tasks/index.ts";
 import { buildLogits, buildMeanPooled, type ModelParts, paramInputs } from "./model.ts";
+import type { ParamShapes } from "./parameters.ts";
 
 /** The graph of prediction: batch and trained tensors in, `logits` out. */
-export function inferenceGraph(parts: ModelParts, params: Params): Graph {
+export function inferenceGraph(parts: ModelParts, params: ParamShapes): Graph {
   const b = new GraphBuilder("inference");
   b.output("logits", buildLogits(b, parts, paramInputs(b, params), undefined));
   return b.build();
@@ -47,7 +48,7 @@ export const gradientOutput = (name: string): string => `gradient ${name}`;
 export function trainingGraph(
   parts: ModelParts,
   task: Task,
-  params: Params,
+  params: ParamShapes,
   backboneDropout: BackboneDropout = {},
 ): TrainingGraph {
   const b = new GraphBuilder("training");

@@ -12,8 +12,9 @@ export { type Inventory, inventory } from "./inventory.ts";
 export {
   batchFeeds,
   checkMaxLength,
-  initializeParams,
   longestInput,
   type ModelParts,
   missingWeights,
+  weightPrefix,
 } from "./model.ts";
+export { initializeParams, type ParamShapes, paramShapes } from "./parameters.ts";

@@ -30,13 +30,8 @@ export interface ModelParts {
   readonly frozen?: Params;
 }
 
-/** Starting values of all trainable tensors: the method's and the head's, each from a stream of its own. */
-export function initializeParams({ backbone, method, head }: ModelParts, rng: Rng): Params {
-  return {
-    ...method.initialize(backbone.config, rng.split("method")),
-    ...head.initialize(backbone.config, rng.split("head")),
-  };
-}
+/** What the name of a parameter starts with that takes the place of a weight of the backbone. */
+export const weightPrefix = "backbone.";
 
 /**
  * The weights that the head reads and the checkpoint lacks, drawn as transformers draws new ones:
@@ -88,8 +83,11 @@ export function batchFeeds(batch: TokenBatch): TensorMap {
   };
 }
 
-/** The trainable tensors as graph inputs. */
-export function paramInputs(b: GraphBuilder, params: Params): ParamValues {
+/** The trainable tensors as graph inputs, from their shapes. */
+export function paramInputs(
+  b: GraphBuilder,
+  params: Readonly<Record<string, { readonly shape: readonly number[] }>>,
+): ParamValues {
   return Object.fromEntries(
     Object.entries(params).map(([name, { shape }]) => [name, b.input(name, "float32", shape)]),
   );
@@ -103,7 +101,7 @@ export function buildLogits(
   dropout: Dropout | undefined,
 ): Value {
   const { architecture, config } = parts.backbone;
-  const { ctx, inputs } = startModel(b, parts, dropout);
+  const { ctx, inputs } = startModel(b, parts, dropout, params);
   const adaptation: Adaptation = parts.method.build(ctx, config, params, architecture);
   const hidden = architecture.forward(ctx, config, inputs, adaptation, parts.head.rows);
   return parts.head.build(ctx, { architecture, config, inputs, hidden, params });
@@ -111,7 +109,7 @@ export function buildLogits(
 
 /** Writes the untouched backbone; returns its last layer averaged over the tokens, `[B, E]`. */
 export function buildMeanPooled(b: GraphBuilder, backbone: ModelParts["backbone"]): Value {
-  const { ctx, inputs } = startModel(b, { backbone }, undefined);
+  const { ctx, inputs } = startModel(b, { backbone }, undefined, {});
   const untouched: Adaptation = { positionOffset: 0, layerPrompt: () => undefined };
   const hidden = backbone.architecture.forward(ctx, backbone.config, inputs, untouched, "all");
   return meanOverTokens(ctx, hidden, inputs.attentionMask);
@@ -121,20 +119,25 @@ function startModel(
   b: GraphBuilder,
   parts: Pick<ModelParts, "backbone" | "frozen">,
   dropout: Dropout | undefined,
+  params: ParamValues,
 ): { ctx: LayerContext; inputs: BackboneInputs } {
   const inputs: BackboneInputs = {
     inputIds: b.input("input_ids", "int32", ["S", "B"]),
     tokenTypeIds: b.input("token_type_ids", "int32", ["S", "B"]),
     attentionMask: b.input("attention_mask", "int32", ["S", "B"]),
   };
-  return { ctx: layerContext(b, parts, dropout), inputs };
+  return { ctx: layerContext(b, parts, dropout, params), inputs };
 }
 
-/** Gives layers the checkpoint's weights, one graph value each; 16-bit floats become float32. */
+/**
+ * Gives layers the checkpoint's weights, or the trainable tensors that replace them, one graph value each; 16-bit
+ * floats become float32.
+ */
 function layerContext(
   b: GraphBuilder,
   { backbone: { id, weights, precision }, frozen = {} }: Pick<ModelParts, "backbone" | "frozen">,
   dropout: Dropout | undefined,
+  params: ParamValues,
 ): LayerContext {
   const values = new Map<string, Value>();
   return {
@@ -154,6 +157,8 @@ function layerContext(
           { hint: "The checkpoint does not fit its config.json, or its download is damaged." },
         );
       }
+      const trained = params[`${weightPrefix}${name}`];
+      if (trained !== undefined) return trained;
       const stored = b.initializer(name, source);
       const isHalf = source.dtype === "float16" || source.dtype === "bfloat16";
       const value = isHalf ? b.op("Cast", [stored], { to: "float32" }) : stored;

@@ -1,14 +1,26 @@
+export { clipByBlockRms, type FactoredRmsOptions, scaleByFactoredRms } from "./adafactor.ts";
+export {
+  type AdafactorOptions,
+  type AdamWOptions,
+  adafactor,
+  adamW,
+  type OptimizerEntry,
+  type OptimizerName,
+  type OptimizerOptions,
+  optimizerNames,
+  optimizers,
+} from "./optimizer.ts";
 export { type Schedule, type ScheduleFacts, type ScheduleName, schedule, scheduleNames } from "./schedule.ts";
 export {
   type AdamOptions,
-  type AdamWOptions,
-  adamW,
   addDecayedWeights,
   applyUpdates,
   chain,
   clipByGlobalNorm,
+  type Decayed,
   type GradientTransform,
   globalNorm,
+  isDecayed,
   type OptimizerState,
   scaleByAdam,
   scaleByLearningRate,

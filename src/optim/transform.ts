@@ -26,7 +26,11 @@ export function chain(...transforms: readonly GradientTransform[]): GradientTran
   };
 }
 
-const stateless = (update: GradientTransform["update"]): GradientTransform => ({ init: () => ({}), update });
+/** A transform that remembers nothing. */
+export const stateless = (update: GradientTransform["update"]): GradientTransform => ({
+  init: () => ({}),
+  update,
+});
 
 /** √(Σ g²) over all tensors. */
 export function globalNorm(grads: Params): number {
@@ -77,11 +81,20 @@ export function scaleByAdam(options: AdamOptions = {}): GradientTransform {
   };
 }
 
+/** Which tensors weight decay shrinks: all, or only matrices, so no biases and layer norms. */
+export type Decayed = "all" | "matrices";
+
+/** Whether weight decay shrinks a tensor of this shape. */
+export function isDecayed(decayed: Decayed, { shape }: { readonly shape: readonly number[] }): boolean {
+  return decayed === "all" || shape.length > 1;
+}
+
 /** Adds `rate · parameter`: decoupled weight decay (Loshchilov and Hutter 2019). */
-export function addDecayedWeights(rate: number): GradientTransform {
+export function addDecayedWeights(rate: number, decayed: Decayed = "all"): GradientTransform {
   return stateless((grads, _, params) => {
     if (rate === 0) return;
     for (const [name, { data }] of Object.entries(grads)) {
+      if (!isDecayed(decayed, params[name]!)) continue;
       const weights = params[name]!.data;
       for (let i = 0; i < data.length; i++) data[i]! += rate * weights[i]!;
     }
@@ -96,24 +109,6 @@ export function scaleByLearningRate(schedule: (step: number) => number): Gradien
       for (let i = 0; i < data.length; i++) data[i]! *= rate;
     }
   });
-}
-
-/** Settings of AdamW. */
-export interface AdamWOptions extends AdamOptions {
-  readonly schedule: (step: number) => number;
-  readonly weightDecay?: number;
-  /** Greatest global norm of the gradients; default 1. */
-  readonly clipNorm?: number;
-}
-
-/** AdamW as torch's: clipped gradients, Adam, decoupled decay, schedule. */
-export function adamW({ schedule, weightDecay = 0, clipNorm = 1, ...adam }: AdamWOptions): GradientTransform {
-  return chain(
-    clipByGlobalNorm(clipNorm),
-    scaleByAdam(adam),
-    addDecayedWeights(weightDecay),
-    scaleByLearningRate(schedule),
-  );
 }
 
 /** Adds updates to the parameters in place. */

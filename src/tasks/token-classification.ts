@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { TokenExample } from "../data/index.ts";
+import { splitWords, type TokenExample } from "../data/index.ts";
 import { type TokenHeadOptions, tokenHead } from "../heads/index.ts";
 import { family, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
@@ -64,7 +64,7 @@ export function tokenClassification(
       assemble: (start, end) => tokenizer.assemble(ids.subarray(start, end)),
     }),
     prediction: (example, { tags, spans }) => ({ tags, entities: entitiesOf(example, spans) }),
-    fromText: splitWords,
+    fromText,
     tabulate: (_, { entities }) =>
       entities.map(({ text, type, score, start, end, offsets }) => ({
         entity: text,
@@ -96,16 +96,10 @@ function joinedOffsets(words: readonly string[]): [start: number, end: number][]
   });
 }
 
-const segmenter = new Intl.Segmenter("en", { granularity: "word" });
-
-/** A text cut into words where Unicode's word boundaries are (UAX 29); whitespace is dropped. */
-function splitWords(text: string): TokenExample {
-  const segments = [...segmenter.segment(text)].filter(({ segment }) => segment.trim() !== "");
-  return {
-    text,
-    words: segments.map(({ segment }) => segment),
-    offsets: segments.map(({ segment, index }) => [index, index + segment.length]),
-  };
+/** A plain text as the readers of character spans cut it. */
+function fromText(text: string): TokenExample {
+  const offsets = splitWords(text);
+  return { text, words: offsets.map(([start, end]) => text.slice(start, end)), offsets };
 }
 
 /** Token classification, for the registry. */

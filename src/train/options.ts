@@ -3,7 +3,7 @@ import { PtuningError } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
 import type { Method } from "../methods/index.ts";
 import { longestInput, type ModelParts } from "../model/index.ts";
-import type { ScheduleName } from "../optim/index.ts";
+import { type OptimizerName, optimizers, type ScheduleName } from "../optim/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
 import type { TrainingState } from "./state.ts";
 
@@ -17,6 +17,7 @@ export interface TrainSettings {
   readonly microBatchSize?: number;
   /** Default: what the method says suits it. */
   readonly learningRate?: number;
+  readonly optimizer?: OptimizerName;
   readonly schedule?: ScheduleName;
   /** Updates over which the learning rate rises from 0. */
   readonly warmupSteps?: number;
@@ -59,6 +60,7 @@ export type ResolvedSettings = Required<TrainSettings> & { readonly precision: "
 /** Measured on six data sets with three seeds; see results/defaults.md. */
 export const settingDefaults = {
   batchSize: 32,
+  optimizer: "adamw",
   schedule: "linear",
   warmupSteps: 0,
   weightDecay: 0,
@@ -96,15 +98,23 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
     Object.entries(settings).filter(([, value]) => value !== undefined),
   ) as TrainSettings;
   const batchSize = given.batchSize ?? settingDefaults.batchSize;
+  const usual = method.defaults.optimizer ?? settingDefaults.optimizer;
+  const optimizer = given.optimizer ?? usual;
+  const entry = Object.hasOwn(optimizers, optimizer) ? optimizers[optimizer] : undefined;
+  if (entry === undefined)
+    throw invalid("optimizer", `one of ${Object.keys(optimizers).join(", ")}`, optimizer);
   const resolved: ResolvedSettings = {
     ...settingDefaults,
     epochs: defaultEpochs(data.train.length, batchSize),
     microBatchSize: batchSize,
-    learningRate: method.learningRate,
+    ...method.defaults,
+    // Another optimizer than the method's usual one wants other settings.
+    ...(optimizer !== usual && entry.defaults),
+    optimizer,
     maxLength: Math.min(defaultMaxLength, longestInput(parts)),
     selectBy: task.selectBy,
     ...given,
-    precision: choosePrecision(given.precision ?? settingDefaults.precision),
+    precision: precisionFor(method, given.precision ?? settingDefaults.precision),
   };
   for (const key of ["epochs", "batchSize", "microBatchSize", "maxLength"] as const) {
     const value = resolved[key];
@@ -125,6 +135,13 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
     throw invalid("evaluateEvery", '"epoch" or a number of updates', every);
   }
   return resolved;
+}
+
+/** @throws OPTION_INVALID if the method cannot have int8 layers and is told to */
+function precisionFor({ name, int8 }: Method, precision: Precision): "fp32" | "int8" {
+  if (int8 === undefined) return choosePrecision(precision);
+  if (precision === "int8") throw invalid("precision", `fp32 with ${name}, as ${int8.reason}`, precision);
+  return "fp32";
 }
 
 function invalid(key: string, expected: string, got: unknown): PtuningError {

@@ -11,8 +11,9 @@ import {
   inventory,
   type ModelParts,
   missingWeights,
+  weightPrefix,
 } from "../model/index.ts";
-import { adamW, applyUpdates, globalNorm, schedule } from "../optim/index.ts";
+import { applyUpdates, globalNorm, optimizers, schedule } from "../optim/index.ts";
 import { evaluateSession } from "../predict/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
 import { bucketedBatches, itemCount } from "../text/index.ts";
@@ -69,7 +70,9 @@ async function setUp(options: TrainOptions) {
   const parts: ModelParts & { backbone: Backbone } = { ...fp32, backbone, frozen };
   const trainSet = await task.encode(data.train, backbone.tokenizer, settings.maxLength);
   const devSet = await task.encode(data.dev, backbone.tokenizer, settings.maxLength);
-  const params = structuredClone(resume?.params) ?? initializeParams(parts, new Rng(settings.seed, "init"));
+  const params =
+    structuredClone(resume?.params) ??
+    (await initializeParams(parts, new Rng(settings.seed, "init"), labelsOf(task)));
   const stepper = await createStepper(parts, task, trainSet, params, settings);
   const inference =
     devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params)) : undefined;
@@ -81,7 +84,9 @@ async function setUp(options: TrainOptions) {
     warmupSteps: settings.warmupSteps,
     stepsPerEpoch,
   });
-  const optimizer = adamW({ schedule: rate, weightDecay: settings.weightDecay, clipNorm: settings.clipNorm });
+  const { weightDecay, clipNorm } = settings;
+  const decayed = method.decays;
+  const optimizer = optimizers[settings.optimizer].make({ schedule: rate, weightDecay, decayed, clipNorm });
   return {
     options,
     backbone,
@@ -91,7 +96,10 @@ async function setUp(options: TrainOptions) {
     trainSet,
     devSet,
     params,
-    frozen,
+    // Fine-tuning trains also what the checkpoint lacks.
+    frozen: Object.fromEntries(
+      Object.entries(frozen).filter(([name]) => !(`${weightPrefix}${name}` in params)),
+    ),
     optimizerState: structuredClone(resume?.optimizer) ?? optimizer.init(params),
     best: resume?.best,
     evaluations: [...(resume?.evaluations ?? [])],
@@ -109,6 +117,12 @@ async function setUp(options: TrainOptions) {
       await inference?.release();
     },
   };
+}
+
+/** The labels of a task, if it has any. */
+function labelsOf({ options }: Task): readonly string[] {
+  const { labels } = options as { readonly labels?: readonly string[] };
+  return labels ?? [];
 }
 
 /** What a resumed run must have in common with the saved one. */
@@ -277,6 +291,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
   const {
     epochs,
     batchSize,
+    optimizer,
     learningRate,
     schedule: shape,
     warmupSteps,
@@ -304,7 +319,17 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
       training: {
         method: options.method.name,
         ...options.method.options,
-        ...{ epochs, batchSize, learningRate, schedule: shape, warmupSteps, weightDecay, clipNorm, seed },
+        ...{
+          epochs,
+          batchSize,
+          optimizer,
+          learningRate,
+          schedule: shape,
+          warmupSteps,
+          weightDecay,
+          clipNorm,
+          seed,
+        },
         ...{ hiddenDropout, attentionDropout, precision, selectBy },
         steps: best?.evaluation.step ?? run.step,
       },

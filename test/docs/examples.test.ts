@@ -86,7 +86,7 @@ describe("examples in doc comments", () => {
     await new Adapter({
       task: pairs,
       method: parts.method,
-      params: initializeParams(parts, new Rng(1)),
+      params: await initializeParams(parts, new Rng(1)),
       backbone: referenceTo(backbone),
       maxLength: 128,
       provenance: { createdAt: "", versions: {} },

@@ -11,7 +11,7 @@ import { gradientOutput, inferenceGraph, lossScaleInput, trainingGraph } from "p
 import { adamW, applyUpdates, schedule } from "ptuning/optim";
 import { sequenceClassification } from "ptuning/tasks";
 import { afterAll, describe, expect, test } from "vitest";
-import { goldenPath, readGolden, relativeError } from "../support/golden.ts";
+import { goldenPath, perTensorError, readGolden, relativeError } from "../support/golden.ts";
 
 interface Case {
   readonly key: string;
@@ -78,11 +78,9 @@ for (const architecture of ["bert", "roberta"]) {
       const labels = Int32Array.from(manifest.labels);
       const encoded = { count: 4, sequences: undefined as never, labels, examples: [] };
       const rows = Int32Array.of(0, 1, 2, 3);
-      const stepFeeds = {
-        ...batchFeeds,
-        ...task.targets(encoded, { rows, length: manifest.inputIds[0]!.length }),
-        [lossScaleInput]: floats([], [1 / task.weight(encoded, rows)]),
-      };
+      const feeds = task.targets(encoded, { rows, length });
+      const scale = floats([], [1 / task.weight(encoded, rows)]);
+      const stepFeeds = { ...batchFeeds, ...feeds, [lossScaleInput]: scale };
       const step = await engine.compile(
         trainingGraph(parts, task, params, { hidden: 0, attention: 0 }).graph,
       );
@@ -133,15 +131,4 @@ function single(tensors: Params): Params {
   return Object.fromEntries(
     Object.entries(tensors).map(([name, { shape, data }]) => [name, floats(shape, data)]),
   );
-}
-
-/** Greatest |a − b| divided by the greatest |b| of the tensor. */
-function perTensorError(actual: Tensor, expected: Tensor): number {
-  expect(actual.shape).toEqual(expected.shape);
-  let [worst, scale] = [0, 0];
-  for (let i = 0; i < expected.data.length; i++) {
-    worst = Math.max(worst, Math.abs(Number(actual.data[i]) - Number(expected.data[i])));
-    scale = Math.max(scale, Math.abs(Number(expected.data[i])));
-  }
-  return worst / scale;
 }

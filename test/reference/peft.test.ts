@@ -142,7 +142,7 @@ describe.skipIf(present.length === 0).each(present)("PEFT on $name", ({ name, ma
     const method = deepPrompt({ promptLayers: { last: 2 } });
     const task = sequenceClassification({ labels, preset: "peft" }) as Task;
     const parts = { backbone, method, head: task.head };
-    const params = initializeParams(parts, new Rng(1));
+    const params = await initializeParams(parts, new Rng(1));
     const frozen = missingWeights(parts, new Rng(1));
     const provenance = { createdAt: "", versions: {} };
     await new Adapter({

@@ -46,3 +46,14 @@ export function relativeError(
   }
   return worst / scale;
 }
+
+/** Greatest |a − b| divided by the greatest |b| of the tensor, or by `least`; infinite where shapes differ. */
+export function perTensorError(actual: Tensor, expected: Tensor, least = 0): number {
+  if (`${actual.shape}` !== `${expected.shape}`) return Number.POSITIVE_INFINITY;
+  let [worst, scale] = [0, least];
+  for (let i = 0; i < expected.data.length; i++) {
+    worst = Math.max(worst, Math.abs(Number(actual.data[i]) - Number(expected.data[i])));
+    scale = Math.max(scale, Math.abs(Number(expected.data[i])));
+  }
+  return worst / scale;
+}

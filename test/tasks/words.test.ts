@@ -190,7 +190,8 @@ describe("token classification", () => {
 
   test("cuts plain text into words with their places", () => {
     const { words, text, offsets } = tokenClassification({ labels }).fromText!("Dr.  Müller's 3.5 € 北京😀");
-    expect(words).toEqual(["Dr", ".", "Müller's", "3.5", "€", "北京", "😀"]);
+    // The same cut as for texts whose spans are training data, and the same on every version of Node.
+    expect(words).toEqual(["Dr", ".", "Müller", "'", "s", "3", ".", "5", "€", "北", "京", "😀"]);
     expect(offsets!.map(([start, end]) => text!.slice(start, end))).toEqual(words);
   });
 

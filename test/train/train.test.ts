@@ -221,8 +221,8 @@ describe("known wounds", () => {
   });
 
   test("reparameterised prompts have a lower default learning rate", () => {
-    expect(deepPrompt({ reparameterization: "mlp" }).learningRate).toBeLessThan(
-      deepPrompt().learningRate / 2,
+    expect(deepPrompt({ reparameterization: "mlp" }).defaults.learningRate).toBeLessThan(
+      deepPrompt().defaults.learningRate / 2,
     );
   });
 

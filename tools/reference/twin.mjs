@@ -36,7 +36,7 @@ export async function twin(
   const backbone = await loadBackbone(name, { engine: nodeEngine() });
   const method = deepPrompt({ preset: "peft", promptLength });
   const parts = { backbone, method, head: task.head };
-  const params = initializeParams(parts, new Rng(seed, "init"));
+  const params = await initializeParams(parts, new Rng(seed, "init"));
   const frozen = missingWeights(parts, new Rng(seed, "frozen"));
   const encoded = await task.encode(data.train, backbone.tokenizer, maxLength);
   const dev = await task.encode(data.dev, backbone.tokenizer, maxLength);

@@ -60,18 +60,21 @@ export const Relu: Rule<"Relu"> = ({ b, outputs: [y], grad }) => [
 export const Gelu: Rule<"Gelu"> = ({ b, inputs: [x], attributes, grad }) => {
   const half = b.scalar(0.5);
   const one = b.scalar(1);
+  // Constants are float32: a second one holds the rest. Runtimes fold the sum, the float64 engine sees all of it.
+  const constant = (value: number): typeof grad =>
+    b.op("Add", [b.scalar(Math.fround(value)), b.scalar(value - Math.fround(value))]);
   const square = b.op("Mul", [x, x]);
   let derivative: typeof grad;
   if (attributes.approximate === "none") {
-    const erf = b.op("Erf", [b.op("Mul", [x, b.scalar(Math.SQRT1_2)])]);
+    const erf = b.op("Erf", [b.op("Mul", [x, constant(Math.SQRT1_2)])]);
     const cumulative = b.op("Mul", [b.op("Add", [erf, one]), half]);
     const bell = b.op("Exp", [b.op("Mul", [square, b.scalar(-0.5)])]);
-    const density = b.op("Mul", [b.op("Mul", [x, b.scalar(1 / Math.sqrt(2 * Math.PI))]), bell]);
+    const density = b.op("Mul", [b.op("Mul", [x, constant(1 / Math.sqrt(2 * Math.PI))]), bell]);
     derivative = b.op("Add", [cumulative, density]);
   } else {
     const c = Math.sqrt(2 / Math.PI);
-    const slope = b.op("Add", [b.op("Mul", [square, b.scalar(3 * 0.044715 * c)]), b.scalar(c)]);
-    const cubic = b.op("Add", [b.op("Mul", [square, b.scalar(0.044715 * c)]), b.scalar(c)]);
+    const slope = b.op("Add", [b.op("Mul", [square, constant(3 * 0.044715 * c)]), constant(c)]);
+    const cubic = b.op("Add", [b.op("Mul", [square, constant(0.044715 * c)]), constant(c)]);
     const t = b.op("Tanh", [b.op("Mul", [x, cubic])]);
     const bend = b.op("Mul", [b.op("Mul", [x, slope]), b.op("Sub", [one, b.op("Mul", [t, t])])]);
     derivative = b.op("Mul", [b.op("Add", [b.op("Add", [t, one]), bend]), half]);

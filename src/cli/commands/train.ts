@@ -45,6 +45,7 @@ const flagKeys: Readonly<Record<string, readonly [key: string, parse?: (text: st
   labelPattern: ["data.labelPattern"],
   backbone: ["backbone"],
   preset: ["preset"],
+  method: ["method.name"],
   promptLength: ["method.promptLength", Number],
   epochs: ["training.epochs", Number],
   batchSize: ["training.batchSize", Number],

@@ -1,0 +1,29 @@
+/** BitFit (Ben Zaken et al. 2022, arXiv 2106.10199): the biases of the backbone, those of its layer norms included. */
+import { type Method, untouched } from "./method.ts";
+
+/**
+ * Trains every bias that has an effect. A bias of attention keys has none: it adds the same to all scores of a
+ * query, which softmax does not see; its gradient would be rounding noise that Adam blows up.
+ *
+ * @example
+ * bitfit().name; // "bitfit"
+ */
+export function bitfit(): Method {
+  const method: Method = {
+    name: "bitfit",
+    options: {},
+    // The paper's range is 1e-4 to 1e-3 without decay.
+    defaults: { learningRate: 1e-3 },
+    parameters: () => ({}),
+    trains: (weight, architecture) => weight.endsWith(".bias") && !architecture.isKeyBias(weight),
+    decays: "all",
+    savedAs: "adapter",
+    positionOffset: () => 0,
+    build: () => untouched,
+    get deployed() {
+      return method;
+    },
+    peft: () => ({ reason: "PEFT has no BitFit" }),
+  };
+  return method;
+}

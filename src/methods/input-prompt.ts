@@ -1,0 +1,61 @@
+import type { Adaptation } from "../backbones/index.ts";
+import { PtuningError } from "../core/index.ts";
+import type { Value } from "../graph/index.ts";
+
+/** Settings of every prompt that stands in front of the word embeddings. */
+export interface InputPromptOptions {
+  /**
+   * Settings of another implementation to start from: `thudm` (the baselines in the paper's code) or `peft`. Other
+   * options given beside it win.
+   */
+  readonly preset?: "thudm" | "peft";
+  /** P: positions in front of the text. Default 20. */
+  readonly promptLength?: number;
+  /**
+   * What heads take for the first position: the first token of the `text`, or row 0, which is the first prompt
+   * vector, as in PEFT. Default `text`.
+   */
+  readonly pooledRow?: "text" | 0;
+  /** How often texts pass the embedding module: twice in the code of P-Tuning v2. Default 1. */
+  readonly embeddingPasses?: 1 | 2;
+}
+
+/** {@link InputPromptOptions} with every default filled in. */
+export type InputPrompt = Required<Omit<InputPromptOptions, "preset">>;
+
+const presets: { readonly [P in NonNullable<InputPromptOptions["preset"]>]: Partial<InputPrompt> } = {
+  thudm: { embeddingPasses: 2 },
+  peft: { pooledRow: 0 },
+};
+
+/**
+ * Fills in the defaults.
+ * @throws OPTION_INVALID naming the option
+ */
+export function resolveInputPrompt({ preset, ...options }: InputPromptOptions): InputPrompt {
+  const { promptLength, pooledRow, embeddingPasses } = { ...(preset && presets[preset]), ...options };
+  const resolved = {
+    promptLength: promptLength ?? 20,
+    pooledRow: pooledRow ?? "text",
+    embeddingPasses: embeddingPasses ?? 1,
+  } as const;
+  const check = (key: keyof InputPrompt, isValid: boolean, expected: string): void => {
+    if (isValid) return;
+    throw new PtuningError("OPTION_INVALID", `${key}: expected ${expected}, got ${resolved[key]}.`);
+  };
+  const length = resolved.promptLength;
+  check("promptLength", Number.isInteger(length) && length > 0, "a whole number above 0");
+  check("pooledRow", resolved.pooledRow === "text" || resolved.pooledRow === 0, "text or 0");
+  check("embeddingPasses", [1, 2].includes(resolved.embeddingPasses), "1 or 2");
+  return resolved;
+}
+
+/** Puts prompt vectors `[P, E]` in front of the text. */
+export function inputPrompt(vectors: Value, options: InputPrompt): Adaptation {
+  const { promptLength, pooledRow, embeddingPasses } = options;
+  return {
+    positionOffset: 0,
+    layerPrompt: () => undefined,
+    inputPrompt: { vectors, embeddingPasses, firstRow: pooledRow === "text" ? promptLength : pooledRow },
+  };
+}

@@ -1,0 +1,25 @@
+/** The head alone: what the untouched backbone's features are worth. No backward work below the head. */
+import { type Method, untouched } from "./method.ts";
+
+/**
+ * A linear probe. The backbone computes as in use, without dropout, so equal texts give equal features.
+ * @example
+ * linearProbe().name; // "linear-probe"
+ */
+export function linearProbe(): Method {
+  const method: Method = {
+    name: "linear-probe",
+    options: {},
+    defaults: { learningRate: 1e-2, hiddenDropout: 0, attentionDropout: 0 },
+    parameters: () => ({}),
+    decays: "all",
+    savedAs: "adapter",
+    positionOffset: () => 0,
+    build: () => untouched,
+    get deployed() {
+      return method;
+    },
+    peft: () => ({ reason: "PEFT has no method that trains a head alone" }),
+  };
+  return method;
+}

@@ -1,0 +1,147 @@
+/**
+ * Prompt tuning (Lester et al. 2021, arXiv 2104.08691): trainable vectors in front of the text's word embeddings.
+ *
+ * Legend: P prompt length, E hidden size, V vocabulary.
+ */
+import { PtuningError, type Tensor } from "../core/index.ts";
+import { type InputPromptOptions, inputPrompt, resolveInputPrompt } from "./input-prompt.ts";
+import type { Method, Parameter, StartingPoint } from "./method.ts";
+import { normal, uniform } from "./starts.ts";
+
+/**
+ * What a prompt starts from: numbers drawn `normal` or `uniform`ly, word embeddings drawn from the `vocabulary`, or
+ * the words of the class `labels`, with word embeddings behind them.
+ */
+export type PromptInit = "normal" | "uniform" | "vocabulary" | "labels";
+
+/** Settings of prompt tuning; see {@link promptTuning}. */
+export interface PromptTuningOptions extends InputPromptOptions {
+  /** Default `vocabulary`. */
+  readonly init?: PromptInit;
+  /** Standard deviation of `normal`, or bound of `uniform`; default 0.5, the bound in the paper. */
+  readonly initScale?: number;
+}
+
+/** The one tensor of an input prompt, `[P, E]`. */
+export const promptInput = "prompt.input";
+
+/** The paper samples from the 5000 most common words, which come first in its vocabulary. */
+const sampledVocabulary = 5000;
+
+const presets = {
+  /** The PT baseline of the P-Tuning v2 code. */
+  thudm: { init: "normal", initScale: 0.02 },
+  peft: { init: "normal", initScale: 1 },
+} as const;
+
+/**
+ * Prompt tuning. Fewest parameters of all prompts; the text starts at position P.
+ *
+ * @throws OPTION_INVALID naming the option
+ * @example
+ * promptTuning({ promptLength: 8, init: "labels" }).options.pooledRow; // "text"
+ */
+export function promptTuning(options: PromptTuningOptions = {}): Method {
+  const { init, initScale, ...shared } = options;
+  const preset = options.preset && presets[options.preset];
+  const resolved = {
+    ...resolveInputPrompt(shared),
+    init: init ?? preset?.init ?? "vocabulary",
+    initScale: initScale ?? preset?.initScale ?? 0.5,
+  };
+  const start = Object.hasOwn(starts, resolved.init) ? starts[resolved.init] : undefined;
+  if (start === undefined) {
+    const names = Object.keys(starts).join(", ");
+    throw new PtuningError("OPTION_INVALID", `init: expected one of ${names}, got "${resolved.init}".`);
+  }
+  if (!(resolved.initScale >= 0)) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `initScale: expected a number of at least 0, got ${resolved.initScale}.`,
+    );
+  }
+  const { promptLength, pooledRow, embeddingPasses } = resolved;
+  const method: Method = {
+    name: "prompt-tuning",
+    options: resolved,
+    defaults: { learningRate: 3e-2 },
+    parameters: ({ hiddenSize }) => ({
+      [promptInput]: start([promptLength, hiddenSize], resolved.initScale),
+    }),
+    decays: "all",
+    savedAs: "adapter",
+    positionOffset: () => promptLength,
+    build: (_, __, params) => inputPrompt(params[promptInput]!, resolved),
+    get deployed() {
+      return method;
+    },
+    peft(config) {
+      if (embeddingPasses !== 1) return { reason: "PEFT embeds texts once" };
+      if (pooledRow !== 0) {
+        return { reason: "PEFT pools the first virtual token, this adapter the first token of the text" };
+      }
+      return {
+        peftType: "PROMPT_TUNING",
+        taskTypes: ["SEQ_CLS"],
+        config: {
+          num_virtual_tokens: promptLength,
+          token_dim: config.hiddenSize,
+          num_layers: config.numLayers,
+          num_attention_heads: config.numHeads,
+          num_transformer_submodules: 1,
+          prompt_tuning_init: "RANDOM",
+          prompt_tuning_init_text: null,
+          tokenizer_name_or_path: null,
+        },
+        tensors: { [promptInput]: "prompt_embeddings" },
+      };
+    },
+  };
+  return method;
+}
+
+const starts: {
+  readonly [I in PromptInit]: (shape: readonly [number, number], scale: number) => Parameter;
+} = {
+  normal,
+  uniform,
+  vocabulary: (shape) => ({ shape, start: (from) => fromWords(shape, from, []) }),
+  labels: (shape) => ({
+    shape,
+    async start(from) {
+      if (from.labels.length === 0) {
+        throw new PtuningError("OPTION_INVALID", "init: expected a task with labels for labels, got none.", {
+          hint: "Choose init vocabulary.",
+        });
+      }
+      const { ids, starts: ends } = await from.tokenizer.encode(from.labels, 512);
+      // The special tokens around a text are no words.
+      return fromWords(
+        shape,
+        from,
+        from.labels.map((_, i) => [...ids.subarray(ends[i]! + 1, ends[i + 1]! - 1)]),
+      );
+    },
+  }),
+};
+
+/** Rows of word embeddings: first the mean over each given word's pieces, then sampled ones without repeats. */
+async function fromWords(
+  shape: readonly [number, number],
+  { rng, readWeight, config }: StartingPoint,
+  words: readonly (readonly number[])[],
+): Promise<Tensor<"float32">> {
+  const [length, width] = shape;
+  const table = (await readWeight("embeddings.word_embeddings.weight")).data;
+  const pool = Array.from({ length: Math.min(sampledVocabulary, config.vocabSize) }, (_, id) => id);
+  const sampled = rng.shuffle(pool);
+  const data = new Float32Array(length * width);
+  for (let row = 0; row < length; row++) {
+    const word = words[row];
+    const pieces = word && word.length > 0 ? word : [sampled[row % sampled.length]!];
+    for (const id of pieces) {
+      for (let i = 0; i < width; i++) data[row * width + i]! += table[id * width + i]! / pieces.length;
+    }
+  }
+  return { dtype: "float32", shape, data };
+}

@@ -1,0 +1,61 @@
+import { readWeight } from "../backbones/index.ts";
+import { type Params, Rng, type Tensor } from "../core/index.ts";
+import type { StartingPoint } from "../methods/index.ts";
+import { inferenceGraph } from "./graphs.ts";
+import { type ModelParts, missingWeights, weightPrefix } from "./model.ts";
+
+/** Names and shapes of trainable tensors. */
+export type ParamShapes = Readonly<Record<string, { readonly shape: readonly number[] }>>;
+
+/** All trainable tensors: backbone weights that the method trains, the method's own, and the head's. */
+export function paramShapes(parts: ModelParts): ParamShapes {
+  const { backbone, method, head } = parts;
+  const own = { ...method.parameters(backbone.config), ...head.initialize(backbone.config, new Rng(0)) };
+  return { ...trainedWeights(parts, own), ...own };
+}
+
+/** Backbone weights that the method trains, of those that the logits depend on. */
+function trainedWeights(parts: ModelParts, own: ParamShapes): ParamShapes {
+  const { method, backbone } = parts;
+  if (method.trains === undefined) return {};
+  // What a checkpoint lacks is trained like what it has.
+  const frozen = { ...missingWeights(parts, new Rng(0)), ...parts.frozen };
+  const sources = [...backbone.weights, ...Object.entries(frozen)];
+  const names = new Map(sources.map(([name, source]) => [source as unknown, name]));
+  const read = [...inferenceGraph({ ...parts, frozen }, own).initializers].flatMap(([{ shape }, source]) => {
+    const name = names.get(source);
+    const isTrained = name !== undefined && method.trains!(name, backbone.architecture);
+    return isTrained ? [[`${weightPrefix}${name}`, { shape: shape as number[] }] as const] : [];
+  });
+  return Object.fromEntries(read);
+}
+
+/** Starting values of all trainable tensors, each from a stream of its own. */
+export async function initializeParams(
+  parts: ModelParts & { readonly backbone: { readonly tokenizer: StartingPoint["tokenizer"] } },
+  rng: Rng,
+  labels: readonly string[] = [],
+): Promise<Params> {
+  const { method, head, backbone } = parts;
+  const { config, weights, tokenizer, id } = backbone;
+  const read = async (name: string): Promise<Tensor<"float32">> => {
+    const drawn = parts.frozen?.[name] as Tensor<"float32"> | undefined;
+    return drawn ? structuredClone(drawn) : readWeight(weights, name, id);
+  };
+  const parameters = method.parameters(config);
+  const params: Record<string, Params[string]> = {};
+  for (const name of Object.keys(paramShapes(parts))) {
+    if (name.startsWith(weightPrefix)) params[name] = await read(name.slice(weightPrefix.length));
+  }
+  const streams = rng.split("method");
+  for (const [name, parameter] of Object.entries(parameters)) {
+    params[name] = await parameter.start({
+      rng: streams.split(name),
+      config,
+      readWeight: read,
+      tokenizer,
+      labels,
+    });
+  }
+  return { ...params, ...head.initialize(config, rng.split("head")) };
+}
