@@ -22,9 +22,9 @@ const sampleExamples = 200;
 export async function completeConfig(config: RunConfig): Promise<CompleteConfig> {
   const known = config.task.type === undefined ? undefined : familyOf(config.task.type);
   const reading = readOptions(config.data);
-  const { kind, options } = await guessReading(config.data.train, reading, known?.reads);
+  const { path, kind, options } = await guessReading(config.data.train, reading, known?.reads);
   const data: DataConfig = { ...config.data, ...completed(reading, options) };
-  const { type } = known ?? (await fittingFamily(data, kind));
+  const { type } = known ?? (await fittingFamily(path, data, kind));
   const complete = { ...config, data, task: { ...config.task, type } };
   return checkConfig(complete, () => `a ${type} task, as the data looks`) as CompleteConfig;
 }
@@ -39,9 +39,9 @@ function completed(given: ReadOptions, guessed: ReadOptions): ReadOptions {
   return { ...Object.fromEntries(open), ...given };
 }
 
-async function fittingFamily(data: DataConfig, kind: TaskFamily["reads"]): Promise<TaskFamily> {
+async function fittingFamily(path: string, data: DataConfig, kind: TaskFamily["reads"]): Promise<TaskFamily> {
   const examples: unknown[] = [];
-  const opened = await openExamples(data.train, { ...readOptions(data), kind });
+  const opened = await openExamples(path, { ...readOptions(data), kind });
   for await (const example of opened.examples) {
     examples.push(example);
     if (examples.length === sampleExamples) break;
@@ -50,7 +50,7 @@ async function fittingFamily(data: DataConfig, kind: TaskFamily["reads"]): Promi
   if (family !== undefined) return family;
   throw new PtuningError(
     "DATA_INVALID",
-    `${data.train}: expected labelled examples, got ${kind} without anything to predict.`,
+    `${path}: expected labelled examples, got ${kind} without anything to predict.`,
     { hint: "Say which column holds the label (--label), or what is learnt (--task)." },
   );
 }

@@ -80,9 +80,10 @@ const data = z.strictObject({
   limit: count.exactOptional().describe("train on this many examples, drawn at random"),
 });
 
-const typed = taskFamilies.map((family) =>
-  family.settings.extend({
-    type: z.literal(family.type).describe(`${family.title}; other types: ${typesBeside(family.type)}`),
+const typed = taskFamilies.map(({ type, title, settings }) =>
+  z.strictObject({
+    type: z.literal(type).describe(`${title}; other types: ${typesBeside(type)}`),
+    ...settings.shape,
   }),
 );
 

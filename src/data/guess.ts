@@ -14,6 +14,8 @@ const sampleRows = 1000;
 
 /** What a data file seems to hold. */
 export interface Guess {
+  /** The file that was looked at: of a folder, one to train on. */
+  readonly path: string;
   readonly kind: Kind;
   readonly format: FormatName;
   /** How to read it: format, header and columns of a table; nothing for formats that say all by themselves. */
@@ -62,7 +64,7 @@ export async function guessReading(path: string, given: ReadOptions = {}, kind?:
   const format = fitting.find((name) => kind === undefined || formats[name].readers[kind] !== undefined);
   if (format !== undefined && formats[format].rows === undefined && !choosesColumns(given)) {
     const found = kind ?? (Object.keys(formats[format].readers)[0] as Kind);
-    return { kind: found, format, options: {}, labels: [], rows: 0, columns: [] };
+    return { path: file, kind: found, format, options: {}, labels: [], rows: 0, columns: [] };
   }
   const table = await sample(file, given);
   if (table.format === "lines" && given.text === undefined && given.labelPattern === undefined) {
@@ -72,6 +74,7 @@ export async function guessReading(path: string, given: ReadOptions = {}, kind?:
   const { columns, labels } = guessColumns(file, found, table, given);
   const hasHeader = formats[table.format].hasHeader === true;
   return {
+    path: file,
     kind: found,
     format: table.format,
     options: { format: table.format, ...(hasHeader && { header: table.header }), ...columns },
@@ -220,7 +223,7 @@ function guessLines(path: string, { values }: ColumnFacts, rows: number): Guess 
     if (distinct.has(undefined) || distinct.size < 2 || distinct.size > values.length / 3) continue;
     const known = [...distinct].filter((label) => label !== undefined).sort();
     const options: ReadOptions = { format: "lines", text: 1, labelPattern };
-    return { kind: "text", format: "lines", options, labels: known, rows, columns: ["1"] };
+    return { path, kind: "text", format: "lines", options, labels: known, rows, columns: ["1"] };
   }
   throw new PtuningError(
     "DATA_INVALID",

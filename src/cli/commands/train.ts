@@ -197,7 +197,8 @@ async function complete(
   let test: Readonly<Record<string, number>> | undefined;
   let baselines: BaselineScore[] = [];
   if (data.test.length > 0) {
-    const predictor = await createPredictor(done.adapter, options.backbone);
+    const { precision } = options;
+    const predictor = await createPredictor(done.adapter, options.backbone, precision ? { precision } : {});
     test = (await predictor.evaluate(data.test)).scores;
     await predictor.close();
     if (flags.baselines) baselines = await baselineScores(done.adapter.task, data, options.backbone);
