@@ -1,29 +1,28 @@
 import type { Backbone } from "../backbones/index.ts";
 import type { Session } from "../engine/index.ts";
 import { batchFeeds } from "../model/index.ts";
-import type { Encoded, Evaluation, Task } from "../tasks/index.ts";
+import type { Encoded, Evaluation, HeadOutput, Task } from "../tasks/index.ts";
 import { forwardBatches, padBatch } from "../text/index.ts";
 
-/** Logits of some rows, as the head lays them out. */
-export interface ForwardBatch {
-  readonly rows: Int32Array;
-  readonly logits: ArrayLike<number>;
-  /** Rows done so far. */
+/** The logits of one pass, and how far the work is. */
+export interface ForwardPass extends HeadOutput {
+  /** Share of the sequences done so far, 0 … 1. */
   readonly done: number;
 }
 
-/** Runs an inference session over all rows, in batches of like length. */
+/** Runs an inference session over all sequences, in batches of like length. */
 export async function* forward(
   session: Session,
-  encoded: Encoded,
+  { sequences }: Pick<Encoded, "sequences">,
   backbone: Pick<Backbone, "config">,
-): AsyncGenerator<ForwardBatch> {
+): AsyncGenerator<ForwardPass> {
   let done = 0;
-  for (const rows of forwardBatches(encoded.sequences)) {
-    const batch = padBatch(encoded.sequences, rows, backbone.config.padTokenId);
+  for (const rows of forwardBatches(sequences)) {
+    const batch = padBatch(sequences, rows, backbone.config.padTokenId);
     const { logits } = await session.run(batchFeeds(batch));
     done += rows.length;
-    yield { rows, logits: logits!.data as Float32Array, done };
+    const { length } = batch;
+    yield { rows, length, logits: logits!.data as Float32Array, done: done / sequences.count };
   }
 }
 
@@ -34,8 +33,7 @@ export async function evaluateSession(
   encoded: Encoded,
   backbone: Pick<Backbone, "config">,
 ): Promise<Evaluation> {
-  const evaluator = task.evaluator();
-  for await (const { rows, logits } of forward(session, encoded, backbone))
-    evaluator.add(logits, encoded, rows);
+  const evaluator = task.evaluator(encoded);
+  for await (const pass of forward(session, encoded, backbone)) evaluator.add(pass);
   return evaluator.result();
 }

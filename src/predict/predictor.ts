@@ -6,7 +6,7 @@ import { evaluateSession, forward } from "./forward.ts";
 
 /** An adapter on its backbone, ready to answer. */
 export interface Predictor<E = unknown, P = unknown> {
-  /** Predictions in the order of the examples. */
+  /** Predictions in the order of the examples. @param onProgress told the share that is done, 0 … 1 */
   predict(examples: readonly E[], onProgress?: (done: number) => void): Promise<P[]>;
   /** Scores of labelled examples. */
   evaluate(examples: readonly E[]): Promise<Evaluation>;
@@ -40,13 +40,12 @@ export async function createPredictor<E = unknown, P = unknown>(
   return {
     async predict(examples, onProgress) {
       const encoded = await task.encode(examples, backbone.tokenizer, maxLength);
-      const predictions = new Array<P>(examples.length);
-      for await (const { rows, logits, done } of forward(session, encoded, backbone)) {
-        const decoded = task.decode(logits, rows.length);
-        for (const [i, row] of rows.entries()) predictions[row] = decoded[i] as P;
-        onProgress?.(done);
+      const decoder = task.decoder(encoded);
+      for await (const pass of forward(session, encoded, backbone)) {
+        decoder.add(pass);
+        onProgress?.(pass.done);
       }
-      return predictions;
+      return decoder.finish() as P[];
     },
     async evaluate(examples) {
       return evaluateSession(

@@ -1,29 +1,80 @@
 import type { TensorMap } from "../core/index.ts";
+import type { Kind } from "../data/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import type { Head } from "../heads/index.ts";
 import type { Scores } from "../metrics/index.ts";
-import type { Tokenizer, TokenSequences } from "../text/index.ts";
+import type { TextInput, Tokenizer, TokenSequences } from "../text/index.ts";
 
-/** Examples as token sequences, with what the task needs to score them. */
+/**
+ * Examples as token sequences, with what the task needs to score them. An example has one sequence or several:
+ * the windows of a long text, the alternatives of a choice.
+ */
 export interface Encoded {
+  /** Number of examples. */
+  readonly count: number;
   readonly sequences: TokenSequences;
+  /**
+   * Where sequences must be trained together: item `i` is the sequences `itemStarts[i] … itemStarts[i + 1] − 1`.
+   * Left out, each sequence is an item of its own.
+   */
+  readonly itemStarts?: Int32Array;
+}
+
+/** What one pass computes: some sequences, padded to one length. */
+export interface PassShape {
+  /** Numbers of the sequences; those of an item stand together. */
+  readonly rows: Int32Array;
+  /** S: positions that each is padded to. */
+  readonly length: number;
+}
+
+/** The logits of one pass, as the head lays them out. */
+export interface HeadOutput extends PassShape {
+  readonly logits: ArrayLike<number>;
 }
 
 /** Scores of a set of examples, and whether the model has stopped telling them apart. */
 export interface Evaluation {
   readonly scores: Scores;
-  /** Mean loss per example. */
+  /** Mean loss, weighted as in training. */
   readonly loss: number;
   /** One class only was predicted, although the gold labels have several. */
   readonly collapsed: boolean;
+  /** Options of the task that suit these examples best, such as a threshold; see {@link Task.tune}. */
+  readonly tuned?: Readonly<Record<string, unknown>>;
 }
 
-/** Gathers logits batch by batch. */
-export interface Evaluator<N extends Encoded = Encoded> {
-  /** @param logits of the given rows, as the head lays them out */
-  add(logits: ArrayLike<number>, encoded: N, rows: ArrayLike<number>): void;
+/** Gathers logits pass by pass, in any order. */
+export interface Evaluator {
+  add(output: HeadOutput): void;
   result(): Evaluation;
 }
+
+/** Gathers logits pass by pass, in any order, and turns them into one prediction per example. */
+export interface Decoder<P = unknown> {
+  add(output: HeadOutput): void;
+  finish(): P[];
+}
+
+/** An answer that looks at no example: what a result has to beat. */
+export interface TrivialAnswer<N extends Encoded = Encoded> {
+  /** For people: `majority class`. */
+  readonly name: string;
+  /** The logits that a head would give for it, laid out as the head's. */
+  logits(encoded: N, pass: PassShape): ArrayLike<number>;
+}
+
+/** Examples as a plain linear classifier wants them; its scores per class then count as logits. */
+export interface LinearView<N extends Encoded = Encoded> {
+  readonly classes: number;
+  /** One text or pair per sequence. */
+  texts(encoded: N): readonly TextInput[];
+  /** Class number of each sequence. */
+  gold(encoded: N): ArrayLike<number>;
+}
+
+/** One line of a table of predictions: a title and a cell per column. */
+export type TableRow = Readonly<Record<string, string | number>>;
 
 /**
  * What is learnt: how examples become tokens and targets, what is on top of the backbone, what is minimised,
@@ -32,26 +83,47 @@ export interface Evaluator<N extends Encoded = Encoded> {
  *
  * @typeParam E raw example, as a reader gives it
  * @typeParam N encoded examples
- * @typeParam P prediction for one example
+ * @typeParam P prediction for one example: plain data
  */
 export interface Task<E = unknown, N extends Encoded = Encoded, P = unknown> {
   /** As in configs and adapters: `text-classification`. */
   readonly type: string;
   /** Every setting, resolved; read back by `taskFrom`. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** The kind of examples that it is about. */
+  readonly reads: Kind;
   readonly head: Head;
+  /** Names of the scores that evaluations give. */
+  readonly scores: readonly string[];
   /** Score that decides which state is best, unless the user says otherwise. */
   readonly selectBy: string;
-  /** @throws DATA_INVALID if an example does not fit the task */
-  encode(examples: readonly E[], tokenizer: Tokenizer, maxLength: number): Promise<N>;
+  /** Scores of which less is better; of all others more is. */
+  readonly lowerIsBetter?: readonly string[];
   /**
-   * Targets of a batch, in the units that {@link loss} wants, and the weight of each of its rows in the mean
-   * loss, added up.
+   * @param maxLength greatest number of tokens per sequence, special ones included
+   * @throws DATA_INVALID if an example does not fit the task
    */
-  targets(encoded: N, rows: ArrayLike<number>): { readonly feeds: TensorMap; readonly weight: number };
-  /** Adds the target inputs and the loss, summed over the batch by weight. */
+  encode(examples: readonly E[], tokenizer: Tokenizer, maxLength: number): Promise<N>;
+  /** Weight of the sequences `rows` in the mean loss, added up. */
+  weight(encoded: N, rows: Int32Array): number;
+  /** Targets of a pass, in the units that {@link loss} wants. */
+  targets(encoded: N, pass: PassShape): TensorMap;
+  /** Adds the target inputs and the loss, summed over the pass by weight. */
   loss(b: GraphBuilder, logits: Value): Value;
-  evaluator(): Evaluator<N>;
-  /** @param logits of `count` examples */
-  decode(logits: ArrayLike<number>, count: number): P[];
+  /** Scores predictions against the gold answers in `encoded`. */
+  evaluator(encoded: N): Evaluator;
+  decoder(encoded: N): Decoder<P>;
+  /**
+   * The same task with options that an evaluation found; what it did not find (there is no dev set) is fixed at its
+   * default. Absent where there is nothing to tune.
+   */
+  tune?(options: Readonly<Record<string, unknown>>): Task<E, N, P>;
+  /** The best answer that looks at no example, learnt from training examples; absent where there is none. */
+  trivial?(train: N): TrivialAnswer<N>;
+  /** What a linear classifier on texts can learn of it; absent where that makes no sense. */
+  readonly linear?: LinearView<N>;
+  /** A text and nothing else as an example, for predictions from a command line; absent where that makes no sense. */
+  fromText?(text: string, pair?: string): E;
+  /** A prediction as lines of a table. @param detailed also with the scores of what was not chosen */
+  tabulate(example: E, prediction: P, detailed: boolean): readonly TableRow[];
 }

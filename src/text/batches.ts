@@ -4,16 +4,57 @@ import { type TokenSequences, tokenCount } from "./sequences.ts";
 /** Batches whose lengths are sorted together: the span within which examples change places for that. */
 const batchesPerBucket = 50;
 
+/** Training items: some sequences each, that must be in one batch. */
+export interface BatchItems {
+  readonly sequences: TokenSequences;
+  /** Item `i` is the sequences `itemStarts[i] … itemStarts[i + 1] − 1`; left out, each sequence is an item. */
+  readonly itemStarts?: Int32Array;
+}
+
+/** Number of training items. */
+export function itemCount({ sequences, itemStarts }: BatchItems): number {
+  return itemStarts === undefined ? sequences.count : itemStarts.length - 1;
+}
+
+/** The sequences of some items, in their order. */
+export function itemRows({ itemStarts }: BatchItems, items: Int32Array): Int32Array {
+  if (itemStarts === undefined) return items;
+  const rows: number[] = [];
+  for (const item of items)
+    for (let row = itemStarts[item]!; row < itemStarts[item + 1]!; row++) rows.push(row);
+  return Int32Array.from(rows);
+}
+
+/** The greatest number of sequences that an item has. */
+export function largestItem({ itemStarts }: BatchItems): number {
+  if (itemStarts === undefined) return 1;
+  return itemStarts.reduce(
+    (most, start, i) => (i === 0 ? most : Math.max(most, start - itemStarts[i - 1]!)),
+    1,
+  );
+}
+
+/** Tokens of an item's longest sequence. */
+function itemTokens(items: BatchItems, item: number): number {
+  let longest = 0;
+  for (const row of itemRows(items, Int32Array.of(item))) {
+    longest = Math.max(longest, tokenCount(items.sequences, row));
+  }
+  return longest;
+}
+
 /**
- * The order of one epoch: every row once, at random; within spans of some batches rows are sorted by length,
+ * The order of one epoch: every item once, at random; within spans of some batches items are sorted by length,
  * so that a batch holds texts of like length and little padding.
  */
-export function bucketedBatches(sequences: TokenSequences, batchSize: number, rng: Rng): Int32Array[] {
-  const order = rng.shuffle(Int32Array.from({ length: sequences.count }, (_, row) => row));
+export function bucketedBatches(items: BatchItems, batchSize: number, rng: Rng): Int32Array[] {
+  const order = rng.shuffle(Int32Array.from({ length: itemCount(items) }, (_, item) => item));
+  const lengths = Int32Array.from({ length: order.length }, (_, item) => itemTokens(items, item));
   const span = batchSize * batchesPerBucket;
   const batches: Int32Array[] = [];
   for (let start = 0; start < order.length; start += span) {
-    batches.push(...chunk(byLength(order.slice(start, start + span), sequences), batchSize));
+    const sorted = order.slice(start, start + span).sort((a, b) => lengths[a]! - lengths[b]!);
+    for (let at = 0; at < sorted.length; at += batchSize) batches.push(sorted.slice(at, at + batchSize));
   }
   return rng.shuffle(batches);
 }
@@ -22,11 +63,10 @@ export function bucketedBatches(sequences: TokenSequences, batchSize: number, rn
 const forwardRows = 64;
 const forwardTokens = 4096;
 
-/** All rows in batches of like length, shortest first: for evaluation and prediction. */
+/** All sequences in batches of like length, shortest first: for evaluation and prediction. */
 export function forwardBatches(sequences: TokenSequences): Int32Array[] {
-  const order = byLength(
-    Int32Array.from({ length: sequences.count }, (_, row) => row),
-    sequences,
+  const order = Int32Array.from({ length: sequences.count }, (_, row) => row).sort(
+    (a, b) => tokenCount(sequences, a) - tokenCount(sequences, b),
   );
   const batches: Int32Array[] = [];
   for (let start = 0; start < order.length; ) {
@@ -42,16 +82,6 @@ export function forwardBatches(sequences: TokenSequences): Int32Array[] {
     start = end;
   }
   return batches;
-}
-
-function byLength(rows: Int32Array, sequences: TokenSequences): Int32Array {
-  return rows.sort((a, b) => tokenCount(sequences, a) - tokenCount(sequences, b));
-}
-
-function chunk(rows: Int32Array, size: number): Int32Array[] {
-  return Array.from({ length: Math.ceil(rows.length / size) }, (_, i) =>
-    rows.slice(i * size, (i + 1) * size),
-  );
 }
 
 /** The token tensors of a batch, padded to its longest row, positions outside: `[S, B]`. */

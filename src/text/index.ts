@@ -1,5 +1,15 @@
-export { bucketedBatches, forwardBatches, padBatch, type TokenBatch } from "./batches.ts";
+export {
+  type BatchItems,
+  bucketedBatches,
+  forwardBatches,
+  itemCount,
+  itemRows,
+  largestItem,
+  padBatch,
+  type TokenBatch,
+} from "./batches.ts";
 export type { PieceSequences, TextPieces, WordPieces } from "./pieces.ts";
 export { SequenceCollector, type TokenSequences, tokenCount } from "./sequences.ts";
 export type { Assembled, Template } from "./template.ts";
 export { openTokenizer, type SpecialTokens, type TextInput, type Tokenizer } from "./tokenizer.ts";
+export { type TokenWindow, tokenWindows, windowWithMostContext } from "./windows.ts";

@@ -1,15 +1,12 @@
 import { type Params, PtuningError, type Tensor } from "../core/index.ts";
 import { encodeSafetensors, readSafetensors } from "../files/index.ts";
-import type { Scores } from "../metrics/index.ts";
 import type { OptimizerState } from "../optim/index.ts";
+import type { Evaluation } from "../tasks/index.ts";
 
 /** One evaluation on dev. */
-export interface EvaluationRecord {
+export interface EvaluationRecord extends Evaluation {
   readonly step: number;
   readonly epoch: number;
-  readonly scores: Scores;
-  readonly loss: number;
-  readonly collapsed: boolean;
 }
 
 /** Everything that a run needs to go on as if it had never stopped. */

@@ -10,7 +10,7 @@ import {
 } from "../model/index.ts";
 import { dropoutBanks, dropoutOffsets } from "../nn/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
-import { padBatch } from "../text/index.ts";
+import { itemRows, largestItem, padBatch } from "../text/index.ts";
 import type { ResolvedSettings } from "./options.ts";
 
 /** The feeds of one update, cut into passes. */
@@ -29,8 +29,8 @@ interface StepResult {
 
 /** Computes losses and gradients: owns the training session and what is fed to it. */
 export interface Stepper {
-  /** Makes the feeds of an update; `step` names its dropout. */
-  prepare(rows: Int32Array, step: number): PreparedBatch;
+  /** Makes the feeds of an update from its training items; `step` names its dropout. */
+  prepare(items: Int32Array, step: number): PreparedBatch;
   run(batch: PreparedBatch, params: Params): Promise<StepResult>;
   close(): Promise<void>;
 }
@@ -51,29 +51,29 @@ export async function createStepper(
   });
   const session: Session = await backbone.engine.compile(graph, { prepack: true });
   const rng = new Rng(seed, "dropout");
-  const largest: DimBindings = { B: microBatchSize, S: settings.maxLength };
+  const largest: DimBindings = { B: microBatchSize * largestItem(encoded), S: settings.maxLength };
   if (dropout.sites.length > 0) await session.bind(dropoutBanks(dropout, largest, rng));
   const names = Object.keys(params);
 
   return {
-    prepare(rows, step) {
-      const { weight } = task.targets(encoded, rows);
+    prepare(items, step) {
+      const weight = task.weight(encoded, itemRows(encoded, items));
       const scale = floats([], [weight === 0 ? 0 : 1 / weight]);
       const passes: TensorMap[] = [];
       let tokens = 0;
-      for (let start = 0; start < rows.length; start += microBatchSize) {
-        const part = rows.subarray(start, start + microBatchSize);
-        const batch = padBatch(encoded.sequences, part, backbone.config.padTokenId);
+      for (let start = 0; start < items.length; start += microBatchSize) {
+        const rows = itemRows(encoded, items.subarray(start, start + microBatchSize));
+        const batch = padBatch(encoded.sequences, rows, backbone.config.padTokenId);
         const sizes = { B: batch.batch, S: batch.length };
         tokens += batch.tokens;
         passes.push({
           ...batchFeeds(batch),
-          ...task.targets(encoded, part).feeds,
+          ...task.targets(encoded, { rows, length: batch.length }),
           ...dropoutOffsets(dropout, largest, sizes, rng.split(step, start)),
           [lossScaleInput]: scale,
         });
       }
-      return { passes, examples: rows.length, tokens };
+      return { passes, examples: items.length, tokens };
     },
     async run({ passes }, current) {
       let loss = 0;

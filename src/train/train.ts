@@ -15,7 +15,7 @@ import {
 import { adamW, applyUpdates, globalNorm, schedule } from "../optim/index.ts";
 import { evaluateSession } from "../predict/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
-import { bucketedBatches } from "../text/index.ts";
+import { bucketedBatches, itemCount } from "../text/index.ts";
 import type { TrainEvent } from "./events.ts";
 import { type ResolvedSettings, resolveSettings, type TrainOptions } from "./options.ts";
 import type { EvaluationRecord, TrainingState } from "./state.ts";
@@ -72,8 +72,8 @@ async function setUp(options: TrainOptions) {
   const params = structuredClone(resume?.params) ?? initializeParams(parts, new Rng(settings.seed, "init"));
   const stepper = await createStepper(parts, task, trainSet, params, settings);
   const inference =
-    devSet.sequences.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params)) : undefined;
-  const stepsPerEpoch = Math.ceil(trainSet.sequences.count / settings.batchSize);
+    devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params)) : undefined;
+  const stepsPerEpoch = Math.ceil(itemCount(trainSet) / settings.batchSize);
   const totalSteps = stepsPerEpoch * settings.epochs;
   const rate = schedule(settings.schedule, {
     peak: settings.learningRate,
@@ -133,7 +133,7 @@ async function* loop(run: Run, signal: AbortSignal | undefined): AsyncGenerator<
     const epoch = Math.floor(step / stepsPerEpoch);
     if (epochBatches?.epoch !== epoch) {
       const rng = new Rng(settings.seed, "batches", epoch);
-      epochBatches = { epoch, batches: bucketedBatches(run.trainSet.sequences, settings.batchSize, rng) };
+      epochBatches = { epoch, batches: bucketedBatches(run.trainSet, settings.batchSize, rng) };
     }
     return stepper.prepare(epochBatches.batches[step % stepsPerEpoch]!, step);
   };
@@ -197,7 +197,7 @@ function* start(run: Run): Generator<TrainEvent> {
     type: "start",
     inventory: inventory(run.params, backbone.parameterCount),
     settings,
-    examples: { train: train.count, dev: dev.count },
+    examples: { train: trainSet.count, dev: devSet.count },
     truncated: { train: train.truncated, dev: dev.truncated },
     stepsPerEpoch: run.stepsPerEpoch,
     totalSteps: run.totalSteps,
@@ -246,8 +246,9 @@ async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
 }
 
 /** The number by which states are compared: higher is better. */
-function selected({ settings: { selectBy } }: Run, { scores, loss }: EvaluationRecord): number {
-  return selectBy === "loss" ? -loss : scores[selectBy]!;
+function selected({ settings: { selectBy }, task }: Run, { scores, loss }: EvaluationRecord): number {
+  if (selectBy === "loss") return -loss;
+  return task.lowerIsBetter?.includes(selectBy) ? -scores[selectBy]! : scores[selectBy]!;
 }
 
 /** Whether `patience` evaluations have passed without a better one. */
@@ -268,7 +269,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
       type: "warning",
       code: "collapsed",
       message:
-        "The model predicts one class for every text. Try a learning rate three to ten times lower or higher " +
+        "The model gives one answer for every example. Try a learning rate three to ten times lower or higher " +
         `(it was ${settings.learningRate}), reparameterization: none, more epochs, or classWeights for rare labels.`,
     };
   }
@@ -285,7 +286,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
   } = settings;
   const { hiddenDropout, attentionDropout, selectBy, precision } = settings;
   const adapter = new Adapter({
-    task,
+    task: task.tune?.(best?.evaluation.tuned ?? {}) ?? task,
     method: options.method.deployed,
     params,
     frozen: run.frozen,
@@ -316,15 +317,15 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
 
 /** Dev scores of an int8 run's adapter with fp32 weights: what the rounding costs. */
 async function evaluateExactly(
-  { settings, options, devSet, task }: Run,
+  { settings, options, devSet }: Run,
   adapter: Adapter,
 ): Promise<Scores | undefined> {
-  if (settings.precision === "fp32" || devSet.sequences.count === 0) return undefined;
+  if (settings.precision === "fp32" || devSet.count === 0) return undefined;
   const { backbone } = options;
   const parts = attach(adapter, backbone);
   const session = await backbone.engine.compile(inferenceGraph(parts, adapter.params));
   await session.bind(adapter.params);
-  const { scores } = await evaluateSession(session, task, devSet, backbone);
+  const { scores } = await evaluateSession(session, adapter.task, devSet, backbone);
   await session.release();
   return scores;
 }

@@ -66,7 +66,7 @@ describe("a run from start to end", () => {
     expect(stderr).not.toMatch(/error|defect|at .*\.js/);
     expect(code).toBe(0);
     expect(stdout).toMatch(/trainable {2}\d+ \(\d.*%\): prompt 384, head 99/);
-    expect(stdout).toMatch(/epoch +step +train loss +dev loss +accuracy +macroF1 +time/);
+    expect(stdout).toMatch(/epoch +step +train loss +dev loss +accuracy +macroF1 +matthews +time/);
     expect(stdout.match(/^ +[1-8] +\d+ +\d\.\d{4}/gm)).toHaveLength(8);
     expect(stdout).toMatch(/test +accuracy 0\.\d{4}/);
     expect(stdout).toMatch(/accuracy 0\.\d{4}.*majority class\n.*accuracy 0\.\d{4}.*TF-IDF/);
@@ -132,7 +132,7 @@ describe("a run from start to end", () => {
     expect(table.stdout).toMatch(
       /^label +score +text\nclass \d +\d\.\d{4} +w1 w12\nclass \d +\d\.\d{4} +w2 w14\n$/,
     );
-    const lines = await run([...use, "--json", "--probabilities"], { input: "w1 w12\n\nw2 w14\n" });
+    const lines = await run([...use, "--json"], { input: "w1 w12\n\nw2 w14\n" });
     const rows = lines.stdout
       .trim()
       .split("\n")
@@ -140,7 +140,7 @@ describe("a run from start to end", () => {
     expect(rows.map(({ text }) => text)).toEqual(["w1 w12", "w2 w14"]);
     expect(Object.keys(rows[0].probabilities)).toEqual(["class 0", "class 1", "class 2"]);
     const file = await run([...use, "--input", "test.csv", "--format", "csv"]);
-    expect(file.stdout.split("\n")[0]).toBe("text,label,score");
+    expect(file.stdout.split("\n")[0]).toBe("label,score,text");
     expect(file.stdout.trim().split("\n")).toHaveLength(61);
   });
 

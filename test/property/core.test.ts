@@ -111,7 +111,7 @@ test("every row is in exactly one batch, in training and in evaluation", () => {
         for (const length of lengths) collector.add(new Int32Array(length), new Uint8Array(length), false);
         const sequences = collector.finish();
         const rows = lengths.map((_, row) => row);
-        const trained = bucketedBatches(sequences, batchSize, new Rng(seed));
+        const trained = bucketedBatches({ sequences }, batchSize, new Rng(seed));
         expect(trained.flatMap((batch) => [...batch]).sort((a, b) => a - b)).toEqual(rows);
         expect(trained.every((batch) => batch.length <= batchSize)).toBe(true);
         const forward = forwardBatches(sequences).flatMap((batch) => [...batch]);

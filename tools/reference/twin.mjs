@@ -67,7 +67,7 @@ export async function twin(
   const stepsPerEpoch = Math.ceil(encoded.sequences.count / batchSize);
   const epochs = Math.ceil(steps / stepsPerEpoch);
   const order = Array.from({ length: epochs }, (_, epoch) =>
-    bucketedBatches(encoded.sequences, batchSize, new Rng(seed, "batches", epoch)),
+    bucketedBatches(encoded, batchSize, new Rng(seed, "batches", epoch)),
   ).flat();
   const devBatches = forwardBatches(dev.sequences);
   const folder = mkdtempSync(join(tmpdir(), "ptuning-twin-"));

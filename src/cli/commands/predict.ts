@@ -2,13 +2,13 @@ import { createInterface } from "node:readline";
 import { stringify } from "csv-stringify/sync";
 import type { Precision } from "../../backbones/index.ts";
 import { PtuningError } from "../../core/index.ts";
-import { readExamples, type TextExample } from "../../data/index.ts";
+import { readExamples } from "../../data/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { escapeControls, textTable } from "../../report/index.ts";
-import type { TextPrediction } from "../../tasks/index.ts";
+import type { TableRow, Task } from "../../tasks/index.ts";
 import { loadAdapterAndBackbone } from "../adapter-folder.ts";
 import { bar, print, progressLine, warn } from "../terminal.ts";
-import { columnsFor } from "../training-columns.ts";
+import { readingFor } from "../training-columns.ts";
 
 interface PredictFlags {
   readonly input?: string;
@@ -35,84 +35,95 @@ export async function predictCommand(
   }
   const { adapter, backbone } = await loadAdapterAndBackbone(path, flags);
   try {
-    let examples: readonly TextExample[];
+    const { task } = adapter;
+    let examples: readonly unknown[];
     if (flags.input !== undefined) {
-      const file = await readExamples(flags.input, await columnsFor(adapter, flags.input, flags, false));
+      const file = await readExamples(flags.input, await readingFor(adapter, flags.input, flags, false));
       for (const warning of file.warnings) warn(warning);
       examples = file.examples;
-    } else if (texts.length > 0) {
-      examples = texts.map((text) => ({ text, ...(flags.pair !== undefined && { pair: flags.pair }) }));
-    } else examples = await standardInput();
+    } else {
+      const makeExample = exampleMaker(task);
+      const given = texts.length > 0 ? texts : await standardInput();
+      examples = given.map((text) => makeExample(text, flags.pair));
+    }
     if (examples.length === 0) throw new PtuningError("DATA_INVALID", "predict: expected texts, got none.");
-    const predictor = await createPredictor<TextExample, TextPrediction>(
+    const predictor = await createPredictor(
       adapter,
       backbone,
       flags.precision ? { precision: flags.precision } : {},
     );
     const predictions = await predictor.predict(examples, (done) =>
-      progressLine.update(`${bar(done, examples.length)} ${done}/${examples.length}`),
+      progressLine.update(`${bar(done, 1)} ${Math.round(100 * done)} %`),
     );
     progressLine.clear();
     const format = flags.json ? "jsonl" : (flags.format ?? "table");
-    outputs[format](examples, predictions, flags.probabilities === true);
+    const detailed = flags.probabilities === true;
+    outputs[format]({
+      predictions,
+      examples,
+      rows: examples.flatMap((example, i) => task.tabulate(example, predictions[i], detailed)),
+    });
   } finally {
     await backbone.close();
   }
 }
 
-async function standardInput(): Promise<TextExample[]> {
-  const examples: TextExample[] = [];
-  for await (const text of createInterface({ input: process.stdin }))
-    if (text.trim() !== "") examples.push({ text });
-  return examples;
+/** @throws OPTION_INVALID if an example of the task is more than a text */
+function exampleMaker({ type, fromText }: Task): NonNullable<Task["fromText"]> {
+  if (fromText !== undefined) return fromText;
+  throw new PtuningError(
+    "OPTION_INVALID",
+    `predict: expected --input, as a text alone is no ${type} example.`,
+    {
+      hint: "Give a file in the form of the training data; labels may be missing.",
+    },
+  );
 }
 
-type Output = (
-  examples: readonly TextExample[],
-  predictions: readonly TextPrediction[],
-  probabilities: boolean,
-) => void;
+async function standardInput(): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const text of createInterface({ input: process.stdin }))
+    if (text.trim() !== "") texts.push(text);
+  return texts;
+}
 
-const outputs: { readonly [F in NonNullable<PredictFlags["format"]>]: Output } = {
-  table(examples, predictions, probabilities) {
-    const labels = probabilities ? Object.keys(predictions[0]!.probabilities) : [];
-    const columns = [
-      { title: "label" },
-      { title: "score", digits: 4 },
-      ...labels.map((title) => ({ title, digits: 4 })),
-      { title: "text" },
-    ];
-    const rows = predictions.map((prediction, i) => [
-      escapeControls(prediction.label),
-      prediction.score,
-      ...labels.map((label) => prediction.probabilities[label]!),
-      shorten(escapeControls([examples[i]!.text, examples[i]!.pair].filter(Boolean).join(" | "))),
-    ]);
-    print(textTable(columns, rows));
+interface Predicted {
+  readonly examples: readonly unknown[];
+  readonly predictions: readonly unknown[];
+  /** The predictions as lines of a table. */
+  readonly rows: readonly TableRow[];
+}
+
+/** The titles of all rows, in the order in which they first occur. */
+function titlesOf(rows: readonly TableRow[]): string[] {
+  return [...new Set(rows.flatMap((row) => Object.keys(row)))];
+}
+
+const outputs: {
+  readonly [F in NonNullable<PredictFlags["format"]>]: (predicted: Predicted) => void;
+} = {
+  table({ rows }) {
+    const titles = titlesOf(rows);
+    const hasNumbers = (title: string): boolean => rows.some((row) => typeof row[title] === "number");
+    const columns = titles.map((title) => ({ title, ...(hasNumbers(title) && { digits: 4 }) }));
+    const cell = (value: string | number | undefined): string | number =>
+      typeof value === "number" ? value : shorten(escapeControls(value ?? ""));
+    print(
+      textTable(
+        columns,
+        rows.map((row) => titles.map((title) => cell(row[title]))),
+      ),
+    );
   },
-  jsonl(examples, predictions, probabilities) {
-    for (const [i, { label, score, probabilities: all }] of predictions.entries()) {
-      const { text, pair } = examples[i]!;
-      print(
-        JSON.stringify({
-          text,
-          ...(pair !== undefined && { pair }),
-          label,
-          score,
-          ...(probabilities && { probabilities: all }),
-        }),
-      );
+  jsonl({ examples, predictions }) {
+    for (const [i, prediction] of predictions.entries()) {
+      const { line, ...example } = examples[i] as { line?: number };
+      print(JSON.stringify({ ...example, ...(prediction as object) }));
     }
   },
-  csv(examples, predictions, probabilities) {
-    const labels = probabilities ? Object.keys(predictions[0]!.probabilities) : [];
-    const hasPairs = examples.some(({ pair }) => pair !== undefined);
-    const header = ["text", ...(hasPairs ? ["pair"] : []), "label", "score", ...labels];
-    const rows = predictions.map(({ label, score, probabilities: all }, i) => {
-      const { text, pair = "" } = examples[i]!;
-      return [text, ...(hasPairs ? [pair] : []), label, score, ...labels.map((name) => all[name]!)];
-    });
-    process.stdout.write(stringify([header, ...rows]));
+  csv({ rows }) {
+    const titles = titlesOf(rows);
+    process.stdout.write(stringify([titles, ...rows.map((row) => titles.map((title) => row[title] ?? ""))]));
   },
 };
 
