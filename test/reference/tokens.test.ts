@@ -180,16 +180,30 @@ describe.skipIf(!has.python || !has.data)("tokens are those of the Python librar
     }
   }
 
-  test.skipIf(!has.minilm).each(["WordPiece"] as const)("%s", (place) => compare(place, texts), 600_000);
-  test.each(["byte-level BPE", "Unigram"] as const)("%s", (place) => compare(place, texts), 600_000);
+  test.skipIf(!has.minilm)("WordPiece, every text", () => compare("WordPiece", texts), 900_000);
+  // No token of these goes beyond a blank: texts made of words that stood in others would tell nothing new.
+  test.each(["byte-level BPE", "Unigram"] as const)(
+    "%s, every text with a word of its own",
+    (place) => compare(place, withNewWords(texts)),
+    900_000,
+  );
   test.skipIf(!has.minilm)(
-    "WordPiece from vocab.txt",
+    "WordPiece from vocab.txt, some texts",
     async () => {
       await compare("WordPiece from vocab.txt", texts.slice(0, 20_000));
     },
-    600_000,
+    300_000,
   );
 });
+
+function withNewWords(texts: readonly string[]): string[] {
+  const seen = new Set<string>();
+  return texts.filter((text) => {
+    const before = seen.size;
+    for (const word of text.split(" ")) seen.add(word);
+    return seen.size > before;
+  });
+}
 
 /** Which text it is, and what both say. */
 function firstDifference(
