@@ -3,7 +3,7 @@ import type { Rng } from "ptuning/core";
 import type { FormatName, Kind, ReadOptions } from "ptuning/data";
 
 /** One record as a file has it, without its end, and its examples without line numbers. */
-export interface WrittenRecord {
+interface WrittenRecord {
   readonly text: string;
   readonly examples: readonly object[];
 }
