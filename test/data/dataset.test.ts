@@ -7,7 +7,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip, gzipSync } from "node:zlib";
 import * as fc from "fast-check";
-import { type ExampleOf, exampleKey, readDataset, readExamples, readTable, splitOff } from "ptuning/data";
+import { type ExampleKinds, exampleKey, readDataset, readExamples, readTable, splitOff } from "ptuning/data";
 import { afterAll, describe, expect, test } from "vitest";
 import { repository } from "../support/requirements.ts";
 
@@ -42,7 +42,7 @@ describe("splitOff", () => {
         }
         const { kept, taken } = split;
         expect(kept.length + taken.length).toBe(examples.length);
-        const sides = (of: (one: ExampleOf["text"]) => string): void => {
+        const sides = (of: (one: ExampleKinds["text"]) => string): void => {
           const left = new Set(kept.map(of));
           expect(taken.filter((one) => left.has(of(one)))).toEqual([]);
         };

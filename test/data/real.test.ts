@@ -1,8 +1,8 @@
 /** The counts that ../shared/data/README.md states, through our readers. */
 import {
   type DatasetOptions,
-  type ExampleOf,
-  type Kind,
+  type ExampleKind,
+  type ExampleKinds,
   type ReadOptions,
   readDataset,
   readExamples,
@@ -12,7 +12,7 @@ import { has, repository } from "../support/requirements.ts";
 
 const data = `${repository}../shared/data/`;
 
-type File = readonly [path: string, kind: Kind, count: number, options?: ReadOptions];
+type File = readonly [path: string, kind: ExampleKind, count: number, options?: ReadOptions];
 
 const tables: readonly File[] = [
   ["agnews/train.subset.csv.gz", "text", 6001, { text: ["Title", "Description"], label: "Class Index" }],
@@ -77,8 +77,8 @@ const own: readonly File[] = [
   ["covidqa/200423_covidQA.json.gz", "answers", 1380],
 ];
 
-function groupsOf(examples: readonly ExampleOf["text"][]): Map<string, ExampleOf["text"][]> {
-  const groups = new Map<string, ExampleOf["text"][]>();
+function groupsOf(examples: readonly ExampleKinds["text"][]): Map<string, ExampleKinds["text"][]> {
+  const groups = new Map<string, ExampleKinds["text"][]>();
   for (const example of examples)
     groups.set(example.group!, [...(groups.get(example.group!) ?? []), example]);
   return groups;
@@ -96,7 +96,7 @@ describe.skipIf(!has.data)("real files", () => {
     );
   });
 
-  type Folder = readonly [string, Kind, readonly [number, number, number], number, ReadOptions?];
+  type Folder = readonly [string, ExampleKind, readonly [number, number, number], number, ReadOptions?];
   test.for<Folder>([
     ["superglue-rte", "text", [2490, 277, 3000], 2],
     ["superglue-cb", "text", [250, 56, 250], 3],
@@ -110,12 +110,14 @@ describe.skipIf(!has.data)("real files", () => {
     ["conll04/bio", "tokens", [910, 243, 288], 9, { tokenColumn: 2, tagColumn: 3 }],
     ["wikiann-en", "tokens", [20000, 10000, 10000], 7],
   ])("folder or file of splits %s as %s", async ([path, kind, counts, labels, options = {}]) => {
-    const read = await readDataset(data + path, { kind, ...options } as DatasetOptions & { kind: Kind });
+    const read = await readDataset(data + path, { kind, ...options } as DatasetOptions & {
+      kind: ExampleKind;
+    });
     expect([read.train.length, read.dev.length, read.test.length]).toEqual(counts);
     expect(read.labels.length).toBe(labels);
   });
 
-  const counted = async <K extends Kind>(path: string, kind: K): Promise<readonly ExampleOf[K][]> =>
+  const counted = async <K extends ExampleKind>(path: string, kind: K): Promise<readonly ExampleKinds[K][]> =>
     (await readExamples<K>(data + path, { kind })).examples;
 
   test("the train part of EWT PropBank: 40419 predicates, 59 labels", async () => {
@@ -131,7 +133,7 @@ describe.skipIf(!has.data)("real files", () => {
   });
 
   test("entities of the token sets", async () => {
-    const starts = (examples: readonly ExampleOf["tokens"][], begin = /^B-/): Record<string, number> => {
+    const starts = (examples: readonly ExampleKinds["tokens"][], begin = /^B-/): Record<string, number> => {
       const counts: Record<string, number> = {};
       for (const tag of examples.flatMap(({ tags }) => tags!).filter((one) => begin.test(one))) {
         counts[tag.slice(2)] = (counts[tag.slice(2)] ?? 0) + 1;
