@@ -49,7 +49,10 @@ async function step(backbone: Backbone, memory: MemoryMode, mlp: boolean): Promi
       [S, B],
       Array.from({ length: S * B }, (_, i) => (i < 12 ? 1 : 0)),
     ),
-    targets: floats([B, 3], [1, 0, 0, 0, 1, 0, 0, 0, 1]),
+    ...task.targets(
+      { count: B, sequences: undefined as never, labels: Int32Array.of(0, 1, 2), examples: [] },
+      { rows: Int32Array.of(0, 1, 2), length: S },
+    ),
     [lossScaleInput]: floats([], [1 / B]),
   });
   await session.release();
