@@ -7,7 +7,8 @@ import { type HeadDropout, headBias, headWeight, initializeLinear, linearLogits 
 
 /**
  * How a text becomes one vector: `cls` takes the first position, `pooler` sends it through the checkpoint's own
- * frozen pooler, `mean` averages the real tokens. Prompt columns are never pooled.
+ * frozen pooler (a random one where it has none, as with RoBERTa), `mean` averages the real tokens. Prompt columns
+ * are never pooled.
  */
 export type Pooling = "pooler" | "cls" | "mean";
 
@@ -52,14 +53,14 @@ export function sequenceHead(numLabels: number, options: SequenceHeadOptions = {
         : {
             reason: `PEFT pools through the checkpoint's pooler, this adapter uses pooling ${resolved.pooling}`,
           },
+    ...(pool.backboneWeights && { backboneWeights: pool.backboneWeights }),
     initialize: (config, rng) => initializeLinear(numLabels, config, rng),
     build: (ctx, head) =>
       ctx.b.scope("head", () => linearLogits(ctx, pool.build(ctx, head), head, resolved.headDropout)),
   };
 }
 
-interface PoolingRule {
-  readonly rows: Head["rows"];
+interface PoolingRule extends Pick<Head, "rows" | "backboneWeights"> {
   /** @returns `[B, E]` */
   build(ctx: LayerContext, head: HeadInputs): Value;
 }
@@ -68,14 +69,8 @@ const poolings: { readonly [P in Pooling]: PoolingRule } = {
   cls: { rows: "first", build: (_, { hidden }) => hidden },
   pooler: {
     rows: "first",
-    build(ctx, { architecture, config, hidden }) {
-      if (!architecture.hasPooler(ctx)) {
-        throw new PtuningError("OPTION_INVALID", "pooling: the checkpoint has no pooler.", {
-          hint: "Choose pooling cls or mean.",
-        });
-      }
-      return architecture.pool(ctx, config, hidden);
-    },
+    backboneWeights: (architecture, config) => architecture.poolerWeights(config),
+    build: (ctx, { architecture, config, hidden }) => architecture.pool(ctx, config, hidden),
   },
   mean: {
     rows: "all",

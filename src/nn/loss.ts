@@ -17,6 +17,38 @@ export function crossEntropy(b: GraphBuilder, logits: Value, targets: Value): Va
 }
 
 /**
+ * Weighted binary cross-entropy summed over rows and columns: −Σ weights · (t · log σ(z) + (1 − t) · log σ(−z)).
+ * Written as a softmax over the pair (z, 0), which neither overflows nor loses digits for large z.
+ * @param logits `[B, C]`, z
+ * @param targets `[B, C]`, t: 1 or 0
+ * @param weights `[B, 1]`
+ * @returns a scalar
+ */
+export function binaryCrossEntropy(b: GraphBuilder, logits: Value, targets: Value, weights: Value): Value {
+  const pairs = (yes: Value, no: Value): Value =>
+    b.op("Concat", [b.reshape(yes, [...yes.shape, 1]), b.reshape(no, [...no.shape, 1])], { axis: 2 });
+  return b.scope("binary cross-entropy", () => {
+    const zeros = b.expand(b.scalar(0), logits.shape);
+    const logProbabilities = b.op("LogSoftmax", [pairs(logits, zeros)], { axis: -1 });
+    const weighted = (share: Value): Value => b.op("Mul", [share, weights]);
+    const shares = pairs(weighted(targets), weighted(b.op("Sub", [b.scalar(1), targets])));
+    return b.op("Neg", [b.sum(b.op("Mul", [shares, logProbabilities]), [0, 1, 2], 0)]);
+  });
+}
+
+/**
+ * Weighted squared error summed over rows: Σ weights · (output − target)².
+ * @param outputs `[B, C]` @param targets `[B, C]` @param weights `[B, 1]`
+ * @returns a scalar
+ */
+export function squaredError(b: GraphBuilder, outputs: Value, targets: Value, weights: Value): Value {
+  return b.scope("squared error", () => {
+    const difference = b.op("Sub", [outputs, targets]);
+    return b.sum(b.op("Mul", [b.op("Mul", [difference, difference]), weights]), [0, 1], 0);
+  });
+}
+
+/**
  * Weighted cross-entropy over positions, summed over sequences and over the kinds of position that are sought:
  * −Σ targets · log softmax(logits over S).
  * @param logits `[S·B, K]`: row `s·B + b` holds the logits of position `s` of sequence `b`, one for each kind

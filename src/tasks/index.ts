@@ -1,4 +1,14 @@
+export { answerSelection } from "./answer-selection.ts";
 export type { EncodedAnswers } from "./answer-windows.ts";
+export { type CandidatePrediction, candidateRanking } from "./candidate-ranking.ts";
+export type { CandidateOptions } from "./candidates.ts";
+export type { TaskFamily, TaskOptions } from "./family.ts";
+export {
+  type MultiLabelOptions,
+  type MultiLabelPrediction,
+  multiLabelClassification,
+} from "./multi-label.ts";
+export { type ChoicePrediction, type MultipleChoiceOptions, multipleChoice } from "./multiple-choice.ts";
 export {
   type AnswerSpan,
   hasAnswerless,
@@ -6,7 +16,8 @@ export {
   type QuestionAnsweringOptions,
   questionAnswering,
 } from "./question-answering.ts";
-export { taskFrom, tasks } from "./registry.ts";
+export { familyOf, taskFamilies, taskFrom } from "./registry.ts";
+export { type RegressionOptions, type ScorePrediction, textRegression } from "./regression.ts";
 export {
   type PredicateMarking,
   type Role,
@@ -20,9 +31,11 @@ export type {
   Evaluation,
   Evaluator,
   HeadOutput,
+  LinearView,
   PassShape,
   TableRow,
   Task,
+  TrivialAnswer,
 } from "./task.ts";
 export {
   type SequenceClassificationOptions,

@@ -20,3 +20,13 @@ export function softmax(values: ArrayLike<number>): number[] {
   const total = logSumExp(values);
   return Array.from(values, (value) => Math.exp(value - total));
 }
+
+/** 1 / (1 + e⁻ˣ). */
+export function sigmoid(x: number): number {
+  return 1 / (1 + Math.exp(-x));
+}
+
+/** ln(1 + eˣ), also for large x. */
+export function softplus(x: number): number {
+  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+}

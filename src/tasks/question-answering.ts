@@ -1,4 +1,5 @@
 /** Legend: B batch, S sequence. */
+import * as z from "zod";
 import { floats, PtuningError } from "../core/index.ts";
 import type { AnswerExample } from "../data/index.ts";
 import { spanHead, type TokenHeadOptions } from "../heads/index.ts";
@@ -7,6 +8,7 @@ import { positionCrossEntropy } from "../nn/index.ts";
 import { tokenCount } from "../text/index.ts";
 import { bestSpans, mergeSpans, type ScoredSpan, spanLoss, windowLogits } from "./answer-spans.ts";
 import { type EncodedAnswers, encodeAnswers, noPosition } from "./answer-windows.ts";
+import { family, type TaskFamily } from "./family.ts";
 import { softmax } from "./logits.ts";
 import type { Decoder, Evaluator, HeadOutput, Task } from "./task.ts";
 
@@ -293,3 +295,39 @@ function answerEvaluator(encoded: EncodedAnswers, settings: Resolved): Evaluator
     },
   };
 }
+
+/** Extractive question answering, for the registry. */
+export const questionAnsweringFamily: TaskFamily = family<
+  AnswerExample,
+  QuestionAnsweringOptions,
+  QuestionAnsweringOptions
+>({
+  type: "question-answering",
+  title: "the stretch of a passage that answers a question",
+  reads: "answers",
+  settings: z.strictObject({
+    headDropout: z
+      .union([z.number().min(0).lt(1), z.literal("hidden")])
+      .exactOptional()
+      .describe("dropout before the linear layer"),
+    answerless: z
+      .boolean()
+      .exactOptional()
+      .describe("whether a passage may not answer its question; default: what the data says"),
+    stride: z
+      .int()
+      .nonnegative()
+      .exactOptional()
+      .describe("tokens that neighbouring windows of a passage share"),
+    maxAnswerLength: z.int().positive().exactOptional().describe("greatest number of tokens in an answer"),
+    nBest: z.int().positive().exactOptional().describe("how many answers a prediction lists"),
+    nullThreshold: z
+      .union([z.number(), z.literal("tuned")])
+      .exactOptional()
+      .describe("by how much no answer must beat the best one, in logits; tuned: the best on dev"),
+  }),
+  fits: (examples) => examples.every(({ answers }) => answers !== undefined),
+  resolve: (settings, { train, dev }) => ({ answerless: hasAnswerless([...train, ...dev]), ...settings }),
+  create: (options) => questionAnswering(options) as Task,
+  sample: {},
+});

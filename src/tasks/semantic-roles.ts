@@ -1,14 +1,18 @@
+import * as z from "zod";
 import { closest, PtuningError } from "../core/index.ts";
 import type { RoleExample } from "../data/index.ts";
 import { type Head, type TokenHeadOptions, tokenHead } from "../heads/index.ts";
 import type { Tokenizer } from "../text/index.ts";
+import { family, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
 import {
   type EncodedWords,
   roomFor,
   type SentenceLayout,
   type SentencePieces,
+  spanLabels,
   type WordTaskOptions,
+  wordSettings,
   wordTask,
 } from "./words.ts";
 
@@ -175,3 +179,25 @@ export function semanticRoles(
       })),
   });
 }
+
+/** Semantic role labelling, for the registry. */
+export const semanticRolesFamily: TaskFamily = family<
+  RoleExample,
+  Omit<SemanticRoleOptions, "labels">,
+  SemanticRoleOptions
+>({
+  type: "semantic-roles",
+  title: "which words play which role for a predicate",
+  reads: "roles",
+  settings: z.strictObject({
+    ...wordSettings,
+    predicateMarking: z
+      .enum(["word", "token-type"])
+      .exactOptional()
+      .describe("repeat the predicate's word behind the sentence, or give it token type 1"),
+  }),
+  fits: (examples) => examples.every(({ tags }) => tags !== undefined),
+  resolve: (settings, { train }) => ({ labels: spanLabels(train), ...settings }),
+  create: (options) => semanticRoles(options) as Task,
+  sample: { labels: ["O", "B-V", "I-V"] },
+});

@@ -1,7 +1,17 @@
+import * as z from "zod";
 import type { TokenExample } from "../data/index.ts";
 import { type TokenHeadOptions, tokenHead } from "../heads/index.ts";
+import { family, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
-import { type EncodedWords, roomFor, type TaggedSpans, type WordTaskOptions, wordTask } from "./words.ts";
+import {
+  type EncodedWords,
+  roomFor,
+  spanLabels,
+  type TaggedSpans,
+  type WordTaskOptions,
+  wordSettings,
+  wordTask,
+} from "./words.ts";
 
 /** Settings of token classification. */
 export interface TokenClassificationOptions extends WordTaskOptions, TokenHeadOptions {}
@@ -97,3 +107,19 @@ function splitWords(text: string): TokenExample {
     offsets: segments.map(({ segment, index }) => [index, index + segment.length]),
   };
 }
+
+/** Token classification, for the registry. */
+export const tokenClassificationFamily: TaskFamily = family<
+  TokenExample,
+  Omit<TokenClassificationOptions, "labels">,
+  TokenClassificationOptions
+>({
+  type: "token-classification",
+  title: "a tag for each word: entities, slots",
+  reads: "tokens",
+  settings: z.strictObject(wordSettings),
+  fits: (examples) => examples.every(({ tags }) => tags !== undefined),
+  resolve: (settings, { train }) => ({ labels: spanLabels(train), ...settings }),
+  create: (options) => tokenClassification(options) as Task,
+  sample: { labels: ["O", "B-a", "I-a"] },
+});

@@ -4,8 +4,9 @@
  *
  * Legend: B batch, S sequence, C tags.
  */
+import * as z from "zod";
 import { floats, PtuningError } from "../core/index.ts";
-import { decodeTags, type ExampleKind, encodeSpans, type TagScheme, type TypedSpan } from "../data/index.ts";
+import { decodeTags, encodeSpans, type Kind, type TagScheme, type TypedSpan } from "../data/index.ts";
 import type { Head } from "../heads/index.ts";
 import { type Scores, SpanMetrics } from "../metrics/index.ts";
 import { crossEntropy } from "../nn/index.ts";
@@ -64,7 +65,7 @@ export interface TaggedSpans {
 /** What tells one task on words from another. */
 export interface WordKind<E extends TaggedWords, P> {
   readonly type: string;
-  readonly reads: ExampleKind;
+  readonly reads: Kind;
   /** Options beside those of every task on words. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly head: Head;
@@ -99,6 +100,23 @@ interface EncodedSentences<E> extends EncodedWords {
 }
 
 const defaultStride = 32;
+
+/** Keys of every task on words in a configuration. */
+export const wordSettings: z.core.$ZodLooseShape = {
+  headDropout: z
+    .union([z.number().min(0).lt(1), z.literal("hidden")])
+    .exactOptional()
+    .describe("dropout before the linear layer"),
+  scheme: z
+    .enum(["IOB1", "IOB2", "IOBES", "BILOU"])
+    .exactOptional()
+    .describe("how predicted tags are written; gold tags may be in any scheme"),
+  stride: z
+    .int()
+    .nonnegative()
+    .exactOptional()
+    .describe("tokens that neighbouring windows of a long sentence share"),
+};
 
 /**
  * A task on words from what tells it from others.
@@ -158,6 +176,13 @@ export function wordTask<E extends TaggedWords, P>(
       crossEntropy(b, logits, b.input("targets", "float32", [logits.shape[0]!, numLabels])),
     evaluator: (encoded) => wordEvaluator(encoded, labels, kind),
     decoder: (encoded) => wordDecoder(encoded, labels, scheme, kind),
+    trivial: () => ({
+      name: "O for every word",
+      logits(_, { rows, length }) {
+        const outside = labels.map((label) => Number(label === "O"));
+        return Array.from({ length: rows.length * length }, () => outside).flat();
+      },
+    }),
     ...(kind.fromText && { fromText: (text: string) => kind.fromText!(text) }),
     tabulate: (example, prediction, detailed) => kind.tabulate(example, prediction, detailed),
   };

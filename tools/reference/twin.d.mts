@@ -1,3 +1,4 @@
+/** Names of the twin runs; see twin-sets.mjs. */
 export type TwinSet = "trec" | "rte" | "conll04" | "squad" | "ewt-word" | "ewt-token-type";
 export interface TwinResult {
   readonly set: TwinSet;
@@ -8,4 +9,10 @@ export interface TwinResult {
   readonly dev: { readonly rows: number; readonly agreement: number };
   readonly lastLoss: { readonly ours: number; readonly theirs: number };
 }
-export function twin(set: TwinSet, steps: number, log?: (line: string) => void): Promise<TwinResult>;
+export interface TwinOptions {
+  /** Catalog name, hub id or folder; default `minilm`. */
+  readonly backbone?: string;
+  readonly maxLength?: number;
+  readonly log?: (line: string) => void;
+}
+export function twin(set: TwinSet, steps: number, options?: TwinOptions): Promise<TwinResult>;

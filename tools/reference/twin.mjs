@@ -2,7 +2,7 @@
 /**
  * The twin run: our training beside that of an independent implementation, from the same tensors on the same batches,
  * preset peft, dropout 0, fp32. The other is PEFT where it can do the task, else plain PyTorch (prefix_bert.py).
- *   node tools/reference/twin.mjs trec|rte|conll04|squad|ewt-word|ewt-token-type [steps]
+ *   node tools/reference/twin.mjs trec|rte|conll04|squad|ewt-word|ewt-token-type [steps] [backbone] [maxLength]
  * Prints one JSON line: how far the first 50 losses differ, and on how many dev rows (texts, words, questions) the
  * predictions agree.
  */
@@ -11,12 +11,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { referenceTo, saveAdapter } from "ptuning/adapters";
 import { loadBackbone } from "ptuning/backbones";
 import { Rng } from "ptuning/core";
 import { nodeEngine } from "ptuning/engine";
 import { encodeSafetensors, readSafetensors } from "ptuning/files";
 import { deepPrompt } from "ptuning/methods";
-import { initializeParams } from "ptuning/model";
+import { initializeParams, missingWeights } from "ptuning/model";
 import { createPredictor } from "ptuning/predict";
 import { bucketedBatches, forwardBatches, itemRows, padBatch } from "ptuning/text";
 import { train } from "ptuning/train";
@@ -24,13 +25,19 @@ import { referencePython } from "./run.mjs";
 import { sets } from "./twin-sets.mjs";
 
 /** Runs both and compares. */
-export async function twin(set, steps, log = console.error) {
+export async function twin(
+  set,
+  steps,
+  { backbone: name = "minilm", maxLength: longest, log = console.error } = {},
+) {
   const [promptLength, learningRate, seed] = [20, 1e-2, 11];
-  const { data, task, gold, answers, size, names } = await sets[set]();
-  const [batchSize, maxLength] = size;
-  const backbone = await loadBackbone("minilm", { engine: nodeEngine() });
+  const { data, task, other, gold, answers, size } = await sets[set]();
+  const [batchSize, maxLength] = [size[0], longest ?? size[1]];
+  const backbone = await loadBackbone(name, { engine: nodeEngine() });
   const method = deepPrompt({ preset: "peft", promptLength });
-  const params = initializeParams({ backbone, method, head: task.head }, new Rng(seed, "init"));
+  const parts = { backbone, method, head: task.head };
+  const params = initializeParams(parts, new Rng(seed, "init"));
+  const frozen = missingWeights(parts, new Rng(seed, "frozen"));
   const encoded = await task.encode(data.train, backbone.tokenizer, maxLength);
   const dev = await task.encode(data.dev, backbone.tokenizer, maxLength);
 
@@ -58,13 +65,15 @@ export async function twin(set, steps, log = console.error) {
   const devBatches = forwardBatches(dev.sequences);
   const folder = mkdtempSync(join(tmpdir(), "ptuning-twin-"));
   try {
-    const settings = { backbone: backbone.folder, ...names, promptLength, learningRate };
+    const settings = { backbone: backbone.folder, ...other, promptLength, learningRate };
     const totalSteps = epochs * stepsPerEpoch;
     writeFileSync(
       join(folder, "twin.json"),
       JSON.stringify({ ...settings, steps, totalSteps, devBatches: devBatches.length }),
     );
-    writeFileSync(join(folder, "initial.safetensors"), encodeSafetensors(params));
+    const provenance = { createdAt: "", versions: {} };
+    const start = { task, method, params, frozen, backbone: referenceTo(backbone), maxLength, provenance };
+    await saveAdapter(start, join(folder, "start"));
     const batches = Object.assign(
       {},
       ...order.slice(0, steps).map((items, step) => dump(itemRows(encoded, items), encoded, String(step))),
@@ -121,7 +130,7 @@ export async function twin(set, steps, log = console.error) {
     const first = differences.slice(0, 50);
     return {
       set,
-      reference: names.reference,
+      reference: other.reference,
       steps,
       firstLosses: { count: first.length, greatestDifference: Math.max(...first) },
       allLosses: { greatestDifference: Math.max(...differences) },
@@ -135,6 +144,7 @@ export async function twin(set, steps, log = console.error) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [set = "trec", steps = "200"] = process.argv.slice(2);
-  console.log(JSON.stringify(await twin(set, Number(steps))));
+  const [set = "trec", steps = "200", backbone, maxLength] = process.argv.slice(2);
+  const options = { ...(backbone && { backbone }), ...(maxLength && { maxLength: Number(maxLength) }) };
+  console.log(JSON.stringify(await twin(set, Number(steps), options)));
 }

@@ -1,7 +1,7 @@
 """The other half of a twin run: PEFT or plain PyTorch on the same weights, from the same tensors, on the same batches.
 
 Usage: twin.py FOLDER
-FOLDER holds twin.json (settings), initial.safetensors (our tensor names), batches.safetensors (per step: ids, types,
+FOLDER holds twin.json (settings), start/ (the adapter that both start from), batches.safetensors (per step: ids, types,
 mask and the gold answers) and dev.safetensors. Writes theirs.json (losses) and logits.safetensors: dev logits after
 the last step, positions outside.
 """
@@ -17,9 +17,9 @@ from peft import PrefixTuningConfig, TaskType, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
-    BertForQuestionAnswering,
-    BertForSequenceClassification,
-    BertForTokenClassification,
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
 )
 
 from prefix_bert import PrefixBert
@@ -27,7 +27,7 @@ from prefix_bert import PrefixBert
 folder = Path(sys.argv[1])
 settings = json.loads((folder / "twin.json").read_text())
 torch.manual_seed(0)
-initial = load_file(folder / "initial.safetensors")
+initial = load_file(folder / "start" / "adapter_model.safetensors")
 
 
 def answer_loss(logits, part):
@@ -41,9 +41,9 @@ def label_loss(logits, part):
 
 
 heads = {
-    "sequence": (BertForSequenceClassification, TaskType.SEQ_CLS, "classifier", label_loss),
-    "token": (BertForTokenClassification, TaskType.TOKEN_CLS, "classifier", label_loss),
-    "span": (BertForQuestionAnswering, TaskType.QUESTION_ANS, "qa_outputs", answer_loss),
+    "sequence": (AutoModelForSequenceClassification, TaskType.SEQ_CLS, "classifier", label_loss),
+    "token": (AutoModelForTokenClassification, TaskType.TOKEN_CLS, "classifier", label_loss),
+    "span": (AutoModelForQuestionAnswering, TaskType.QUESTION_ANS, "qa_outputs", answer_loss),
 }
 model_class, task_type, module, loss_of = heads[settings["head"]]
 
@@ -52,10 +52,12 @@ def with_peft():
     sizes = {} if settings["head"] == "span" else {"num_labels": settings["numLabels"]}
     model = model_class.from_pretrained(settings["backbone"], **sizes)
     peft = get_peft_model(model, PrefixTuningConfig(task_type=task_type, num_virtual_tokens=settings["promptLength"]))
-    peft.prompt_encoder["default"].embedding.weight.data = initial["prompt.embeddings"].clone()
+    peft.prompt_encoder["default"].embedding.weight.data = initial["prompt_embeddings"].clone()
     head = getattr(peft.base_model, module).modules_to_save["default"]
-    head.weight.data = initial["head.weight"].clone()
-    head.bias.data = initial["head.bias"].clone()
+    for name, parameter in head.named_parameters():
+        parameter.data = initial[f"base_model.{module}.{name}"].clone()
+        # P-tuning-v2 keeps the pooler frozen, PEFT trains its like in RoBERTa's classifier.
+        parameter.requires_grad = not name.startswith("dense.")
     # Dropout 0 everywhere: eval mode, with gradients.
     peft.eval()
 
@@ -72,7 +74,12 @@ def with_plain_torch():
     config = AutoConfig.from_pretrained(backbone)
     layers = list(range(config.num_hidden_layers))
     net = PrefixBert(weights, config, layers, "all", settings["promptLength"])
-    params = {k: v.clone().requires_grad_() for k, v in initial.items()}
+    ours = {f"base_model.{module}.": "head.", "prompt_": "prompt."}
+    params = {}
+    for name, value in initial.items():
+        for theirs, own in ours.items():
+            name = name.replace(theirs, own)
+        params[name] = value.clone().requires_grad_()
 
     def logits(part):
         hidden = net.hidden(params, part["ids"], part["types"], part["mask"])

@@ -1,26 +1,11 @@
-"""Functions out of single files of the wheels in wheels.txt, which are fetched once to .cache/wheels and never installed."""
+"""Functions out of single files of the wheels in wheels.txt, which lie in the environment and are not installed."""
 
 import __future__
 
 import ast
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
-
-here = Path(__file__).resolve().parent
-folder = here.parents[1] / ".cache" / "wheels"
-
-
-def fetch():
-    """Downloads the wheels where they are missing; pip checks their hashes."""
-    ready = folder / "ready"
-    pins = (here / "wheels.txt").read_text()
-    if ready.exists() and ready.read_text() == pins:
-        return
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    subprocess.run([*command, "--require-hashes", "-r", here / "wheels.txt", "-d", folder], check=True, stdout=sys.stderr)
-    ready.write_text(pins)
 
 
 def functions(path, **given):
@@ -29,8 +14,7 @@ def functions(path, **given):
     Of its imports those of the standard library and numpy are executed; `given` stands in for what the functions
     need of the others.
     """
-    fetch()
-    (wheel,) = folder.glob(f"{path.split('/')[0]}-*.whl")
+    (wheel,) = (Path(sys.prefix) / "wheels").glob(f"{path.split('/')[0]}-*.whl")
     tree = ast.parse(zipfile.ZipFile(wheel).read(path).decode())
     known = {*sys.stdlib_module_names, "numpy"}
 
