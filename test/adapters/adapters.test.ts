@@ -275,6 +275,8 @@ describe("loading checks", () => {
     expect((await loadAdapter(theirs)).task.options.labels).toEqual(["LABEL_0", "LABEL_1", "LABEL_2"]);
     await expect(loadAdapter(theirs, { labels: ["x"] })).rejects.toThrow(/labels: expected 3 names, got 1/);
     await change(join(theirs, "adapter_config.json"), (json) => ({ ...json, peft_type: "LORA" }));
-    await expect(loadAdapter(theirs)).rejects.toThrow(/peft_type: expected one of PREFIX_TUNING, PROMPT_TUNING, P_TUNING, got "LORA"/);
+    await expect(loadAdapter(theirs)).rejects.toThrow(
+      /peft_type: expected one of PREFIX_TUNING, PROMPT_TUNING, P_TUNING, got "LORA"/,
+    );
   });
 });
