@@ -11,6 +11,7 @@ export type {
 } from "./example.ts";
 export { type FormatName, formats, type Row } from "./formats.ts";
 export { type Guess, guessTable } from "./guess.ts";
+export { type ExampleText, exampleKinds, type KindAnswers } from "./kinds.ts";
 export { splitOff, textKey } from "./split.ts";
 export {
   type Column,

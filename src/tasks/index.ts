@@ -1,4 +1,5 @@
 export { taskFrom, tasks } from "./registry.ts";
+export type { ConfusionMatrix, Review, ReviewedExample, Reviewer, ReviewTable } from "./review.ts";
 export type {
   Decoder,
   Encoded,

@@ -5,6 +5,8 @@ import { type SequenceHeadOptions, sequenceHead } from "../heads/index.ts";
 import { ClassificationMetrics } from "../metrics/index.ts";
 import { crossEntropy } from "../nn/index.ts";
 import type { TextInput } from "../text/index.ts";
+import { reviewLabels } from "./label-review.ts";
+import type { Reviewer } from "./review.ts";
 import type { Decoder, Encoded, Evaluator, HeadOutput, TableRow, Task } from "./task.ts";
 
 /** Settings of text classification. */
@@ -100,6 +102,7 @@ export function sequenceClassification(
     loss: (b, logits) => crossEntropy(b, logits, b.input("targets", "float32", ["B", numLabels])),
     evaluator: (encoded) => textEvaluator(encoded, weights),
     decoder: (encoded) => textDecoder(encoded, labels),
+    reviewer: (encoded) => textReviewer(encoded, labels),
     fromText: (text, pair) => ({ text, ...(pair !== undefined && { pair }) }),
     tabulate: ({ text, pair }, { label, score, probabilities }, detailed): readonly TableRow[] => [
       {
@@ -124,7 +127,7 @@ function textEvaluator({ labels }: EncodedTexts, weights: readonly number[]): Ev
         if (gold < 0) continue;
         seen.add(gold);
         metrics.add(argmaxRow(logits, b, width), gold);
-        loss += weights[gold]! * (logSumExpRow(logits, b, width) - logits[b * width + gold]!);
+        loss += weights[gold]! * rowLoss(logits, b, width, gold);
         weight += weights[gold]!;
       }
     },
@@ -152,6 +155,27 @@ function textDecoder({ count }: EncodedTexts, labels: readonly string[]): Decode
     },
     finish: () => predictions,
   };
+}
+
+function textReviewer({ labels: gold }: EncodedTexts, labels: readonly string[]): Reviewer {
+  const answers: Parameters<typeof reviewLabels>[1][number][] = [];
+  const width = labels.length;
+  return {
+    add({ rows, logits }) {
+      for (const [b, index] of rows.entries()) {
+        const label = gold[index]!;
+        if (label < 0) continue;
+        const [predicted, loss] = [argmaxRow(logits, b, width), rowLoss(logits, b, width, label)];
+        answers.push({ index, gold: label, predicted, loss });
+      }
+    },
+    finish: () => reviewLabels(labels, answers),
+  };
+}
+
+/** Cross-entropy of one row. */
+function rowLoss(logits: ArrayLike<number>, row: number, width: number, gold: number): number {
+  return logSumExpRow(logits, row, width) - logits[row * width + gold]!;
 }
 
 function argmaxRow(logits: ArrayLike<number>, row: number, width: number): number {
