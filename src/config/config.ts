@@ -15,6 +15,7 @@ export interface RunConfig {
   readonly method: MethodConfig;
   readonly training: TrainSettings;
   readonly engine: NodeEngineOptions;
+  readonly report: ReportConfig;
   /** Run folder. */
   readonly output?: string;
 }
@@ -37,4 +38,10 @@ export interface TaskConfig extends Omit<SequenceHeadOptions, "preset"> {
 /** How the frozen backbone is tuned. */
 export interface MethodConfig extends Omit<DeepPromptOptions, "preset"> {
   readonly name: "p-tuning-v2";
+}
+
+/** What a run folder gets beside its log and its result. */
+export interface ReportConfig {
+  readonly html: boolean;
+  readonly tensorboard: boolean;
 }

@@ -76,5 +76,6 @@ export function configDefaults(): Partial<Record<keyof RunConfig, unknown>> {
     task: { type: "text-classification", ...task },
     method: { name: method.name, ...method.options },
     training: { ...settingDefaults, learningRate: method.learningRate },
+    report: { html: true, tensorboard: true },
   };
 }
