@@ -8,7 +8,7 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
@@ -55,6 +55,7 @@ export function runRecipe(recipe, seed, baselines) {
     seconds,
     steps,
     versions,
+    hardware,
   } = events.find(({ type }) => type === "result");
   const git = (...command) => spawnSync("git", command, { cwd: root, encoding: "utf8" }).stdout.trim();
   return {
@@ -80,7 +81,7 @@ export function runRecipe(recipe, seed, baselines) {
       onnxruntime: JSON.parse(readFileSync(join(root, "node_modules/onnxruntime-node/package.json"), "utf8"))
         .version,
     },
-    hardware: `${cpus()[0].model}, ${cpus().length} cores`,
+    hardware,
   };
 }
 

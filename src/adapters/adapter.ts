@@ -1,7 +1,7 @@
 import type { Backbone } from "../backbones/index.ts";
 import { type Params, PtuningError, Rng } from "../core/index.ts";
 import type { Method } from "../methods/index.ts";
-import { checkMaxLength, initializeParams, type ModelParts } from "../model/index.ts";
+import { checkMaxLength, initializeParams, type ModelParts, missingWeights } from "../model/index.ts";
 import type { Task } from "../tasks/index.ts";
 import { saveAdapter } from "./save.ts";
 
@@ -38,7 +38,10 @@ export interface Provenance {
 export interface AdapterFields {
   readonly task: Task;
   readonly method: Method;
+  /** What was trained. */
   readonly params: Params;
+  /** Weights that the checkpoint lacks and that were not trained, such as a random pooler; default none. */
+  readonly frozen?: Params;
   readonly backbone: BackboneReference;
   /** Greatest number of tokens it was trained with. */
   readonly maxLength: number;
@@ -50,6 +53,7 @@ export class Adapter implements AdapterFields {
   readonly task: Task;
   readonly method: Method;
   readonly params: Params;
+  readonly frozen: Params;
   readonly backbone: BackboneReference;
   readonly maxLength: number;
   readonly provenance: Provenance;
@@ -58,6 +62,7 @@ export class Adapter implements AdapterFields {
     this.task = fields.task;
     this.method = fields.method;
     this.params = fields.params;
+    this.frozen = fields.frozen ?? {};
     this.backbone = fields.backbone;
     this.maxLength = fields.maxLength;
     this.provenance = fields.provenance;
@@ -96,14 +101,23 @@ export function attach(adapter: Adapter, backbone: Backbone): ModelParts {
       `expected ${id} with fingerprint ${fingerprint}, ${backbone.id} has ${backbone.fingerprint}.`,
     );
   }
-  const parts: ModelParts = { backbone, method: adapter.method, head: adapter.task.head };
+  const { params, frozen } = adapter;
+  const parts: ModelParts = { backbone, method: adapter.method, head: adapter.task.head, frozen };
   checkMaxLength(parts, adapter.maxLength);
-  const expected = initializeParams(parts, new Rng(0));
-  for (const name of new Set([...Object.keys(expected), ...Object.keys(adapter.params)])) {
-    const [want, got] = [expected[name], adapter.params[name]].map((t) => (t ? `[${t.shape}]` : "none"));
+  assertFits(initializeParams(parts, new Rng(0)), params);
+  // An adapter of PEFT brings a pooler also where the checkpoint has one of its own.
+  const own = Object.keys(frozen).filter((name) => backbone.weights.has(name));
+  const brought = Object.fromEntries(Object.entries(frozen).filter(([name]) => !own.includes(name)));
+  assertFits(missingWeights(parts, new Rng(0)), brought);
+  return parts;
+}
+
+/** Compares names and shapes. */
+function assertFits(expected: Params, tensors: Params): void {
+  for (const name of new Set([...Object.keys(expected), ...Object.keys(tensors)])) {
+    const [want, got] = [expected[name], tensors[name]].map((t) => (t ? `[${t.shape}]` : "none"));
     if (want !== got) throw incompatible(`tensor "${name}": expected ${want}, got ${got}.`);
   }
-  return parts;
 }
 
 function incompatible(message: string): PtuningError {

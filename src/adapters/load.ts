@@ -1,18 +1,20 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
+import { architectures, peftModulesOf } from "../backbones/index.ts";
 import { messageOf, type Params, PtuningError, type Tensor } from "../core/index.ts";
 import { readJson, readSafetensors } from "../files/index.ts";
 import { deepPrompt, type Method, methodFrom } from "../methods/index.ts";
 import { sequenceClassification, type Task, taskFrom } from "../tasks/index.ts";
 import { Adapter, type AdapterFields, type BackboneReference } from "./adapter.ts";
-import { formatVersion, ownPeftType, peftConfigFile, sidecarFile, weightsFile } from "./save.ts";
+import { formatVersion, ownPeftType, peftConfigFile, peftNames, sidecarFile, weightsFile } from "./save.ts";
 
 const named = z.object({ options: z.record(z.string(), z.unknown()) });
 const sidecarSchema = z.object({
   formatVersion: z.int(),
   task: named.extend({ type: z.string() }),
   method: named.extend({ name: z.string() }),
+  frozen: z.array(z.string()).default([]),
   backbone: z.object({
     id: z.string(),
     fingerprint: z.string(),
@@ -95,34 +97,38 @@ export async function loadAdapter(folder: string, options: LoadAdapterOptions = 
     throw invalid(sidecarPath, messageOf(cause), cause);
   }
   const { backbone, maxLength, provenance } = sidecar;
-  const params = renamed(tensors, peftNames(task, method, backbone), weightsPath);
+  const all = renamed(tensors, ourNames(task, method, backbone), weightsPath);
   return new Adapter({
     task,
     method,
-    params,
+    ...divided(all, (name) => sidecar.frozen.includes(name)),
     backbone,
     maxLength,
     provenance: provenance as AdapterFields["provenance"],
   });
 }
 
-/** PEFT's tensor names → ours, from what the parts say of themselves. */
-function peftNames(
+/** PEFT's tensor names → ours; none where the adapter is not for PEFT. */
+function ourNames(
   task: Task,
   method: Method,
-  size: Pick<BackboneReference, "hiddenSize" | "numLayers" | "numHeads">,
-): Map<string, string> {
-  const theirs = method.peft(size);
-  const head = task.head.peft;
+  backbone: Omit<BackboneReference, "id" | "fingerprint">,
+): Names {
+  const [theirs, head] = [method.peft(backbone), task.head.peft];
   if ("reason" in theirs || "reason" in head) return new Map();
-  return new Map(Object.entries({ ...theirs.tensors, ...head.tensors }).map(([ours, name]) => [name, ours]));
+  return new Map([...peftNames(theirs, head, backbone)].map(([ours, name]) => [name, ours]));
 }
 
-function renamed(
-  tensors: Readonly<Record<string, Tensor>>,
-  names: Map<string, string>,
-  where: string,
-): Params {
+type Names = ReadonlyMap<string, string>;
+
+/** Tells what was trained from what was frozen. */
+function divided(tensors: Params, isFrozen: (name: string) => boolean): { params: Params; frozen: Params } {
+  const part = (wanted: boolean): Params =>
+    Object.fromEntries(Object.entries(tensors).filter(([name]) => isFrozen(name) === wanted));
+  return { params: part(false), frozen: part(true) };
+}
+
+function renamed(tensors: Readonly<Record<string, Tensor>>, names: Names, where: string): Params {
   return Object.fromEntries(
     Object.entries(tensors).map(([name, tensor]) => {
       if (tensor.dtype !== "float32")
@@ -149,20 +155,31 @@ function fromPeft(
     throw invalid(path, `task_type: expected SEQ_CLS, got ${JSON.stringify(config.task_type)}`);
   }
   const method = deepPrompt({ preset: "peft", promptLength: config.num_virtual_tokens });
-  const numLabels = tensors["base_model.classifier.weight"]?.shape[0];
-  if (numLabels === undefined) throw invalid(weightsPath, 'expected a tensor "base_model.classifier.weight"');
+  // PEFT's files do not name the architecture: the classifier's tensors tell.
+  const classifiers = architectures.map(({ modelTypes, peftModules }) => {
+    const module = peftModules.SEQ_CLS?.["base_model.classifier"] ?? "base_model.classifier";
+    return { modelType: modelTypes[0]!, name: `${module}.weight` };
+  });
+  const classifier = classifiers.find(({ name }) => name in tensors);
+  if (classifier === undefined) {
+    const expected = classifiers.map(({ name }) => name).join('" or "');
+    throw invalid(weightsPath, `expected a tensor "${expected}"`);
+  }
+  const numLabels = tensors[classifier.name]!.shape[0]!;
   const names = labels ?? Array.from({ length: numLabels }, (_, i) => `LABEL_${i}`);
   if (names.length !== numLabels)
     throw invalid(path, `labels: expected ${numLabels} names, got ${names.length}`);
   const task = sequenceClassification({ labels: names, preset: "peft" }) as Task;
   const { token_dim: hiddenSize, num_layers: numLayers, num_attention_heads: numHeads } = config;
-  const size = { hiddenSize, numLayers, numHeads };
+  const facts = { modelType: classifier.modelType, hiddenSize, numLayers, numHeads };
+  const all = renamed(tensors, ourNames(task, method, facts), weightsPath);
+  const moved = Object.keys(peftModulesOf(classifier.modelType, config.task_type));
   return new Adapter({
     task,
     method,
-    params: renamed(tensors, peftNames(task, method, size), weightsPath),
+    ...divided(all, (name) => moved.some((module) => name.startsWith(`${module}.`))),
     // PEFT's files do not identify the weights: the shapes are all that can be checked.
-    backbone: { id: config.base_model_name_or_path ?? "", fingerprint: "", modelType: "", ...size },
+    backbone: { id: config.base_model_name_or_path ?? "", fingerprint: "", ...facts },
     maxLength: 128,
     provenance: { createdAt: "", versions: {} },
   });

@@ -1,8 +1,11 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { peftModulesOf } from "../backbones/index.ts";
 import type { Tensor } from "../core/index.ts";
 import { encodeSafetensors, writeFolderAtomic } from "../files/index.ts";
-import type { AdapterFields } from "./adapter.ts";
+import type { PeftHead } from "../heads/index.ts";
+import type { PeftMethod } from "../methods/index.ts";
+import type { AdapterFields, BackboneReference } from "./adapter.ts";
 import { modelCard } from "./card.ts";
 
 /** Version of the sidecar's layout; readers refuse newer ones. */
@@ -44,11 +47,12 @@ function json(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-function sidecar({ task, method, backbone, maxLength, provenance }: AdapterFields): object {
+function sidecar({ task, method, frozen = {}, backbone, maxLength, provenance }: AdapterFields): object {
   return {
     formatVersion,
     task: { type: task.type, options: task.options },
     method: { name: method.name, options: method.options },
+    frozen: Object.keys(frozen),
     backbone,
     maxLength,
     provenance,
@@ -56,7 +60,7 @@ function sidecar({ task, method, backbone, maxLength, provenance }: AdapterField
 }
 
 /** Tensor names and config for PEFT; our own names and type where it would compute something else. */
-function interchange({ task, method, params, backbone }: AdapterFields): {
+function interchange({ task, method, params, frozen = {}, backbone }: AdapterFields): {
   tensors: Record<string, Tensor>;
   peftConfig: object;
 } {
@@ -67,17 +71,18 @@ function interchange({ task, method, params, backbone }: AdapterFields): {
     auto_mapping: null,
   };
   const [theirs, head] = [method.peft(backbone), task.head.peft];
-  if ("reason" in theirs || "reason" in head) {
-    const reasons = [theirs, head].flatMap((part) => ("reason" in part ? [part.reason] : []));
-    return {
-      tensors: params,
-      peftConfig: { ...shared, peft_type: ownPeftType, not_for_peft: reasons.join("; ") },
-    };
-  }
-  const names: Readonly<Record<string, string>> = { ...theirs.tensors, ...head.tensors };
-  const tensors = Object.fromEntries(
-    Object.entries(params).map(([name, tensor]) => [names[name] ?? name, tensor]),
+  const tensors = { ...params, ...frozen };
+  const reasons = [theirs, head].flatMap((part) => ("reason" in part ? [part.reason] : []));
+  if ("reason" in theirs || "reason" in head) return ours(tensors, shared, reasons);
+  const names = peftNames(theirs, head, backbone);
+  const modules = new Set(Object.keys(tensors).map((name) => moduleOf(names.get(name) ?? name)));
+  const lacking = Object.values(peftModulesOf(backbone.modelType, head.taskType)).find(
+    (name) => !modules.has(name),
   );
+  const foreign = Object.keys(frozen).find((name) => !names.has(name));
+  if (lacking !== undefined) reasons.push(`PEFT wants ${lacking}, which lies in this adapter's backbone`);
+  if (foreign !== undefined) reasons.push(`PEFT does not save ${foreign}, which the checkpoint lacks`);
+  if (reasons.length > 0) return ours(tensors, shared, reasons);
   const peftConfig = {
     ...shared,
     peft_type: theirs.peftType,
@@ -86,5 +91,39 @@ function interchange({ task, method, params, backbone }: AdapterFields): {
     modules_to_save: head.modulesToSave,
     ...theirs.config,
   };
-  return { tensors, peftConfig };
+  const renamed = Object.entries(tensors).map(([name, tensor]) => [names.get(name) ?? name, tensor]);
+  return { tensors: Object.fromEntries(renamed), peftConfig };
 }
+
+function ours(
+  tensors: Record<string, Tensor>,
+  shared: object,
+  reasons: readonly string[],
+): { tensors: Record<string, Tensor>; peftConfig: object } {
+  return { tensors, peftConfig: { ...shared, peft_type: ownPeftType, not_for_peft: reasons.join("; ") } };
+}
+
+/** Our tensor name → PEFT's, from what the parts and the architecture say of themselves. */
+export function peftNames(
+  method: PeftMethod,
+  head: PeftHead,
+  { modelType }: Pick<BackboneReference, "modelType">,
+): Map<string, string> {
+  const modules = peftModulesOf(modelType, head.taskType);
+  const rename = (name: string): string => {
+    const module = moduleOf(name);
+    return `${modules[module] ?? module}${name.slice(module.length)}`;
+  };
+  const names = new Map(Object.entries(method.tensors));
+  for (const [name, theirs] of Object.entries(head.tensors)) names.set(name, rename(theirs));
+  const moved = Object.keys(modules).filter((module) => !module.startsWith(peftPrefix));
+  for (const name of moved.flatMap((module) => [`${module}.weight`, `${module}.bias`])) {
+    names.set(name, rename(name));
+  }
+  return names;
+}
+
+/** What PEFT's names of modules outside the method start with. */
+const peftPrefix = "base_model.";
+
+const moduleOf = (name: string): string => name.replace(/\.(weight|bias)$/, "");

@@ -68,8 +68,13 @@ export interface Architecture {
     adaptation: Adaptation,
     rows: RowsRead,
   ): Value;
-  /** Whether the weights include the pooler. */
-  hasPooler(ctx: Pick<LayerContext, "hasWeight">): boolean;
-  /** The checkpoint's pooler on first-position states: `[B, E]` → `[B, E]`. */
+  /** Names and shapes of the pooler's weights; a checkpoint may lack them. */
+  poolerWeights(config: BackboneConfig): Readonly<Record<string, readonly number[]>>;
+  /** The pooler on first-position states: `[B, E]` → `[B, E]`. */
   pool(ctx: LayerContext, config: BackboneConfig, first: Value): Value;
+  /**
+   * Where transformers' head for one of PEFT's task types is made otherwise than BERT's: what PEFT calls modules that
+   * have another name in BERT, and modules that BERT has in the frozen part.
+   */
+  readonly peftModules: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }

@@ -29,7 +29,7 @@ export async function openCheckpoint(folder: string, architecture: Architecture)
   const weights = new Map<string, ExternalTensor>();
   const hash = createHash("sha256");
   let parameterCount = 0;
-  for (const name of ["config.json", "tokenizer.json", "vocab.txt"]) {
+  for (const name of ["config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"]) {
     hash.update(await readFile(join(folder, name)).catch(() => ""));
   }
   for (const file of await weightFiles(folder)) {

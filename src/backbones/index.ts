@@ -15,4 +15,4 @@ export {
   removeCachedBackbone,
 } from "./locate.ts";
 export { choosePrecision, type Precision, withPrecision } from "./precision.ts";
-export { architectures } from "./registry.ts";
+export { architectures, peftModulesOf } from "./registry.ts";

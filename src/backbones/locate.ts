@@ -7,6 +7,7 @@ import {
   type Environment,
   findInHubCache,
   hashFile,
+  isOffline,
   lockFile,
   type ProgressListener,
   readJson,
@@ -18,11 +19,11 @@ import { type CatalogEntry, catalog } from "./catalog.ts";
 /** The files of a backbone; of a list, one suffices. */
 const requiredFiles = [
   ["config.json"],
-  ["tokenizer.json", "vocab.txt"],
+  ["tokenizer.json", "vocab.txt", "vocab.json"],
   ["model.safetensors", "model.safetensors.index.json"],
 ] as const;
 const wantedFile =
-  /^(config|tokenizer|tokenizer_config)\.json$|^vocab\.txt$|^model(-.*)?\.safetensors(\.index\.json)?$/;
+  /^(config|tokenizer|tokenizer_config|special_tokens_map|vocab)\.json$|^(vocab|merges)\.txt$|^model(-.*)?\.safetensors(\.index\.json)?$/;
 
 /** Written last into a cached backbone: without it the folder is not complete. */
 const recordFile = "ptuning-source.json";
@@ -150,10 +151,6 @@ async function fetchInto(
       hint: "Try again with a network, or give a folder with config.json, tokenizer.json and model.safetensors.",
     },
   );
-}
-
-function isOffline(env: Environment): boolean {
-  return ["1", "true", "yes", "on"].includes((env.HF_HUB_OFFLINE ?? "").toLowerCase());
 }
 
 async function assertFiles(folder: string): Promise<void> {

@@ -1,9 +1,10 @@
 import { PtuningError } from "../core/index.ts";
 import type { Architecture } from "./architecture.ts";
 import { bert } from "./bert.ts";
+import { roberta } from "./roberta.ts";
 
 /** Every architecture that a checkpoint can have. */
-export const architectures: readonly Architecture[] = [bert];
+export const architectures: readonly Architecture[] = [bert, roberta];
 
 /**
  * The architecture of a `config.json`.
@@ -21,4 +22,10 @@ export function architectureOf(json: unknown, where: string): Architecture {
     );
   }
   return found;
+}
+
+/** {@link Architecture.peftModules} of one `model_type` and task type; empty where nothing differs from BERT. */
+export function peftModulesOf(modelType: string, taskType: string): Readonly<Record<string, string>> {
+  const architecture = architectures.find(({ modelTypes }) => modelTypes.includes(modelType));
+  return architecture?.peftModules[taskType] ?? {};
 }

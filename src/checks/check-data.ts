@@ -1,5 +1,5 @@
 import { messageOf, PtuningError } from "../core/index.ts";
-import { type Dataset, exampleKinds, type KindAnswers } from "../data/index.ts";
+import type { Dataset } from "../data/index.ts";
 import type { Task } from "../tasks/index.ts";
 import { duplicateCount, duplicateFindings } from "./duplicates.ts";
 import { countOf, type Finding, finding, type SplitName } from "./finding.ts";
@@ -37,7 +37,7 @@ export async function checkData<E>(
   task: Task<E>,
   limits?: LengthLimits,
 ): Promise<DataChecks> {
-  const splits = checkedSplits(data, exampleKinds[task.reads] as KindAnswers<E>);
+  const splits = checkedSplits(data, task.reads);
   const labels = countLabels(splits);
   const found = [
     ...splits.flatMap(markingFindings),
@@ -82,12 +82,17 @@ async function measure<E>(
 
 /** Examples that are wrong in themselves. */
 function markingFindings({ name, examples }: CheckedSplit): Finding[] {
-  const problems = [...new Set(examples.flatMap((example) => example.problems))];
-  const wrong = problems.map((problem) => {
-    const places = examples.filter((example) => example.problems.includes(problem)).map(({ place }) => place);
-    const message = `${name}: ${countOf(places.length, "example", examples.length)} with ${problem}.`;
-    return finding("error", "marking", message, { advice: "Correct the file, or leave them out.", places });
-  });
+  const sorts = [
+    ["problems", "error", "Correct the file, or leave them out."],
+    ["oddities", "warning", "Does no harm by itself, but is seldom meant."],
+  ] as const;
+  const wrong = sorts.flatMap(([sort, severity, advice]) =>
+    [...new Set(examples.flatMap((example) => example[sort]))].map((what) => {
+      const places = examples.filter((example) => example[sort].includes(what)).map(({ place }) => place);
+      const message = `${name}: ${countOf(places.length, "example", examples.length)} with ${what}.`;
+      return finding(severity, "marking", message, { advice, places });
+    }),
+  );
   const unanswered = examples.filter(({ answer }) => answer === undefined).map(({ place }) => place);
   if (unanswered.length === 0) return wrong;
   const message = `${name}: ${countOf(unanswered.length, "example", examples.length)} without a gold answer.`;

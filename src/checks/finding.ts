@@ -32,7 +32,18 @@ export function finding(
   message: string,
   { advice, places = [] }: { readonly advice?: string; readonly places?: readonly Place[] } = {},
 ): Finding {
-  return { severity, code, message, ...(advice && { advice }), places: places.slice(0, namedPlaces) };
+  return {
+    severity,
+    code,
+    message,
+    ...(advice && { advice }),
+    places: distinctPlaces(places).slice(0, namedPlaces),
+  };
+}
+
+/** A line of a file may hold many examples. */
+function distinctPlaces(places: readonly Place[]): Place[] {
+  return [...new Map(places.map((place) => [`${place.split} ${place.line}`, place])).values()];
 }
 
 /** `1 example`, `12 examples`; with the share of a whole where that is given: `12 examples (0.4 %)`. */

@@ -1,4 +1,11 @@
-import type { Dataset, KindAnswers } from "../data/index.ts";
+import {
+  type Dataset,
+  type ExampleOf,
+  exampleKey,
+  exampleKinds,
+  type Kind,
+  type KindDescription,
+} from "../data/index.ts";
 import type { Place, SplitName } from "./finding.ts";
 
 /** One example with what its kind says about it. */
@@ -9,6 +16,7 @@ export interface Checked {
   readonly answer: string | undefined;
   readonly labels: readonly string[];
   readonly problems: readonly string[];
+  readonly oddities: readonly string[];
 }
 
 /** The examples of one part of a data set. */
@@ -18,24 +26,22 @@ export interface CheckedSplit {
 }
 
 /** Asks the kind about every example; parts without examples are left out. */
-export function checkedSplits<E>(data: Dataset<E>, kind: KindAnswers<E>): CheckedSplit[] {
+export function checkedSplits<E>(data: Dataset<E>, kind: Kind): CheckedSplit[] {
   const names: readonly SplitName[] = ["train", "dev", "test"];
   return names
     .filter((name) => data[name].length > 0)
     .map((name) => ({ name, examples: data[name].map((example) => checked(name, example, kind)) }));
 }
 
-function checked<E>(split: SplitName, example: E, kind: KindAnswers<E>): Checked {
+function checked<E>(split: SplitName, example: E, kind: Kind): Checked {
   const { line } = example as { readonly line?: number };
-  const normal = (text: string): string => text.toLowerCase().replace(/\s+/g, " ").trim();
+  const { answer, labels, problems, oddities } = exampleKinds[kind] as KindDescription<E>;
   return {
     place: { split, ...(line !== undefined && { line }) },
-    key: kind
-      .texts(example)
-      .map(({ text }) => normal(text))
-      .join("\u0000"),
-    answer: kind.answer(example),
-    labels: kind.labels(example),
-    problems: kind.problems(example),
+    key: exampleKey(kind, example as ExampleOf[Kind]),
+    answer: answer(example),
+    labels: labels(example),
+    problems: problems(example),
+    oddities: oddities?.(example) ?? [],
   };
 }

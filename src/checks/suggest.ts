@@ -36,7 +36,9 @@ export function suggest(sorted: Int32Array, items: number, longest: number): Sug
     batchSize,
     ...(pass < batchSize && { microBatchSize: pass }),
     reasons: [
-      `maxLength ${maxLength}: ${(100 * fits).toFixed(fits === 1 ? 0 : 1)} % of the training sequences fit.`,
+      maxLength === longest && fits < fitShare
+        ? `maxLength ${maxLength}: the most that the backbone takes.`
+        : `maxLength ${maxLength}: ${(100 * fits).toFixed(fits === 1 ? 0 : 1)} % of the training sequences fit.`,
       `batchSize ${batchSize}: ${Math.ceil(items / batchSize)} updates per epoch.`,
       ...(pass < batchSize ? [`microBatchSize ${pass}: at most ${passTokens} tokens per pass.`] : []),
     ],

@@ -45,9 +45,18 @@ export function parseConfig({ text = "", where = "config", overrides = [] }: Con
   }
   refuseForbiddenKeys(json, (key) => invalid(`${where}: the key "${key}" is not allowed.`));
   for (const override of overrides) applyOverride(json as Record<string, unknown>, override);
+  return checkConfig(json, lineOf);
+}
+
+/**
+ * Checks a configuration that is there already as values.
+ * @param whereOf where the value at a path comes from, for messages
+ * @throws CONFIG_INVALID
+ */
+export function checkConfig(json: unknown, whereOf: (path: readonly PropertyKey[]) => string): RunConfig {
   const parsed = runSchema.safeParse(json);
   if (parsed.success) return parsed.data;
-  throw invalid(parsed.error.issues.map((issue) => issueText(issue, json, lineOf)).join("\n"));
+  throw invalid(parsed.error.issues.map((issue) => issueText(issue, json, whereOf)).join("\n"));
 }
 
 function invalid(message: string, cause?: unknown): PtuningError {
@@ -113,8 +122,9 @@ function issueText(
   if (issue.code === "unrecognized_keys") {
     return issue.keys
       .map((key) => {
-        const near = closest(key, keysAt(path));
-        const suggestion = near ? ` Did you mean "${near}"?` : ` Known: ${keysAt(path).join(", ")}.`;
+        const known = keysAt(path, json);
+        const near = closest(key, known);
+        const suggestion = near ? ` Did you mean "${near}"?` : ` Known: ${known.join(", ")}.`;
         return `${lineOf([...path, key])}: ${[...path, key].join(".")}: unknown key.${suggestion}`;
       })
       .join("\n");
@@ -124,9 +134,13 @@ function issueText(
     json,
   );
   const description = got === undefined ? "nothing" : JSON.stringify(got);
+  // Where a discriminator fits no member, the issue names those that there are.
+  const choices = ((issue as { options?: readonly unknown[] }).options ?? []).filter(Boolean);
   const expected =
     issue.code === "invalid_union"
-      ? "another kind of value"
+      ? choices.length > 0
+        ? `one of ${choices.join(", ")}`
+        : "another kind of value"
       : issue.message
           .replace(/^Invalid (input|option): /, "")
           .replace(/^Too (small|big): /, "")
@@ -136,18 +150,34 @@ function issueText(
 }
 
 /** The keys that the schema knows at a path. */
-function keysAt(path: readonly PropertyKey[]): string[] {
-  let schema = unwrap(runSchema);
+function keysAt(path: readonly PropertyKey[], json: unknown): string[] {
+  let [schema, value]: [unknown, unknown] = [runSchema, json];
   for (const key of path) {
-    const shape = (schema as { shape?: Record<PropertyKey, unknown> }).shape;
-    if (shape?.[key] === undefined) return [];
-    schema = unwrap(shape[key]);
+    schema = shapeOf(schema, value)[key as string];
+    value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
   }
-  return Object.keys((schema as { shape?: object }).shape ?? {});
+  return Object.keys(shapeOf(schema, value));
+}
+
+/** The parts of an object's schema; of a union's where one of them fits the value's discriminator. */
+export function shapeOf(schema: unknown, value: unknown): Readonly<Record<string, unknown>> {
+  const inner = unwrap(schema) as {
+    shape?: Record<string, unknown>;
+    options?: readonly { shape?: Record<string, { values?: Set<unknown> }> }[];
+    def?: { discriminator?: string };
+  };
+  const key = inner?.def?.discriminator;
+  if (key === undefined) return inner?.shape ?? {};
+  const wanted = (value as Record<string, unknown> | undefined)?.[key];
+  return (
+    inner.options?.find(({ shape }) => shape?.[key]?.values?.has(wanted))?.shape ??
+    inner.options?.[0]?.shape ??
+    {}
+  );
 }
 
 /** The schema inside defaults and optionals. */
-export function unwrap(schema: unknown): unknown {
-  const inner = (schema as { def?: { innerType?: unknown } }).def?.innerType;
+function unwrap(schema: unknown): unknown {
+  const inner = (schema as { def?: { innerType?: unknown } } | undefined)?.def?.innerType;
   return inner === undefined ? schema : unwrap(inner);
 }

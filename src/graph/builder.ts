@@ -98,7 +98,10 @@ export class GraphBuilder {
 
   /** A float32 constant: a scalar that broadcasts. Equal constants are one value. */
   scalar(value: number): Value {
-    return this.#constant(`scalar:${value}`, `const ${value}`, () => floats([], [value]));
+    return this.#constant(`scalar:${value}`, `const ${value}`, () => ({
+      ...floats([], [value]),
+      exact: Float64Array.of(value),
+    }));
   }
 
   /** An int64 vector constant. */

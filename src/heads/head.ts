@@ -21,6 +21,14 @@ export interface Head {
   /** The positions of the last layer that it reads. */
   readonly rows: RowsRead;
   initialize(config: BackboneConfig, rng: Rng): Params;
+  /**
+   * Names and shapes of backbone weights that the head reads and a checkpoint may lack, such as the pooler's. Those
+   * that are missing are drawn once, stay frozen, and are saved with the adapter.
+   */
+  backboneWeights?(
+    architecture: Architecture,
+    config: BackboneConfig,
+  ): Readonly<Record<string, readonly number[]>>;
   /** What PEFT saves beside the method, for adapters that it shall load; or why it computes something else. */
   readonly peft: PeftHead | Refusal;
   /** @returns logits, one row per thing that is classified */

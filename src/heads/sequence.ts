@@ -1,12 +1,14 @@
 /** Legend: B batch, S sequence, E hidden size, C labels. */
 import { type Dim, divideDims, PtuningError } from "../core/index.ts";
 import { failGraph, type Value } from "../graph/index.ts";
-import { dropout, type LayerContext } from "../nn/index.ts";
+import type { LayerContext } from "../nn/index.ts";
 import type { Head, HeadInputs } from "./head.ts";
+import { type HeadDropout, headBias, headWeight, initializeLinear, linearLogits } from "./linear.ts";
 
 /**
  * How a text becomes one vector: `cls` takes the first position, `pooler` sends it through the checkpoint's own
- * frozen pooler, `mean` averages the real tokens. Prompt columns are never pooled.
+ * frozen pooler (a random one where it has none, as with RoBERTa), `mean` averages the real tokens. Prompt columns
+ * are never pooled.
  */
 export type Pooling = "pooler" | "cls" | "mean";
 
@@ -15,19 +17,14 @@ export interface SequenceHeadOptions {
   /** `thudm` and `peft` pool through the pooler and drop features at the backbone's rate. */
   readonly preset?: "thudm" | "peft";
   readonly pooling?: Pooling;
-  /** Dropout on the pooled vector; `"hidden"` takes the backbone's rate. */
-  readonly headDropout?: number | "hidden";
+  /** Dropout on the pooled vector. */
+  readonly headDropout?: HeadDropout;
 }
 
 type Resolved = Required<Omit<SequenceHeadOptions, "preset">>;
 
 const defaults: Resolved = { pooling: "mean", headDropout: 0 };
 const reference: Resolved = { pooling: "pooler", headDropout: "hidden" };
-
-/** Parameter name of the linear layer's matrix, `[C, E]`. */
-export const headWeight = "head.weight";
-/** Parameter name of its bias, `[C]`. */
-export const headBias = "head.bias";
 
 /** Pooling, dropout and a linear layer that starts at N(0, initializer_range) with a zero bias. */
 export function sequenceHead(numLabels: number, options: SequenceHeadOptions = {}): Head {
@@ -56,29 +53,14 @@ export function sequenceHead(numLabels: number, options: SequenceHeadOptions = {
         : {
             reason: `PEFT pools through the checkpoint's pooler, this adapter uses pooling ${resolved.pooling}`,
           },
-    initialize({ hiddenSize, initializerRange }, rng) {
-      const stream = rng.split(headWeight);
-      const weight = Float32Array.from(
-        { length: numLabels * hiddenSize },
-        () => stream.normal() * initializerRange,
-      );
-      return {
-        [headWeight]: { dtype: "float32", shape: [numLabels, hiddenSize], data: weight },
-        [headBias]: { dtype: "float32", shape: [numLabels], data: new Float32Array(numLabels) },
-      };
-    },
-    build(ctx, head) {
-      const rate = resolved.headDropout === "hidden" ? head.config.hiddenDropout : resolved.headDropout;
-      return ctx.b.scope("head", () => {
-        const features = dropout(ctx, pool.build(ctx, head), rate);
-        return ctx.b.op("Gemm", [features, head.params[headWeight], head.params[headBias]], { transB: 1 });
-      });
-    },
+    ...(pool.backboneWeights && { backboneWeights: pool.backboneWeights }),
+    initialize: (config, rng) => initializeLinear(numLabels, config, rng),
+    build: (ctx, head) =>
+      ctx.b.scope("head", () => linearLogits(ctx, pool.build(ctx, head), head, resolved.headDropout)),
   };
 }
 
-interface PoolingRule {
-  readonly rows: Head["rows"];
+interface PoolingRule extends Pick<Head, "rows" | "backboneWeights"> {
   /** @returns `[B, E]` */
   build(ctx: LayerContext, head: HeadInputs): Value;
 }
@@ -87,14 +69,8 @@ const poolings: { readonly [P in Pooling]: PoolingRule } = {
   cls: { rows: "first", build: (_, { hidden }) => hidden },
   pooler: {
     rows: "first",
-    build(ctx, { architecture, config, hidden }) {
-      if (!architecture.hasPooler(ctx)) {
-        throw new PtuningError("OPTION_INVALID", "pooling: the checkpoint has no pooler.", {
-          hint: "Choose pooling cls or mean.",
-        });
-      }
-      return architecture.pool(ctx, config, hidden);
-    },
+    backboneWeights: (architecture, config) => architecture.poolerWeights(config),
+    build: (ctx, { architecture, config, hidden }) => architecture.pool(ctx, config, hidden),
   },
   mean: {
     rows: "all",

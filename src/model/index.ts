@@ -15,4 +15,5 @@ export {
   initializeParams,
   longestInput,
   type ModelParts,
+  missingWeights,
 } from "./model.ts";

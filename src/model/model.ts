@@ -1,6 +1,14 @@
 /** Legend: B batch, S sequence. */
 import type { Adaptation, Architecture, BackboneConfig, BackboneInputs } from "../backbones/index.ts";
-import { type ExternalTensor, type Params, PtuningError, type Rng, type TensorMap } from "../core/index.ts";
+import {
+  type ExternalTensor,
+  elementCount,
+  floats,
+  type Params,
+  PtuningError,
+  type Rng,
+  type TensorMap,
+} from "../core/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import { type Head, meanOverTokens } from "../heads/index.ts";
 import type { Method, ParamValues } from "../methods/index.ts";
@@ -18,6 +26,8 @@ export interface ModelParts {
   };
   readonly method: Method;
   readonly head: Head;
+  /** Weights that the checkpoint lacks; see {@link missingWeights}. */
+  readonly frozen?: Params;
 }
 
 /** Starting values of all trainable tensors: the method's and the head's, each from a stream of its own. */
@@ -26,6 +36,23 @@ export function initializeParams({ backbone, method, head }: ModelParts, rng: Rn
     ...method.initialize(backbone.config, rng.split("method")),
     ...head.initialize(backbone.config, rng.split("head")),
   };
+}
+
+/**
+ * The weights that the head reads and the checkpoint lacks, drawn as transformers draws new ones:
+ * N(0, initializer_range), biases 0.
+ */
+export function missingWeights({ backbone, head }: ModelParts, rng: Rng): Params {
+  const { architecture, config, weights } = backbone;
+  const missing = Object.entries(head.backboneWeights?.(architecture, config) ?? {}).flatMap(
+    ([name, shape]): [string, Params[string]][] => {
+      if (weights.has(name)) return [];
+      const stream = rng.split(name);
+      const draw = (): number => (shape.length > 1 ? stream.normal() * config.initializerRange : 0);
+      return [[name, floats(shape, Array.from({ length: elementCount(shape) }, draw))]];
+    },
+  );
+  return Object.fromEntries(missing);
 }
 
 /** The greatest number of tokens that the model takes. */
@@ -41,7 +68,7 @@ export function checkMaxLength(parts: ModelParts, maxLength: number): void {
   const offset = parts.method.positionOffset(parts.backbone.architecture);
   const longest = longestInput(parts);
   if (maxLength <= longest && longest > 0) return;
-  const positions = parts.backbone.config.maxPositions;
+  const positions = longest + offset;
   throw new PtuningError(
     "SEQUENCE_TOO_LONG",
     `maxLength: ${maxLength} tokens behind position offset ${offset} need ${maxLength + offset} positions, ` +
@@ -76,7 +103,7 @@ export function buildLogits(
   dropout: Dropout | undefined,
 ): Value {
   const { architecture, config } = parts.backbone;
-  const { ctx, inputs } = startModel(b, parts.backbone, dropout);
+  const { ctx, inputs } = startModel(b, parts, dropout);
   const adaptation: Adaptation = parts.method.build(ctx, config, params, architecture);
   const hidden = architecture.forward(ctx, config, inputs, adaptation, parts.head.rows);
   return parts.head.build(ctx, { architecture, config, inputs, hidden, params });
@@ -84,7 +111,7 @@ export function buildLogits(
 
 /** Writes the untouched backbone; returns its last layer averaged over the tokens, `[B, E]`. */
 export function buildMeanPooled(b: GraphBuilder, backbone: ModelParts["backbone"]): Value {
-  const { ctx, inputs } = startModel(b, backbone, undefined);
+  const { ctx, inputs } = startModel(b, { backbone }, undefined);
   const untouched: Adaptation = { positionOffset: 0, layerPrompt: () => undefined };
   const hidden = backbone.architecture.forward(ctx, backbone.config, inputs, untouched, "all");
   return meanOverTokens(ctx, hidden, inputs.attentionMask);
@@ -92,7 +119,7 @@ export function buildMeanPooled(b: GraphBuilder, backbone: ModelParts["backbone"
 
 function startModel(
   b: GraphBuilder,
-  backbone: ModelParts["backbone"],
+  parts: Pick<ModelParts, "backbone" | "frozen">,
   dropout: Dropout | undefined,
 ): { ctx: LayerContext; inputs: BackboneInputs } {
   const inputs: BackboneInputs = {
@@ -100,13 +127,13 @@ function startModel(
     tokenTypeIds: b.input("token_type_ids", "int32", ["S", "B"]),
     attentionMask: b.input("attention_mask", "int32", ["S", "B"]),
   };
-  return { ctx: layerContext(b, backbone, dropout), inputs };
+  return { ctx: layerContext(b, parts, dropout), inputs };
 }
 
 /** Gives layers the checkpoint's weights, one graph value each; 16-bit floats become float32. */
 function layerContext(
   b: GraphBuilder,
-  { id, weights, precision }: ModelParts["backbone"],
+  { backbone: { id, weights, precision }, frozen = {} }: Pick<ModelParts, "backbone" | "frozen">,
   dropout: Dropout | undefined,
 ): LayerContext {
   const values = new Map<string, Value>();
@@ -114,11 +141,11 @@ function layerContext(
     b,
     precision,
     dropout,
-    hasWeight: (name) => weights.has(name),
+    hasWeight: (name) => name in frozen || weights.has(name),
     weight(name, shape) {
       const known = values.get(name);
       if (known !== undefined) return known;
-      const source = weights.get(name);
+      const source = frozen[name] ?? weights.get(name);
       if (source === undefined || `${source.shape}` !== `${shape}`) {
         const got = source === undefined ? "no such weight" : `[${source.shape.join(", ")}]`;
         throw new PtuningError(

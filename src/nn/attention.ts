@@ -63,7 +63,7 @@ function rowsPerExample(rows: Value, batch: Dim): Dim {
 }
 
 /** Value that an additive mask puts on padding; its exponential is 0 in float32 and float64. */
-const maskedLogit = -10_000;
+export const maskedLogit = -10_000;
 
 /**
  * Additive attention mask `[B, 1, 1, P + S]` from a 1/0 padding mask `[S, B]`; the P prompt columns are open.

@@ -2,4 +2,4 @@ export { type AttentionOptions, attention, attentionMask, type LayerPrompt } fro
 export type { LayerContext } from "./context.ts";
 export { Dropout, type DropoutPlan, dropoutBanks, dropoutOffsets } from "./dropout.ts";
 export { activations, dropout, embedding, layerNorm, linear } from "./layers.ts";
-export { crossEntropy } from "./loss.ts";
+export { binaryCrossEntropy, crossEntropy, positionCrossEntropy, squaredError } from "./loss.ts";

@@ -3,7 +3,7 @@ import { basename, join, resolve } from "node:path";
 import type { Backbone } from "../backbones/index.ts";
 import { checkData } from "../checks/index.ts";
 import { methodOf, type RunConfig, redact } from "../config/index.ts";
-import { type Dataset, exampleKinds, type KindAnswers } from "../data/index.ts";
+import { type Dataset, exampleKinds, type KindDescription } from "../data/index.ts";
 import { packageVersion, writeFileAtomic } from "../files/index.ts";
 import { longestInput } from "../model/index.ts";
 import { type RunReport, type RunResult, renderReport } from "../report/index.ts";
@@ -40,7 +40,7 @@ async function gather(folder: string, parts: ReportParts): Promise<RunReport> {
   const log = await readLog(join(folder, names.events));
   const result = await readResult(join(folder, names.result));
   const method = methodOf(config);
-  const kind = task && (exampleKinds[task.reads] as KindAnswers<unknown>);
+  const kind = task && (exampleKinds[task.reads] as KindDescription<unknown>);
   const { start } = log;
   const limits = task &&
     start &&
@@ -52,7 +52,7 @@ async function gather(folder: string, parts: ReportParts): Promise<RunReport> {
   const { type, ...taskOptions } = config.task;
   return {
     name: basename(resolve(folder)),
-    task: type,
+    task: type ?? task?.type ?? "",
     ...log,
     ...(result && { result }),
     ...(task && data && { checks: await checkData(data, task, limits) }),

@@ -8,5 +8,8 @@ export {
   padBatch,
   type TokenBatch,
 } from "./batches.ts";
+export type { PieceSequences, TextPieces, WordPieces } from "./pieces.ts";
 export { SequenceCollector, type TokenSequences, tokenCount } from "./sequences.ts";
-export { openTokenizer, type TextInput, type Tokenizer } from "./tokenizer.ts";
+export type { Assembled, Template } from "./template.ts";
+export { openTokenizer, type SpecialTokens, type TextInput, type Tokenizer } from "./tokenizer.ts";
+export { type TokenWindow, tokenWindows, windowWithMostContext } from "./windows.ts";

@@ -1,3 +1,5 @@
+import { Growing } from "./growing.ts";
+
 /** Token sequences of many examples in three flat arrays: a large data set stays small in memory. */
 export interface TokenSequences {
   readonly count: number;
@@ -12,39 +14,29 @@ export interface TokenSequences {
 }
 
 /** Number of tokens of example `index`. */
-export function tokenCount(sequences: TokenSequences, index: number): number {
-  return sequences.starts[index + 1]! - sequences.starts[index]!;
+export function tokenCount({ starts }: Pick<TokenSequences, "starts">, index: number): number {
+  return starts[index + 1]! - starts[index]!;
 }
 
 /** Collects {@link TokenSequences} example by example. */
 export class SequenceCollector {
-  #ids = new Int32Array(1024);
-  #typeIds = new Uint8Array(1024);
-  #tokens = 0;
+  readonly #ids = new Growing((length) => new Int32Array(length));
+  readonly #typeIds = new Growing((length) => new Uint8Array(length));
   readonly #starts: number[] = [0];
   #truncated = 0;
 
   add(ids: ArrayLike<number>, typeIds: ArrayLike<number>, truncated: boolean): void {
-    const end = this.#tokens + ids.length;
-    if (end > this.#ids.length) {
-      const capacity = Math.max(end, this.#ids.length * 2);
-      const [grownIds, grownTypes] = [new Int32Array(capacity), new Uint8Array(capacity)];
-      grownIds.set(this.#ids);
-      grownTypes.set(this.#typeIds);
-      [this.#ids, this.#typeIds] = [grownIds, grownTypes];
-    }
-    this.#ids.set(ids, this.#tokens);
-    this.#typeIds.set(typeIds, this.#tokens);
-    this.#tokens = end;
-    this.#starts.push(end);
+    this.#ids.append(ids);
+    this.#typeIds.append(typeIds);
+    this.#starts.push(this.#ids.length);
     if (truncated) this.#truncated++;
   }
 
   finish(): TokenSequences {
     return {
       count: this.#starts.length - 1,
-      ids: this.#ids.slice(0, this.#tokens),
-      typeIds: this.#typeIds.slice(0, this.#tokens),
+      ids: this.#ids.finish(),
+      typeIds: this.#typeIds.finish(),
       starts: Int32Array.from(this.#starts),
       truncated: this.#truncated,
     };

@@ -1,71 +1,148 @@
-import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { join } from "node:path";
 import type { Tokenizer as NativeTokenizer } from "tokenizers";
-import { messageOf, PtuningError, systemCode } from "../core/index.ts";
+import { messageOf, PtuningError } from "../core/index.ts";
+import {
+  definitionForWords,
+  readDefinition,
+  type SpecialRole,
+  type TokenizerDefinition,
+} from "./definition.ts";
+import { layOutWords, TextPieceCollector, type TextPieces, type WordPieces } from "./pieces.ts";
 import { SequenceCollector, type TokenSequences } from "./sequences.ts";
+import { type Template, templateOf } from "./template.ts";
 
 /** One text, or the two texts of a pair. */
 export type TextInput = string | readonly [first: string, second: string];
 
+/** Ids of the special tokens that a backbone's vocabulary has. */
+export type SpecialTokens = { readonly [R in SpecialRole]?: number };
+
 /** Turns texts into the token ids of one backbone. */
-export interface Tokenizer {
+export interface Tokenizer extends Template {
+  readonly specialTokens: SpecialTokens;
   /**
    * Encodes with the backbone's special tokens; a pair that is too long loses tokens from its longer text.
    * @param maxLength greatest number of tokens per example, special tokens included
    */
   encode(texts: readonly TextInput[], maxLength: number): Promise<TokenSequences>;
+  /**
+   * Encodes texts that come split into words, whole and without special tokens: each word by itself, as in running
+   * text (with a blank in front where the vocabulary knows of blanks).
+   */
+  encodeWords(sentences: readonly (readonly string[])[]): Promise<WordPieces>;
+  /** Encodes texts whole and without special tokens, with the place of each token in its text. */
+  encodeTexts(texts: readonly string[]): Promise<TextPieces>;
 }
 
 /** Texts that are encoded at once: enough to use all cores, few enough to keep memory flat. */
 const chunkSize = 512;
+/** Words are short. */
+const wordChunkSize = 4096;
 
 /**
- * Opens the tokenizer of a backbone's folder: `tokenizer.json`, or `vocab.txt` of a BERT WordPiece vocabulary.
- * @throws BACKBONE_INVALID if neither is there or the file is damaged
+ * Opens the tokenizer of a backbone's folder: `tokenizer.json`, or `vocab.txt` of a BERT WordPiece vocabulary, or
+ * `vocab.json` and `merges.txt` of a byte-level BPE.
+ * @throws BACKBONE_INVALID if none is there or a file is damaged
  */
 export async function openTokenizer(folder: string): Promise<Tokenizer> {
-  const definition = (await readIfThere(join(folder, "tokenizer.json"))) ?? (await fromVocabulary(folder));
-  if (definition === undefined) {
-    throw new PtuningError(
-      "BACKBONE_INVALID",
-      `${folder}: expected tokenizer.json or vocab.txt, found neither.`,
-    );
-  }
-  let native: NativeTokenizer;
+  const definition = await readDefinition(folder);
+  const native = openNative(definition.json, folder);
+  let nativeForWords: NativeTokenizer | undefined;
+  const plain = { addSpecialTokens: false };
+
+  // The greatest length is a setting of the native object: one caller at a time.
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const next = last.then(work).finally(() => native.disableTruncation());
+    last = next.catch(() => {});
+    return next;
+  };
+
+  return {
+    ...(await templateOf(native, folder)),
+    specialTokens: specialTokensOf(native, definition),
+    encode: (texts, maxLength) =>
+      inTurn(async () => {
+        native.setTruncation(maxLength);
+        const collected = new SequenceCollector();
+        for (const chunk of chunks(texts, chunkSize)) {
+          // One call per text: the batch call of this binding takes no pairs, and is no faster.
+          const encodings = await Promise.all(
+            chunk.map((text) =>
+              typeof text === "string" ? native.encode(text) : native.encode(text[0], text[1]),
+            ),
+          );
+          for (const encoding of encodings) {
+            collected.add(encoding.getIds(), encoding.getTypeIds(), encoding.getOverflowing().length > 0);
+          }
+        }
+        return collected.finish();
+      }),
+    encodeWords: (sentences) =>
+      inTurn(async () => {
+        nativeForWords ??= openForWords(definition.json, folder) ?? native;
+        // The binding takes no words. The library itself encodes each word by itself, so each is done once.
+        const words = [...new Set(sentences.flat())];
+        const idsOf = new Map<string, readonly number[]>();
+        for (const chunk of chunks(words, wordChunkSize)) {
+          const encodings = await nativeForWords.encodeBatch(chunk, plain);
+          for (const [i, encoding] of encodings.entries()) idsOf.set(chunk[i]!, encoding.getIds());
+        }
+        return layOutWords(sentences, idsOf);
+      }),
+    encodeTexts: (texts) =>
+      inTurn(async () => {
+        const collected = new TextPieceCollector();
+        for (const chunk of chunks(texts, chunkSize)) {
+          const encodings = await native.encodeBatch(chunk, plain);
+          for (const [i, encoding] of encodings.entries()) {
+            collected.add(chunk[i]!, encoding.getIds(), encoding.getOffsets());
+          }
+        }
+        return collected.finish();
+      }),
+  };
+}
+
+function* chunks<T>(items: readonly T[], size: number): Generator<T[]> {
+  for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size);
+}
+
+function openNative(definition: string, folder: string): NativeTokenizer {
   try {
-    native = nativeLibrary().Tokenizer.fromString(definition);
+    const native = nativeLibrary().Tokenizer.fromString(definition);
     // Saved settings of another program; ours come with each call.
     native.disablePadding();
     native.disableTruncation();
+    return native;
   } catch (cause) {
-    throw new PtuningError("BACKBONE_INVALID", `${folder}/tokenizer.json: ${messageOf(cause)}`, { cause });
+    if (cause instanceof PtuningError) throw cause;
+    throw new PtuningError("BACKBONE_INVALID", `${folder}: tokenizer: ${messageOf(cause)}`, { cause });
   }
-  const encode: Tokenizer["encode"] = async (texts, maxLength) => {
-    native.setTruncation(maxLength);
-    const collected = new SequenceCollector();
-    for (let start = 0; start < texts.length; start += chunkSize) {
-      // One call per text: the batch call of this binding takes no pairs, and is no faster.
-      const encodings = await Promise.all(
-        texts
-          .slice(start, start + chunkSize)
-          .map((text) => (typeof text === "string" ? native.encode(text) : native.encode(text[0], text[1]))),
-      );
-      for (const encoding of encodings) {
-        collected.add(encoding.getIds(), encoding.getTypeIds(), encoding.getOverflowing().length > 0);
-      }
-    }
-    return collected.finish();
-  };
-  // The greatest length is a setting of the native object: one caller at a time.
-  let last: Promise<unknown> = Promise.resolve();
-  return {
-    encode(texts, maxLength) {
-      const next = last.then(() => encode(texts, maxLength));
-      last = next.catch(() => {});
-      return next;
-    },
-  };
+}
+
+function openForWords(definition: string, folder: string): NativeTokenizer | undefined {
+  const changed = definitionForWords(definition);
+  return changed === undefined ? undefined : openNative(changed, folder);
+}
+
+/** How BERT and RoBERTa write their special tokens, for folders whose settings do not say. */
+const usualNames: { readonly [R in SpecialRole]: readonly string[] } = {
+  pad: ["[PAD]", "<pad>"],
+  cls: ["[CLS]", "<s>"],
+  sep: ["[SEP]", "</s>"],
+  mask: ["[MASK]", "<mask>"],
+  unk: ["[UNK]", "<unk>"],
+};
+
+function specialTokensOf(native: NativeTokenizer, definition: TokenizerDefinition): SpecialTokens {
+  const found = (Object.keys(usualNames) as SpecialRole[]).flatMap((role) => {
+    const named = definition.specialToken(role);
+    const names = named === undefined ? usualNames[role] : [named];
+    const ids = names.flatMap((name) => native.tokenToId(name) ?? []);
+    return ids.length > 0 ? [[role, ids[0]!]] : [];
+  });
+  return Object.fromEntries(found);
 }
 
 function nativeLibrary(): typeof import("tokenizers") {
@@ -78,68 +155,4 @@ function nativeLibrary(): typeof import("tokenizers") {
       { hint: "Its binaries exist for Linux, macOS, Windows and Android on x64 and arm64.", cause },
     );
   }
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return undefined;
-    throw error;
-  }
-}
-
-/** The definition of BERT's tokenizer around a plain `vocab.txt`, as older checkpoints come. */
-async function fromVocabulary(folder: string): Promise<string | undefined> {
-  const vocabulary = await readIfThere(join(folder, "vocab.txt"));
-  if (vocabulary === undefined) return undefined;
-  const settings = JSON.parse((await readIfThere(join(folder, "tokenizer_config.json"))) ?? "{}");
-  const vocab = Object.fromEntries(
-    vocabulary
-      .replace(/\n$/, "")
-      .split(/\r?\n/)
-      .map((token, id) => [token, id]),
-  );
-  const special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].filter((token) => token in vocab);
-  const piece = (id: string, type: number): object => ({ SpecialToken: { id, type_id: type } });
-  const text = (id: string, type: number): object => ({ Sequence: { id, type_id: type } });
-  const single = [piece("[CLS]", 0), text("A", 0), piece("[SEP]", 0)];
-  return JSON.stringify({
-    version: "1.0",
-    truncation: null,
-    padding: null,
-    added_tokens: special.map((content) => ({
-      id: vocab[content],
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: true,
-    })),
-    normalizer: {
-      type: "BertNormalizer",
-      clean_text: true,
-      handle_chinese_chars: settings.tokenize_chinese_chars ?? true,
-      strip_accents: settings.strip_accents ?? null,
-      lowercase: settings.do_lower_case ?? true,
-    },
-    pre_tokenizer: { type: "BertPreTokenizer" },
-    post_processor: {
-      type: "TemplateProcessing",
-      single,
-      pair: [...single, text("B", 1), piece("[SEP]", 1)],
-      special_tokens: Object.fromEntries(
-        ["[CLS]", "[SEP]"].map((token) => [token, { id: token, ids: [vocab[token]], tokens: [token] }]),
-      ),
-    },
-    decoder: { type: "WordPiece", prefix: "##", cleanup: true },
-    model: {
-      type: "WordPiece",
-      unk_token: "[UNK]",
-      continuing_subword_prefix: "##",
-      max_input_chars_per_word: 100,
-      vocab,
-    },
-  });
 }

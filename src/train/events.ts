@@ -55,7 +55,7 @@ export interface CheckpointEvent {
 /** Something that the user should know; training goes on. */
 export interface WarningEvent {
   readonly type: "warning";
-  readonly code: "collapsed" | "truncated" | "data";
+  readonly code: "collapsed" | "truncated" | "data" | "frozen";
   readonly message: string;
 }
 

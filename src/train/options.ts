@@ -9,6 +9,7 @@ import type { TrainingState } from "./state.ts";
 
 /** Settings of the training loop, all with defaults. */
 export interface TrainSettings {
+  /** Passes over the training data. Default: what makes about 1,500 updates, from 3 to 30. */
   readonly epochs?: number;
   /** Examples per update. */
   readonly batchSize?: number;
@@ -57,7 +58,6 @@ export type ResolvedSettings = Required<TrainSettings> & { readonly precision: "
 
 /** Measured on six data sets with three seeds; see results/defaults.md. */
 export const settingDefaults = {
-  epochs: 10,
   batchSize: 32,
   schedule: "linear",
   warmupSteps: 0,
@@ -71,6 +71,17 @@ export const settingDefaults = {
   seed: 11,
   checkpointSeconds: 60,
 } as const;
+
+/** A run should make about this many updates: fewer leave small data sets half learnt, more are time lost. */
+const targetSteps = 1500;
+const fewestEpochs = 3;
+const mostEpochs = 30;
+
+/** Epochs that make about {@link targetSteps} updates, within bounds. */
+function defaultEpochs(examples: number, batchSize: number): number {
+  const epochs = Math.round(targetSteps / Math.ceil(examples / batchSize));
+  return Math.min(mostEpochs, Math.max(fewestEpochs, epochs));
+}
 
 /** Longer texts are rare in classification and cost much: the default cuts here. */
 const defaultMaxLength = 256;
@@ -87,6 +98,7 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
   const batchSize = given.batchSize ?? settingDefaults.batchSize;
   const resolved: ResolvedSettings = {
     ...settingDefaults,
+    epochs: defaultEpochs(data.train.length, batchSize),
     microBatchSize: batchSize,
     learningRate: method.learningRate,
     maxLength: Math.min(defaultMaxLength, longestInput(parts)),

@@ -10,6 +10,7 @@ import {
   initializeParams,
   inventory,
   type ModelParts,
+  missingWeights,
 } from "../model/index.ts";
 import { adamW, applyUpdates, globalNorm, schedule } from "../optim/index.ts";
 import { evaluateSession } from "../predict/index.ts";
@@ -64,7 +65,8 @@ async function setUp(options: TrainOptions) {
     );
   }
   const backbone = await withPrecision(options.backbone, settings.precision);
-  const parts: ModelParts & { backbone: Backbone } = { ...fp32, backbone };
+  const frozen = missingWeights(fp32, new Rng(settings.seed, "frozen"));
+  const parts: ModelParts & { backbone: Backbone } = { ...fp32, backbone, frozen };
   const trainSet = await task.encode(data.train, backbone.tokenizer, settings.maxLength);
   const devSet = await task.encode(data.dev, backbone.tokenizer, settings.maxLength);
   const params = structuredClone(resume?.params) ?? initializeParams(parts, new Rng(settings.seed, "init"));
@@ -89,6 +91,7 @@ async function setUp(options: TrainOptions) {
     trainSet,
     devSet,
     params,
+    frozen,
     optimizerState: structuredClone(resume?.optimizer) ?? optimizer.init(params),
     best: resume?.best,
     evaluations: [...(resume?.evaluations ?? [])],
@@ -202,6 +205,16 @@ function* start(run: Run): Generator<TrainEvent> {
     engine: backbone.engine.name,
   };
   for (const message of run.options.data.warnings) yield { type: "warning", code: "data", message };
+  const drawn = Object.keys(run.frozen);
+  if (drawn.length > 0) {
+    yield {
+      type: "warning",
+      code: "frozen",
+      message:
+        `The checkpoint has no ${drawn.join(", ")}: drawn at random, they stay frozen and are ` +
+        "saved with the adapter.",
+    };
+  }
   if (train.truncated > 0) {
     const share = ((100 * train.truncated) / train.count).toFixed(1);
     yield {
@@ -233,8 +246,9 @@ async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
 }
 
 /** The number by which states are compared: higher is better. */
-function selected({ settings: { selectBy } }: Run, { scores, loss }: EvaluationRecord): number {
-  return selectBy === "loss" ? -loss : scores[selectBy]!;
+function selected({ settings: { selectBy }, task }: Run, { scores, loss }: EvaluationRecord): number {
+  if (selectBy === "loss") return -loss;
+  return task.lowerIsBetter?.includes(selectBy) ? -scores[selectBy]! : scores[selectBy]!;
 }
 
 /** Whether `patience` evaluations have passed without a better one. */
@@ -255,7 +269,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
       type: "warning",
       code: "collapsed",
       message:
-        "The model predicts one class for every text. Try a learning rate three to ten times lower or higher " +
+        "The model gives one answer for every example. Try a learning rate three to ten times lower or higher " +
         `(it was ${settings.learningRate}), reparameterization: none, more epochs, or classWeights for rare labels.`,
     };
   }
@@ -271,11 +285,11 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
     seed,
   } = settings;
   const { hiddenDropout, attentionDropout, selectBy, precision } = settings;
-  const tuned = best?.evaluation.tuned;
   const adapter = new Adapter({
-    task: (tuned && task.tune?.(tuned)) ?? task,
+    task: task.tune?.(best?.evaluation.tuned ?? {}) ?? task,
     method: options.method.deployed,
     params,
+    frozen: run.frozen,
     backbone: referenceTo(backbone),
     maxLength: settings.maxLength,
     provenance: {
@@ -303,7 +317,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
 
 /** Dev scores of an int8 run's adapter with fp32 weights: what the rounding costs. */
 async function evaluateExactly(
-  { settings, options, devSet, task }: Run,
+  { settings, options, devSet }: Run,
   adapter: Adapter,
 ): Promise<Scores | undefined> {
   if (settings.precision === "fp32" || devSet.count === 0) return undefined;
@@ -311,7 +325,7 @@ async function evaluateExactly(
   const parts = attach(adapter, backbone);
   const session = await backbone.engine.compile(inferenceGraph(parts, adapter.params));
   await session.bind(adapter.params);
-  const { scores } = await evaluateSession(session, task, devSet, backbone);
+  const { scores } = await evaluateSession(session, adapter.task, devSet, backbone);
   await session.release();
   return scores;
 }

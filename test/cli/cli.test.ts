@@ -66,7 +66,7 @@ describe("a run from start to end", () => {
     expect(stderr).not.toMatch(/error|defect|at .*\.js/);
     expect(code).toBe(0);
     expect(stdout).toMatch(/trainable {2}\d+ \(\d.*%\): prompt 384, head 99/);
-    expect(stdout).toMatch(/epoch +step +train loss +dev loss +accuracy +macroF1 +time/);
+    expect(stdout).toMatch(/epoch +step +train loss +dev loss +accuracy +macroF1 +matthews +time/);
     expect(stdout.match(/^ +[1-8] +\d+ +\d\.\d{4}/gm)).toHaveLength(8);
     expect(stdout).toMatch(/test +accuracy 0\.\d{4}/);
     expect(stdout).toMatch(/accuracy 0\.\d{4}.*majority class\n.*accuracy 0\.\d{4}.*TF-IDF/);

@@ -1,4 +1,4 @@
-/** Live exchange with PEFT, and the twin run, on real weights. */
+/** Live exchange with PEFT, and the twin run: BERT on real weights, RoBERTa on random ones. */
 import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,7 +9,7 @@ import { Rng, type Tensor } from "ptuning/core";
 import { readTable, type TextExample } from "ptuning/data";
 import { encodeSafetensors } from "ptuning/files";
 import { deepPrompt } from "ptuning/methods";
-import { batchFeeds, inferenceGraph, initializeParams } from "ptuning/model";
+import { batchFeeds, inferenceGraph, initializeParams, missingWeights } from "ptuning/model";
 import { sequenceClassification, type Task } from "ptuning/tasks";
 import { padBatch } from "ptuning/text";
 import { train } from "ptuning/train";
@@ -17,16 +17,23 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { referencePython } from "../../tools/reference/run.mjs";
 import { twin } from "../../tools/reference/twin.mjs";
 import { has, repository } from "../support/requirements.ts";
+import { tinyRobertaFolder } from "../support/tiny.ts";
 
 const example = `${repository}examples/01-support-intents/train.csv`;
 
-describe.skipIf(!has.python || !has.minilm)("PEFT", () => {
+const backbones = [
+  { name: "minilm", isThere: has.minilm, maxLength: 64 },
+  { name: tinyRobertaFolder, isThere: true, maxLength: 32 },
+];
+const present = backbones.filter(({ isThere }) => has.python && isThere);
+
+describe.skipIf(present.length === 0).each(present)("PEFT on $name", ({ name, maxLength }) => {
   let backbone: Backbone;
   let folder: string;
   let examples: readonly TextExample[];
   let labels: readonly string[];
   beforeAll(async () => {
-    backbone = await loadBackbone("minilm");
+    backbone = await loadBackbone(name);
     folder = await mkdtemp(join(tmpdir(), "ptuning-peft-"));
     const data = await readTable(example, { text: "text", label: "intent" });
     examples = data.train.slice(0, 24);
@@ -39,10 +46,10 @@ describe.skipIf(!has.python || !has.minilm)("PEFT", () => {
 
   /** Our logits of the examples, with fp32 weights. */
   async function ourLogits(adapter: Adapter): Promise<number[]> {
-    const { task, params, method } = adapter;
-    const encoded = await task.encode(examples, backbone.tokenizer, 64);
+    const { task, params, frozen, method } = adapter;
+    const encoded = await task.encode(examples, backbone.tokenizer, maxLength);
     const session = await backbone.engine.compile(
-      inferenceGraph({ backbone, method, head: task.head }, params),
+      inferenceGraph({ backbone, method, head: task.head, frozen }, params),
     );
     const batch = padBatch(
       encoded.sequences,
@@ -60,7 +67,7 @@ describe.skipIf(!has.python || !has.minilm)("PEFT", () => {
     path: string,
   ): Promise<{ logits?: number[][]; error?: string }> {
     const task = sequenceClassification({ labels });
-    const encoded = await task.encode(examples, backbone.tokenizer, 64);
+    const encoded = await task.encode(examples, backbone.tokenizer, maxLength);
     const batch = padBatch(
       encoded.sequences,
       examples.map((_, i) => i),
@@ -114,7 +121,7 @@ describe.skipIf(!has.python || !has.minilm)("PEFT", () => {
       method,
       epochs: 1,
       precision: "fp32",
-      maxLength: 64,
+      maxLength,
     })) {
       if (event.type === "done") adapter = event.adapter;
     }
@@ -134,27 +141,48 @@ describe.skipIf(!has.python || !has.minilm)("PEFT", () => {
   test("refuses an adapter that it would compute differently", async () => {
     const method = deepPrompt({ promptLayers: { last: 2 } });
     const task = sequenceClassification({ labels, preset: "peft" }) as Task;
-    const params = initializeParams({ backbone, method, head: task.head }, new Rng(1));
+    const parts = { backbone, method, head: task.head };
+    const params = initializeParams(parts, new Rng(1));
+    const frozen = missingWeights(parts, new Rng(1));
     const provenance = { createdAt: "", versions: {} };
     await new Adapter({
       task,
       method,
       params,
+      frozen,
       backbone: referenceTo(backbone),
-      maxLength: 64,
+      maxLength,
       provenance,
     }).save(join(folder, "partial"));
     const { error } = await peft("load", join(folder, "partial"));
     expect(error).toMatch(/PTUNING_DEEP_PROMPT/);
   }, 180_000);
+});
 
-  test.skipIf(!has.data)(
-    "takes the same steps from the same start (short twin run)",
-    async () => {
-      const result = await twin("trec", 20, () => {});
+describe.skipIf(!has.python || !has.data)("twin runs take the same steps from the same start", () => {
+  test.skipIf(!has.minilm).each([
+    ["trec", 20],
+    ["conll04", 6],
+    ["squad", 4],
+    ["ewt-word", 4],
+    ["ewt-token-type", 4],
+  ] as const)(
+    "BERT, real weights, a few steps of %s",
+    async (set, steps) => {
+      const result = await twin(set, steps, { log: () => {} });
+      expect(result.firstLosses.count).toBe(steps);
       expect(result.firstLosses.greatestDifference).toBeLessThan(1e-3);
+      expect(result.dev.rows).toBeGreaterThan(100);
       expect(result.dev.agreement).toBeGreaterThanOrEqual(0.98);
     },
     240_000,
   );
+
+  test("RoBERTa, random weights", async () => {
+    const result = await twin("trec", 200, { backbone: tinyRobertaFolder, maxLength: 28, log: () => {} });
+    expect(result.firstLosses).toMatchObject({ count: 50 });
+    expect(result.firstLosses.greatestDifference).toBeLessThan(1e-3);
+    expect(result.dev.agreement).toBeGreaterThanOrEqual(0.98);
+    expect(result.lastLoss.ours).toBeLessThan(1.7);
+  }, 600_000);
 });

@@ -1,5 +1,9 @@
-/** A backbone and a task that train in seconds: a small random BERT, and texts whose label is one of their words. */
+/**
+ * A backbone and a task that train in seconds: a small random BERT (or RoBERTa), and texts whose label is one of their
+ * words.
+ */
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Backbone, loadBackbone } from "ptuning/backbones";
@@ -15,6 +19,49 @@ const size = { hidden: 32, layers: 2, heads: 4, intermediate: 64, vocab: 40, pos
 
 /** Writes a BERT checkpoint with random weights whose outputs depend on every token. */
 export function writeTinyBackbone(folder: string, seed = 1): string {
+  const words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+  while (words.length < size.vocab) words.push(`w${words.length - 5}`);
+  const config = { model_type: "bert", type_vocab_size: 2, max_position_embeddings: size.positions };
+  writeCheckpoint(folder, seed, config, true);
+  writeFileSync(join(folder, "vocab.txt"), `${words.join("\n")}\n`);
+  return folder;
+}
+
+/** The same as RoBERTa, without a pooler as its checkpoints come; `w0` … `w34` are one token each. */
+function writeTinyRoberta(folder: string, seed = 1): string {
+  const merges: string[] = ["Ġ w"];
+  for (const start of ["Ġw", "w"]) {
+    for (let i = 0; i < size.vocab - 5; i++) {
+      const [tens, ones] = i < 10 ? ["", String(i)] : [String(Math.floor(i / 10)), String(i % 10)];
+      merges.push(`${start}${tens} ${ones}`);
+    }
+  }
+  const alphabet: string[] = createRequire(import.meta.url)("tokenizers").byteLevelAlphabet();
+  const pieces = ["<s>", "<pad>", "</s>", "<unk>", ...alphabet.sort()];
+  pieces.push(...merges.map((merge) => merge.replace(" ", "")), "<mask>");
+  const config = {
+    model_type: "roberta",
+    vocab_size: pieces.length,
+    type_vocab_size: 1,
+    pad_token_id: 1,
+    layer_norm_eps: 1e-5,
+    max_position_embeddings: size.positions + 2,
+  };
+  writeCheckpoint(folder, seed, config, false);
+  const vocab = Object.fromEntries(pieces.map((piece, id) => [piece, id]));
+  writeFileSync(join(folder, "vocab.json"), JSON.stringify(vocab));
+  writeFileSync(join(folder, "merges.txt"), `#version: 0.2\n${merges.join("\n")}\n`);
+  return folder;
+}
+
+interface TinyConfig {
+  readonly model_type: string;
+  readonly type_vocab_size: number;
+  readonly max_position_embeddings: number;
+  readonly vocab_size?: number;
+}
+
+function writeCheckpoint(folder: string, seed: number, given: TinyConfig, pooler: boolean): void {
   const { hidden: E, intermediate: I } = size;
   const rng = new Rng(seed);
   const tensors: Record<string, Tensor> = {};
@@ -30,9 +77,10 @@ export function writeTinyBackbone(folder: string, seed = 1): string {
     add(`${name}.weight`, [E], () => 1 + 0.1 * rng.normal());
     add(`${name}.bias`, [E], () => 0.1 * rng.normal());
   };
-  add("embeddings.word_embeddings.weight", [size.vocab, E], () => rng.normal());
-  add("embeddings.position_embeddings.weight", [size.positions, E], () => 0.3 * rng.normal());
-  add("embeddings.token_type_embeddings.weight", [2, E], () => 0.3 * rng.normal());
+  const config = { vocab_size: size.vocab, ...given };
+  add("embeddings.word_embeddings.weight", [config.vocab_size, E], () => rng.normal());
+  add("embeddings.position_embeddings.weight", [config.max_position_embeddings, E], () => 0.3 * rng.normal());
+  add("embeddings.token_type_embeddings.weight", [config.type_vocab_size, E], () => 0.3 * rng.normal());
   norm("embeddings.LayerNorm");
   for (let layer = 0; layer < size.layers; layer++) {
     const at = `encoder.layer.${layer}`;
@@ -43,32 +91,32 @@ export function writeTinyBackbone(folder: string, seed = 1): string {
     linear(`${at}.output.dense`, E, I);
     norm(`${at}.output.LayerNorm`);
   }
-  linear("pooler.dense", E, E);
+  if (pooler) linear("pooler.dense", E, E);
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "model.safetensors"), encodeSafetensors(tensors, { format: "pt" }));
-  const words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-  while (words.length < size.vocab) words.push(`w${words.length - 5}`);
-  writeFileSync(join(folder, "vocab.txt"), `${words.join("\n")}\n`);
-  const config = {
-    model_type: "bert",
+  const sizes = {
     hidden_size: E,
     num_hidden_layers: size.layers,
     num_attention_heads: size.heads,
     intermediate_size: I,
-    vocab_size: size.vocab,
-    max_position_embeddings: size.positions,
-    type_vocab_size: 2,
   };
-  writeFileSync(join(folder, "config.json"), JSON.stringify(config));
-  return folder;
+  writeFileSync(join(folder, "config.json"), JSON.stringify({ ...config, ...sizes }));
 }
 
 export const tinyFolder: string = writeTinyBackbone(
   join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-bert"),
 );
 
+export const tinyRobertaFolder: string = writeTinyRoberta(
+  join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-roberta"),
+);
+
 export function tinyBackbone(engine: Engine = nodeEngine({ threads: 1 })): Promise<Backbone> {
   return loadBackbone(tinyFolder, { engine });
+}
+
+export function tinyRoberta(engine: Engine = nodeEngine({ threads: 1 })): Promise<Backbone> {
+  return loadBackbone(tinyRobertaFolder, { engine });
 }
 
 /** Random words of unequal number, among them the one that decides the label. */

@@ -11,14 +11,14 @@ from pathlib import Path
 import torch
 from peft import PeftModel, PrefixTuningConfig, TaskType, get_peft_model
 from safetensors.torch import load_file
-from transformers import BertForSequenceClassification
+from transformers import AutoModelForSequenceClassification
 
 mode, backbone, folder, batch_path, out = sys.argv[1:]
 batch = {name: value.long() for name, value in load_file(batch_path).items()}
 inputs = {"input_ids": batch["ids"], "token_type_ids": batch["types"], "attention_mask": batch["mask"]}
 torch.manual_seed(3)
 num_labels = int(batch["labels"].max()) + 1
-base = BertForSequenceClassification.from_pretrained(backbone, num_labels=num_labels)
+base = AutoModelForSequenceClassification.from_pretrained(backbone, num_labels=num_labels)
 result = {}
 if mode == "load":
     try:

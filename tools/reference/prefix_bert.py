@@ -1,6 +1,7 @@
-"""A plain PyTorch P-Tuning v2 model: BERT whose attention gets extra keys and values, in about a hundred lines.
+"""A plain PyTorch P-Tuning v2 model: BERT or RoBERTa whose attention gets extra keys and values, in about a hundred lines.
 
-Independent of both our engine and PEFT; make_bert.py checks it against transformers + PEFT where they overlap.
+Independent of both our engine and PEFT; make_bert.py and make_roberta.py check it against transformers + PEFT where they
+overlap.
 """
 
 import math
@@ -11,8 +12,8 @@ import torch.nn.functional as F
 
 class PrefixBert:
     """
-    weights: checkpoint tensors by name without the "bert." prefix
-    config: transformers BertConfig
+    weights: checkpoint tensors by name without the "bert." or "roberta." prefix
+    config: transformers BertConfig or RobertaConfig
     method: {"layers": [...], "mlp": bool}
     params: trainable tensors under our names
     """
@@ -35,13 +36,20 @@ class PrefixBert:
         hidden = F.linear(params["prompt.mlp.embeddings"], params["prompt.mlp.in.weight"], params["prompt.mlp.in.bias"])
         return F.linear(torch.tanh(hidden), params["prompt.mlp.out.weight"], params["prompt.mlp.out.bias"])
 
+    def positions(self, ids):
+        if self.config.model_type == "bert":
+            return torch.arange(ids.shape[1]) + self.position_offset
+        # transformers' create_position_ids_from_input_ids: text behind the padding index, padding at it.
+        pad = self.config.pad_token_id
+        real = (ids != pad).long()
+        return (real.cumsum(1) + self.position_offset) * real + pad
+
     def hidden(self, params, ids, types, mask):
         batch, length = ids.shape
         heads, width = self.config.num_attention_heads, self.config.hidden_size
         prompt = self.prompt(params)
-        positions = torch.arange(length) + self.position_offset
         x = self.w["embeddings.word_embeddings.weight"][ids]
-        x = x + self.w["embeddings.position_embeddings.weight"][positions]
+        x = x + self.w["embeddings.position_embeddings.weight"][self.positions(ids)]
         x = x + self.w["embeddings.token_type_embeddings.weight"][types]
         x = self.norm(x, "embeddings.LayerNorm")
         split = lambda t: t.view(t.shape[0], t.shape[1], heads, width // heads).transpose(1, 2)

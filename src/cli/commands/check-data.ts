@@ -1,6 +1,6 @@
 import { type Backbone, loadBackbone } from "../../backbones/index.ts";
 import { checkData, type DataChecks, type Finding, type LengthLimits } from "../../checks/index.ts";
-import { completeData, methodOf, type RunConfig, readData, taskOf } from "../../config/index.ts";
+import { completeConfig, methodOf, type RunConfig, readData, taskOf } from "../../config/index.ts";
 import { PtuningError } from "../../core/index.ts";
 import type { Dataset } from "../../data/index.ts";
 import { longestInput } from "../../model/index.ts";
@@ -17,8 +17,8 @@ const shownLabels = 20;
 
 export async function checkDataCommand(source: string, flags: TrainFlags): Promise<void> {
   const isRun = (await runStatus(source)) !== "none";
-  const config = isRun ? await readRunConfig(source) : await readConfig(source, flags);
-  const data = await readData(await completeData(config.data));
+  const config = isRun ? await completeConfig(await readRunConfig(source)) : await readConfig(source, flags);
+  const data = await readData(config);
   const task = taskOf(config, data);
   const backbone = await backboneAtHand(config);
   let checks: DataChecks;
@@ -45,7 +45,7 @@ async function backboneAtHand(config: RunConfig): Promise<Backbone | undefined> 
   }
 }
 
-function limitsOf(config: RunConfig, data: Dataset, task: Task, backbone: Backbone): LengthLimits {
+function limitsOf(config: RunConfig, data: Dataset<unknown>, task: Task, backbone: Backbone): LengthLimits {
   const method = methodOf(config);
   const parts = { backbone, method, head: task.head };
   const options = { ...config.training, backbone, data, task, method };

@@ -1,12 +1,12 @@
 import { type Adapter, loadAdapter } from "../../adapters/index.ts";
 import { type Backbone, loadBackbone } from "../../backbones/index.ts";
-import { completeData, type RunConfig, readData, taskOf } from "../../config/index.ts";
+import { completeConfig, type RunConfig, readData, taskOf } from "../../config/index.ts";
 import { PtuningError } from "../../core/index.ts";
 import type { Dataset } from "../../data/index.ts";
 import { nodeEngine } from "../../engine/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { readRunConfig, runStatus, writeReport } from "../../runs/index.ts";
-import type { Review } from "../../tasks/index.ts";
+import type { Review, Task } from "../../tasks/index.ts";
 import { adapterFolder } from "../adapter-folder.ts";
 import { print, warn } from "../terminal.ts";
 
@@ -29,7 +29,7 @@ export async function reportCommand(
   };
   const isFinished = (await runStatus(folder)) === "finished";
   const adapter = isFinished ? await loadAdapter(await adapterFolder(folder)) : undefined;
-  const data = await attempt("the data", async () => readUnchanged(config, adapter));
+  const read = await attempt("the data", () => readUnchanged(config, adapter));
   const backbone = await attempt("the backbone", () =>
     loadBackbone(config.backbone, {
       engine: nodeEngine({ ...config.engine, ...(threads && { threads: Number(threads) }) }),
@@ -37,8 +37,9 @@ export async function reportCommand(
     }),
   );
   try {
+    const data = read?.data;
     const review = data && backbone && adapter ? await reviewOf(adapter, backbone, data) : undefined;
-    const task = adapter?.task ?? (data && taskOf(config, data));
+    const task = adapter?.task ?? read?.task;
     for (const note of notes) warn(note);
     const path = await writeReport(folder, {
       config,
@@ -55,16 +56,24 @@ export async function reportCommand(
 }
 
 /** The data of the run. @throws RUN_INVALID if its files were changed since */
-async function readUnchanged(config: RunConfig, adapter: Adapter | undefined): Promise<Dataset> {
-  const data = await readData(await completeData(config.data));
+async function readUnchanged(
+  config: RunConfig,
+  adapter: Adapter | undefined,
+): Promise<{ data: Dataset<unknown>; task: Task }> {
+  const complete = await completeConfig(config);
+  const data = await readData(complete);
   const known = adapter?.provenance.data?.fingerprint;
   if (known !== undefined && known !== data.fingerprint) {
     throw new PtuningError("RUN_INVALID", "its files have changed since the run.");
   }
-  return data;
+  return { data, task: taskOf(complete, data) };
 }
 
-async function reviewOf(adapter: Adapter, backbone: Backbone, data: Dataset): Promise<Review | undefined> {
+async function reviewOf(
+  adapter: Adapter,
+  backbone: Backbone,
+  data: Dataset<unknown>,
+): Promise<Review | undefined> {
   if (data.dev.length === 0) return undefined;
   const predictor = await createPredictor(adapter, backbone);
   const review = await predictor.review(data.dev);

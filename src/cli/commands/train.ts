@@ -1,12 +1,18 @@
 import { readFile, stat } from "node:fs/promises";
-import { cpus } from "node:os";
 import { basename, isAbsolute, join, resolve } from "node:path";
 import { type Backbone, loadBackbone } from "../../backbones/index.ts";
 import { type BaselineScore, baselineScores } from "../../baselines/index.ts";
-import { completeData, methodOf, parseConfig, type RunConfig, readData, taskOf } from "../../config/index.ts";
+import {
+  type CompleteConfig,
+  completeConfig,
+  methodOf,
+  parseConfig,
+  readData,
+  taskOf,
+} from "../../config/index.ts";
 import { messageOf, PtuningError } from "../../core/index.ts";
 import type { Dataset } from "../../data/index.ts";
-import { nodeEngine } from "../../engine/index.ts";
+import { describeMachine, nodeEngine } from "../../engine/index.ts";
 import { packageVersion } from "../../files/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { formatBytes, formatDuration } from "../../report/index.ts";
@@ -32,6 +38,7 @@ export interface TrainFlags {
 /** Flags that are short for keys of the configuration. */
 const flagKeys: Readonly<Record<string, readonly [key: string, parse?: (text: string) => unknown]>> = {
   data: ["data.train"],
+  task: ["task.type"],
   dev: ["data.dev"],
   test: ["data.test"],
   text: ["data.text", parseColumns],
@@ -51,12 +58,12 @@ const flagKeys: Readonly<Record<string, readonly [key: string, parse?: (text: st
 
 export async function trainCommand(source: string | undefined, flags: TrainFlags): Promise<void> {
   const run = flags.resume === undefined ? undefined : await openResumed(flags.resume, source, flags);
-  const config = run?.config ?? (await readConfig(source, flags));
+  const config = run === undefined ? await readConfig(source, flags) : await completeConfig(run.config);
   let folder = run;
   let backbone: Backbone | undefined;
   try {
     // Data first: a mistake there should not wait for a download.
-    const data = await readData(await completeData(config.data));
+    const data = await readData(config);
     backbone = await loadBackbone(config.backbone, {
       engine: nodeEngine(config.engine),
       onProgress: downloadReporter(),
@@ -103,7 +110,7 @@ async function report(folder: RunFolder, parts: Omit<ReportParts, "config">): Pr
 }
 
 /** The configuration from a file, from flags, or from both; paths become absolute, so that a run can be resumed from anywhere. */
-export async function readConfig(source: string | undefined, flags: TrainFlags): Promise<RunConfig> {
+export async function readConfig(source: string | undefined, flags: TrainFlags): Promise<CompleteConfig> {
   const isConfig = source !== undefined && /\.(ya?ml|json)$/i.test(source);
   const assignments = Object.entries(flagKeys).flatMap(([flag, [key, parse]]) => {
     const given = flags[flag] as string | undefined;
@@ -112,9 +119,11 @@ export async function readConfig(source: string | undefined, flags: TrainFlags):
   if (source !== undefined && !isConfig) assignments.unshift(`data.train=${JSON.stringify(source)}`);
   const text = isConfig ? await readConfigFile(source) : "";
   const where = isConfig ? source : "command line";
-  const config = parseConfig({ text, where, overrides: [...assignments, ...(flags.set ?? [])] });
-  const data = await completeData(config.data);
-  const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(path));
+  const given = parseConfig({ text, where, overrides: [...assignments, ...(flags.set ?? [])] });
+  const config = await completeConfig(given);
+  const { data } = config;
+  const absolute = (path: string): string =>
+    isAbsolute(path) || path.startsWith("hf:") ? path : resolve(path);
   const name = basename(isConfig ? source : data.train)
     .replace(/\.(gz)$/, "")
     .replace(/\.[^.]+$/, "");
@@ -146,7 +155,7 @@ async function readConfigFile(path: string): Promise<string> {
 async function trainInto(
   folder: RunFolder,
   options: TrainOptions,
-  data: Dataset,
+  data: Dataset<unknown>,
   flags: TrainFlags,
 ): Promise<void> {
   const tell = flags.json ? jsonReporter() : textReporter();
@@ -188,7 +197,7 @@ async function trainInto(
 async function complete(
   folder: RunFolder,
   options: TrainOptions,
-  data: Dataset,
+  data: Dataset<unknown>,
   done: DoneEvent,
   seconds: number,
   flags: TrainFlags,
@@ -204,7 +213,8 @@ async function complete(
     if (isReviewed) review = await predictor.review(data.dev);
     await predictor.close();
   }
-  if (data.test.length > 0 && flags.baselines) baselines = await baselineScores(data, data.test, backbone);
+  if (data.test.length > 0 && flags.baselines)
+    baselines = await baselineScores(done.adapter.task, data, backbone);
   const result = {
     type: "result",
     reason: done.reason,
@@ -217,7 +227,7 @@ async function complete(
     adapter: folder.adapterFolder,
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     versions: { ptuning: packageVersion(), node: process.versions.node },
-    hardware: `${cpus()[0]?.model ?? "unknown CPU"}, ${cpus().length} cores`,
+    hardware: describeMachine(),
   };
   await folder.finish(result);
   const { task } = done.adapter;
@@ -241,7 +251,8 @@ async function complete(
   line("adapter", folder.adapterFolder);
   if (page) line("report", page);
   print();
-  print(`Try it:  ptuning predict ${folder.adapterFolder} "a text of your own"`);
+  const input = done.adapter.task.fromText ? '"a text of your own"' : "--input FILE";
+  print(`Try it:  ptuning predict ${folder.adapterFolder} ${input}`);
 }
 
 /** Difference of the first score, in points. */

@@ -1,4 +1,11 @@
-import { allocate, elementCount, isExternal, type Tensor, type TensorSource } from "../../core/index.ts";
+import {
+  allocate,
+  elementCount,
+  isExternal,
+  isFloat,
+  type Tensor,
+  type TensorSource,
+} from "../../core/index.ts";
 import type { Graph, Node, Value } from "../graph.ts";
 import type { NdArray } from "../ndarray.ts";
 import { specOf } from "../table.ts";
@@ -17,7 +24,10 @@ export function foldConstants(graph: Graph): Graph {
     return results?.map((result, i) => {
       const { name, dtype, shape, elements } = node.outputs[i]!;
       const value: Value = { name, dtype, shape, ...(elements && { elements }) };
-      initializers.set(value, fromNdArray(result, dtype));
+      initializers.set(value, {
+        ...fromNdArray(result, dtype),
+        ...(isFloat(dtype) && { exact: result.data }),
+      });
       return value;
     });
   });
@@ -48,8 +58,8 @@ function evaluate(
 }
 
 /** Host tensor → reference array. */
-export function toNdArray({ shape, data }: Tensor): NdArray {
-  return { shape, data: Float64Array.from(data as ArrayLike<number | bigint>, Number) };
+export function toNdArray({ shape, data, exact }: Tensor): NdArray {
+  return { shape, data: exact ?? Float64Array.from(data as ArrayLike<number | bigint>, Number) };
 }
 
 /** Reference array → host tensor of `dtype`. */

@@ -1,0 +1,189 @@
+/**
+ * The post-norm encoder that BERT, RoBERTa and their relatives share: Vaswani et al. 2017, section 3.1, with GELU, and
+ * learnt positions. What differs is in {@link EncoderFacts}.
+ *
+ * Legend: B batch, S sequence, Q positions read (S or 1), E hidden size.
+ */
+import * as z from "zod";
+import { type Dim, multiplyDims } from "../core/index.ts";
+import type { Value } from "../graph/index.ts";
+import {
+  activations,
+  attention,
+  attentionMask,
+  dropout,
+  embedding,
+  type LayerContext,
+  layerNorm,
+  linear,
+} from "../nn/index.ts";
+import type { Adaptation, Architecture, BackboneConfig, BackboneInputs, RowsRead } from "./architecture.ts";
+import { parseConfigWith } from "./parse.ts";
+
+const size = z.int().positive();
+const rate = z.number().min(0).lt(1);
+
+/** Keys of `config.json`, with the values that transformers assumes where one is missing. */
+const schema = (padTokenId: number) =>
+  z
+    .object({
+      model_type: z.string(),
+      hidden_size: size,
+      num_hidden_layers: size,
+      num_attention_heads: size,
+      intermediate_size: size,
+      vocab_size: size,
+      max_position_embeddings: size,
+      type_vocab_size: z.int().nonnegative().default(2),
+      pad_token_id: z.int().nonnegative().default(padTokenId),
+      layer_norm_eps: z.number().positive().default(1e-12),
+      hidden_act: z.enum(Object.keys(activations)).default("gelu"),
+      hidden_dropout_prob: rate.default(0.1),
+      attention_probs_dropout_prob: rate.default(0.1),
+      initializer_range: z.number().positive().default(0.02),
+      position_embedding_type: z.literal("absolute").default("absolute"),
+      is_decoder: z.literal(false).default(false),
+    })
+    .refine((config) => config.hidden_size % config.num_attention_heads === 0, {
+      path: ["num_attention_heads"],
+      message: "expected a divisor of hidden_size",
+    });
+
+/** In what the architectures of this family differ. */
+interface EncoderFacts extends Pick<Architecture, "modelTypes" | "peftModules"> {
+  /** What checkpoint names start with where the file holds more than the encoder: `bert.`. */
+  readonly prefix: string;
+  /** The padding token where `config.json` does not say. */
+  readonly padTokenId: number;
+  /** Row of the position table that the first token of a text reads. */
+  firstPosition(config: BackboneConfig): number;
+}
+
+/** An architecture of this family. */
+export function postNormEncoder(facts: EncoderFacts): Architecture {
+  return {
+    modelTypes: facts.modelTypes,
+    peftModules: facts.peftModules,
+    parseConfig(json, where): BackboneConfig {
+      const config = parseConfigWith(schema(facts.padTokenId), json, where);
+      return {
+        modelType: config.model_type,
+        hiddenSize: config.hidden_size,
+        numLayers: config.num_hidden_layers,
+        numHeads: config.num_attention_heads,
+        intermediateSize: config.intermediate_size,
+        vocabSize: config.vocab_size,
+        maxPositions: config.max_position_embeddings,
+        typeVocabSize: config.type_vocab_size,
+        padTokenId: config.pad_token_id,
+        layerNormEpsilon: config.layer_norm_eps,
+        activation: config.hidden_act,
+        hiddenDropout: config.hidden_dropout_prob,
+        attentionDropout: config.attention_probs_dropout_prob,
+        initializerRange: config.initializer_range,
+      };
+    },
+    weightName(checkpointName) {
+      const { prefix } = facts;
+      const name = checkpointName.startsWith(prefix) ? checkpointName.slice(prefix.length) : checkpointName;
+      if (!/^(embeddings|encoder|pooler)\..*\.(weight|bias|gamma|beta)$/.test(name)) return undefined;
+      return name.replace(/\.gamma$/, ".weight").replace(/\.beta$/, ".bias");
+    },
+    // The pooler reads one row per text: nothing to gain, so it keeps its precision.
+    isLinearWeight: (name) => /^encoder\..*\.(query|key|value|dense)\.weight$/.test(name),
+    maxLength: (config, positionOffset) => config.maxPositions - facts.firstPosition(config) - positionOffset,
+    promptPositionOffset: (promptLength) => promptLength,
+    forward(ctx, config, inputs, adaptation, rows) {
+      const firstPosition = facts.firstPosition(config) + adaptation.positionOffset;
+      let hidden = embed(ctx, config, inputs, firstPosition);
+      const masks = new Map<number, Value>();
+      for (let layer = 0; layer < config.numLayers; layer++) {
+        const prompt = adaptation.layerPrompt(layer);
+        const promptLength = prompt ? (prompt.key.shape[0] as number) : 0;
+        const mask = masks.get(promptLength) ?? attentionMask(ctx, inputs.attentionMask, promptLength);
+        masks.set(promptLength, mask);
+        const read = layer === config.numLayers - 1 ? rows : "all";
+        hidden = encoderLayer(ctx, config, `encoder.layer.${layer}`, hidden, mask, prompt, read);
+      }
+      return hidden;
+    },
+    poolerWeights: ({ hiddenSize }) => ({
+      "pooler.dense.weight": [hiddenSize, hiddenSize],
+      "pooler.dense.bias": [hiddenSize],
+    }),
+    pool: (ctx, config, first) => ctx.b.op("Tanh", [linear(ctx, first, "pooler.dense", config.hiddenSize)]),
+  };
+}
+
+/**
+ * Token + segment + position, normalised: `[S·B, E]`. Texts lie at the front of their rows, so every row reads the
+ * same stretch of positions; padding behind a text gets positions too, but nothing reads its states.
+ */
+function embed(
+  ctx: LayerContext,
+  config: BackboneConfig,
+  inputs: BackboneInputs,
+  firstPosition: number,
+): Value {
+  const { b } = ctx;
+  const { hiddenSize } = config;
+  const [length, batch] = inputs.inputIds.shape as [Dim, Dim];
+  return b.scope("embeddings", () => {
+    const word = embedding(ctx, inputs.inputIds, "embeddings.word_embeddings", config.vocabSize, hiddenSize);
+    const position = b.op("Slice", [
+      ctx.weight("embeddings.position_embeddings.weight", [config.maxPositions, hiddenSize]),
+      b.dims([firstPosition]),
+      b.op("Add", [b.dims([length]), b.integers([firstPosition])]),
+      b.integers([0]),
+    ]);
+    let sum = b.op("Add", [word, b.reshape(position, [length, 1, hiddenSize])]);
+    if (config.typeVocabSize > 0) {
+      const { typeVocabSize } = config;
+      const name = "embeddings.token_type_embeddings";
+      const types =
+        typeVocabSize > 1
+          ? embedding(ctx, inputs.tokenTypeIds, name, typeVocabSize, hiddenSize)
+          : ctx.weight(`${name}.weight`, [1, hiddenSize]);
+      sum = b.op("Add", [sum, types]);
+    }
+    const rows = b.reshape(sum, [multiplyDims(length, batch), hiddenSize]);
+    return dropout(
+      ctx,
+      layerNorm(ctx, rows, "embeddings.LayerNorm", config.layerNormEpsilon),
+      config.hiddenDropout,
+    );
+  });
+}
+
+function encoderLayer(
+  ctx: LayerContext,
+  config: BackboneConfig,
+  name: string,
+  x: Value,
+  mask: Value,
+  prompt: ReturnType<Adaptation["layerPrompt"]>,
+  rows: RowsRead,
+): Value {
+  const { b } = ctx;
+  const { hiddenSize, hiddenDropout, layerNormEpsilon } = config;
+  return b.scope(name, () => {
+    const read = rows === "all" ? x : b.slice(x, 0, 0, mask.shape[0]!);
+    const addAndNormalise = (update: Value, residual: Value, part: string): Value => {
+      const dense = linear(ctx, update, `${name}.${part}.dense`, hiddenSize);
+      const sum = b.op("Add", [dropout(ctx, dense, hiddenDropout), residual]);
+      return layerNorm(ctx, sum, `${name}.${part}.LayerNorm`, layerNormEpsilon);
+    };
+    const mixed = attention(ctx, read, x, mask, prompt, {
+      heads: config.numHeads,
+      dropoutRate: config.attentionDropout,
+      names: {
+        query: `${name}.attention.self.query`,
+        key: `${name}.attention.self.key`,
+        value: `${name}.attention.self.value`,
+      },
+    });
+    const attended = addAndNormalise(mixed, read, "attention.output");
+    const wide = linear(ctx, attended, `${name}.intermediate.dense`, config.intermediateSize);
+    return addAndNormalise(activations[config.activation]!(ctx, wide), attended, "output");
+  });
+}

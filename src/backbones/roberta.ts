@@ -1,0 +1,20 @@
+import type { Architecture } from "./architecture.ts";
+import { postNormEncoder } from "./encoder.ts";
+
+/**
+ * RoBERTa and XLM-RoBERTa: Liu et al. 2019, Conneau et al. 2020; `RobertaModel` in transformers. BERT's encoder; the
+ * positions of a text start behind the padding index, as fairseq numbers them.
+ */
+export const roberta: Architecture = postNormEncoder({
+  modelTypes: ["roberta", "xlm-roberta"],
+  prefix: "roberta.",
+  padTokenId: 1,
+  firstPosition: ({ padTokenId }) => padTokenId + 1,
+  // `RobertaClassificationHead`: current checkpoints have no pooler, its like is part of the classifier.
+  peftModules: {
+    SEQ_CLS: {
+      "pooler.dense": "base_model.classifier.dense",
+      "base_model.classifier": "base_model.classifier.out_proj",
+    },
+  },
+});
