@@ -18,7 +18,7 @@ interface Logged {
   readonly gradientNorm: number;
   readonly tokens: number;
   readonly seconds: number;
-  readonly scores: { readonly accuracy: number; readonly macroF1: number };
+  readonly scores: Readonly<Record<string, number>>;
 }
 
 type Curves = Readonly<Record<string, readonly (readonly [step: number, value: number])[]>>;
@@ -89,10 +89,12 @@ describe.skipIf(!has.python)(
         "train/gradient_norm": curve("step", ({ gradientNorm }) => gradientNorm),
         "train/tokens_per_second": curve("step", ({ tokens, seconds }) => tokens / seconds),
         "dev/loss": curve("evaluation", ({ loss }) => loss),
-        "dev/accuracy": curve("evaluation", ({ scores }) => scores.accuracy),
-        "dev/macroF1": curve("evaluation", ({ scores }) => scores.macroF1),
-        "test/accuracy": [[result.steps, Math.fround(result.test.accuracy)]],
-        "test/macroF1": [[result.steps, Math.fround(result.test.macroF1)]],
+        ...Object.fromEntries(
+          Object.entries<number>(result.test).flatMap(([name, value]) => [
+            [`dev/${name}`, curve("evaluation", ({ scores }) => scores[name]!)],
+            [`test/${name}`, [[result.steps, Math.fround(value)]]],
+          ]),
+        ),
       };
     }
 
@@ -101,6 +103,8 @@ describe.skipIf(!has.python)(
       const curves = read("whole");
       expect(curves).toEqual(await logged("whole"));
       expect(curves["train/loss"]).toHaveLength(432);
+      expect(curves["dev/accuracy"]).toHaveLength(9);
+      expect(curves["test/accuracy"]).toHaveLength(1);
     });
 
     test("a run that was killed and resumed has one whole curve, although its files overlap and one is torn", async () => {
