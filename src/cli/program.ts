@@ -101,6 +101,30 @@ export function createProgram(): Command {
     );
 
   program
+    .command("report")
+    .description("make a run's report.html anew")
+    .argument("<run>", "run folder")
+    .option("--threads <n>", "threads of the engine")
+    .action(async (run, options) => (await import("./commands/report.ts")).reportCommand(run, options));
+
+  program
+    .command("check-data")
+    .description("look for mistakes in a data set before training on it")
+    .argument("<source>", "configuration (.yaml), data file, or run folder")
+    .option("--dev <file>", "dev data (data.dev)")
+    .option("--test <file>", "test data (data.test)")
+    .option("--text <columns>", "text column, or two joined by a comma for pairs (data.text)")
+    .option("--label <column>", "label column (data.label)")
+    .option("--label-pattern <regex>", "finds labels inside the text (data.labelPattern)")
+    .option("--backbone <name>", "whose tokens are counted")
+    .option("--max-length <n>", "tokens per text (training.maxLength)")
+    .option("--set <key=value>", "set any key of the configuration; may be given again", collect)
+    .option("--json", "as JSON")
+    .action(async (source, options) =>
+      (await import("./commands/check-data.ts")).checkDataCommand(source, options),
+    );
+
+  program
     .command("inspect")
     .description("say what an adapter, a run, a backbone or a data file holds")
     .argument("<thing>", "folder, file, or backbone name")

@@ -14,6 +14,7 @@ export interface RunConfig {
   readonly method: MethodConfig;
   readonly training: TrainSettings;
   readonly engine: NodeEngineOptions;
+  readonly report: ReportConfig;
   /** Run folder. */
   readonly output?: string;
 }
@@ -39,3 +40,9 @@ export type MethodConfig =
   | ({ readonly name: "prompt-tuning" } & Omit<PromptTuningOptions, "preset">)
   | ({ readonly name: "p-tuning" } & Omit<PTuningOptions, "preset">)
   | { readonly name: "fine-tuning" | "linear-probe" | "bitfit" };
+
+/** What a run folder gets beside its log and its result. */
+export interface ReportConfig {
+  readonly html: boolean;
+  readonly tensorboard: boolean;
+}

@@ -163,6 +163,11 @@ const engine = z.strictObject({
     .describe("let idle threads spin: a little faster on a machine of one's own"),
 });
 
+const report = z.strictObject({
+  html: z.boolean().default(true).describe("write report.html; it quotes examples of the data"),
+  tensorboard: z.boolean().default(true).describe("write scalars for TensorBoard"),
+});
+
 export const runSchema: z.ZodType<RunConfig, unknown> = z.strictObject({
   backbone: z.string().min(1).default("minilm").describe("catalog name, hub id or folder"),
   preset: preset.exactOptional().describe("start from the settings of another implementation: thudm or peft"),
@@ -171,5 +176,6 @@ export const runSchema: z.ZodType<RunConfig, unknown> = z.strictObject({
   method: methodSchema,
   training: training.prefault({}),
   engine: engine.prefault({}),
+  report: report.prefault({}),
   output: z.string().min(1).exactOptional().describe("run folder; default runs/NAME-OF-THE-DATA"),
 });

@@ -1,4 +1,5 @@
 export { type DatasetOptions, readDataset } from "./dataset.ts";
+export { type ExampleText, exampleKinds, type KindDescription } from "./describe.ts";
 export type {
   AnswerExample,
   ChoiceExample,

@@ -18,6 +18,7 @@ export {
 } from "./question-answering.ts";
 export { familyOf, taskFamilies, taskFrom } from "./registry.ts";
 export { type RegressionOptions, type ScorePrediction, textRegression } from "./regression.ts";
+export type { ConfusionMatrix, Review, ReviewedExample, Reviewer, ReviewTable } from "./review.ts";
 export {
   type PredicateMarking,
   type Role,

@@ -6,6 +6,7 @@ import { type SequenceHeadOptions, sequenceHead } from "../heads/index.ts";
 import { MultiLabelMetrics, ThresholdTuner } from "../metrics/index.ts";
 import { binaryCrossEntropy } from "../nn/index.ts";
 import { family, type TaskFamily } from "./family.ts";
+import { scoreTable } from "./label-review.ts";
 import { sigmoid, softplus } from "./logits.ts";
 import type { Task } from "./task.ts";
 import { labelIndex, labelNumber } from "./text-classification.ts";
@@ -98,6 +99,15 @@ export function multiLabelClassification(
         labels: labels.filter((_, i) => probabilities[i]! >= applied),
         probabilities: Object.fromEntries(labels.map((label, i) => [label, probabilities[i]!])),
       };
+    },
+    describe: (gold, prediction) => ({
+      gold: labels.filter((_, i) => gold[i] === 1).join(", ") || "none",
+      predicted: prediction.labels.join(", ") || "none",
+    }),
+    summarize(answers) {
+      const metrics = new MultiLabelMetrics(width, applied);
+      for (const { logits, gold } of answers) metrics.add(logits.map(sigmoid), gold);
+      return { matrices: [], tables: [scoreTable("Labels", labels, metrics.perLabel())] };
     },
     cells: (prediction, detailed) => ({
       labels: prediction.labels.join(", "),

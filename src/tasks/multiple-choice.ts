@@ -105,6 +105,23 @@ export function multipleChoice(
       const collected = collect(encoded);
       return { add: collected.add, result: () => evaluate(encoded, collected.items()) };
     },
+    reviewer(encoded) {
+      const collected = collect(encoded);
+      return {
+        add: collected.add,
+        finish: () => ({
+          matrices: [],
+          tables: [],
+          examples: collected.items().flatMap((logits, index) => {
+            const label = encoded.labels[index]!;
+            if (label < 0) return [];
+            const { choices } = encoded.examples[index]!;
+            const loss = logSumExp(logits) - logits[label]!;
+            return [{ index, loss, gold: choices[label]!, predicted: choices[argmax(logits)]! }];
+          }),
+        }),
+      };
+    },
     decoder(encoded) {
       const collected = collect(encoded);
       return {

@@ -10,6 +10,7 @@ import { bestSpans, mergeSpans, type ScoredSpan, spanLoss, windowLogits } from "
 import { type EncodedAnswers, encodeAnswers, noPosition } from "./answer-windows.ts";
 import { family, type TaskFamily } from "./family.ts";
 import { softmax } from "./logits.ts";
+import type { Reviewer } from "./review.ts";
 import type { Decoder, Evaluator, HeadOutput, Task } from "./task.ts";
 
 /** Settings of extractive question answering. */
@@ -124,6 +125,7 @@ export function questionAnswering(
       ),
     evaluator: (encoded) => answerEvaluator(encoded, settings),
     decoder: (encoded) => answerDecoder(encoded, settings),
+    reviewer: (encoded) => answerReviewer(encoded, settings),
     ...(nullThreshold === "tuned" && {
       tune: (found) =>
         questionAnswering({
@@ -176,11 +178,14 @@ class Verdicts {
   readonly #settings: Resolved;
   readonly #spans: ScoredSpan[][][];
   readonly #nulls: Float64Array;
+  /** Losses of each question's labelled windows. */
+  readonly #losses: number[][];
 
   constructor(encoded: EncodedAnswers, settings: Resolved) {
     this.#encoded = encoded;
     this.#settings = settings;
     this.#spans = Array.from({ length: encoded.count }, () => []);
+    this.#losses = Array.from({ length: encoded.count }, () => []);
     this.#nulls = new Float64Array(encoded.count).fill(Number.POSITIVE_INFINITY);
   }
 
@@ -195,10 +200,18 @@ class Verdicts {
       this.#spans[owner]!.push(bestSpans(logits, places[row]!, maxAnswerLength, nBest));
       this.#nulls[owner] = Math.min(this.#nulls[owner]!, logits.start(0) + logits.end(0));
       if (starts[row] === noPosition) continue;
-      loss += spanLoss(logits, starts[row]!, ends[row]!);
+      const own = spanLoss(logits, starts[row]!, ends[row]!);
+      this.#losses[owner]!.push(own);
+      loss += own;
       count++;
     }
     return { loss, count };
+  }
+
+  /** Mean loss of a question's labelled windows. */
+  lossOf(question: number): number {
+    const losses = this.#losses[question]!;
+    return losses.reduce((sum, loss) => sum + loss, 0) / Math.max(1, losses.length);
   }
 
   of(question: number): Verdict {
@@ -245,6 +258,27 @@ function answerDecoder(encoded: EncodedAnswers, settings: Resolved): Decoder<Que
         const isNull = best === undefined || (answer.noAnswerScore ?? Number.NEGATIVE_INFINITY) > threshold;
         return { id, ...(isNull ? { text: "", start: -1, end: -1, score: nullScore } : best), ...answer };
       }),
+  };
+}
+
+function answerReviewer(encoded: EncodedAnswers, settings: Resolved): Reviewer {
+  const verdicts = new Verdicts(encoded, settings);
+  const threshold = settings.nullThreshold === "tuned" ? 0 : settings.nullThreshold;
+  return {
+    add: (output) => void verdicts.add(output),
+    finish: () => ({
+      matrices: [],
+      tables: [],
+      examples: encoded.examples.flatMap(({ answers }, index) => {
+        if (answers === undefined) return [];
+        const { nBest, noAnswerScore } = answerOf(encoded, index, verdicts.of(index), settings.answerless);
+        const isNull = (noAnswerScore ?? Number.NEGATIVE_INFINITY) > threshold;
+        const golds = [...new Set(answers.map(({ text }) => text))];
+        const predicted = (isNull ? undefined : nBest[0]?.text) ?? "no answer";
+        const gold = golds.includes(predicted) ? predicted : golds.join(" / ") || "no answer";
+        return [{ index, loss: verdicts.lossOf(index), gold, predicted }];
+      }),
+    }),
   };
 }
 

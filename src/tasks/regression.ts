@@ -76,6 +76,7 @@ export function textRegression(
       };
     },
     predict: (logits) => ({ score: scoreOf(logits[0]!) }),
+    describe: (gold, { score }) => ({ gold: scoreOf(gold).toFixed(2), predicted: score.toFixed(2) }),
     cells: ({ score }) => ({ score }),
     trivial: ({ labels }) => constantAnswer("mean of train", [momentsOf(Array.from(labels)).mean]),
   });

@@ -4,6 +4,7 @@ import type { GraphBuilder, Value } from "../graph/index.ts";
 import type { Head } from "../heads/index.ts";
 import type { Scores } from "../metrics/index.ts";
 import type { TextInput, Tokenizer, TokenSequences } from "../text/index.ts";
+import type { Reviewer } from "./review.ts";
 
 /**
  * Examples as token sequences, with what the task needs to score them. An example has one sequence or several:
@@ -113,6 +114,8 @@ export interface Task<E = unknown, N extends Encoded = Encoded, P = unknown> {
   /** Scores predictions against the gold answers in `encoded`. */
   evaluator(encoded: N): Evaluator;
   decoder(encoded: N): Decoder<P>;
+  /** Looks at each example for the report of a run; absent where there is nothing to tell beside the scores. */
+  reviewer?(encoded: N): Reviewer;
   /**
    * The same task with options that an evaluation found; what it did not find (there is no dev set) is fixed at its
    * default. Absent where there is nothing to tune.

@@ -7,6 +7,7 @@ import { ClassificationMetrics, type ClassificationScore } from "../metrics/inde
 import { crossEntropy } from "../nn/index.ts";
 import type { TextInput } from "../text/index.ts";
 import { family, type TaskFamily } from "./family.ts";
+import { reviewLabels } from "./label-review.ts";
 import { argmax, logSumExp, softmax } from "./logits.ts";
 import type { Task } from "./task.ts";
 import { constantAnswer, type EncodedTexts, headSettings, type TextKind, textTask } from "./text-task.ts";
@@ -103,6 +104,12 @@ export function classificationKind(
         probabilities: Object.fromEntries(labels.map((label, i) => [label, probabilities[i]!])),
       };
     },
+    describe: (gold, { label }) => ({ gold: labels[gold]!, predicted: label }),
+    summarize: (answers) =>
+      reviewLabels(
+        labels,
+        answers.map(({ logits, gold }) => ({ gold, predicted: argmax(logits) })),
+      ),
     cells: ({ label, score, probabilities }, detailed) => ({ label, score, ...(detailed && probabilities) }),
     trivial({ labels: gold }) {
       const counts = new Array<number>(width).fill(0);

@@ -5,6 +5,7 @@ import type { TextExample } from "../data/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import type { Head } from "../heads/index.ts";
 import type { TextInput } from "../text/index.ts";
+import type { Review, ReviewedExample } from "./review.ts";
 import type { Encoded, Evaluation, LinearView, TableRow, Task, TrivialAnswer } from "./task.ts";
 
 /** Keys of every task whose head pools a text to one vector. */
@@ -28,6 +29,13 @@ interface TextScorer<G> {
   /** @param logits of the example, `[C]` */
   add(row: number, logits: ArrayLike<number>, gold: G): void;
   result(): Omit<Evaluation, "loss">;
+}
+
+/** The outputs for one labelled example. */
+interface TextAnswer<G> {
+  /** `[C]`. */
+  readonly logits: readonly number[];
+  readonly gold: G;
 }
 
 /**
@@ -64,6 +72,10 @@ export interface TextKind<G, P>
   compare?(predictions: P[], encoded: EncodedTexts<G>, logits: readonly ArrayLike<number>[]): P[];
   /** Columns of a table before the text. */
   cells(prediction: P, detailed: boolean): TableRow;
+  /** A gold answer and a prediction as texts, for reports. */
+  describe(gold: G, prediction: P): Pick<ReviewedExample, "gold" | "predicted">;
+  /** What a report shows of all labelled examples beside that. */
+  summarize?(answers: readonly TextAnswer<G>[]): Pick<Review, "matrices" | "tables">;
   tune?(options: Readonly<Record<string, unknown>>): Task<TextExample, EncodedTexts<G>, P>;
   trivial?(train: EncodedTexts<G>): TrivialAnswer<EncodedTexts<G>>;
   readonly linear?: LinearView<EncodedTexts<G>>;
@@ -137,6 +149,22 @@ export function textTask<G, P>(kind: TextKind<G, P>): Task<TextExample, EncodedT
           const predictions = outputs.map((logits) => kind.predict(logits));
           return kind.compare?.(predictions, encoded, outputs) ?? predictions;
         },
+      };
+    },
+    reviewer({ labels }) {
+      const answers: TextAnswer<G>[] = [];
+      const examples: ReviewedExample[] = [];
+      return {
+        add({ rows, logits }) {
+          for (const [b, index] of rows.entries()) {
+            const gold = labels[index]!;
+            if (!kind.isLabelled(gold)) continue;
+            const own = rowOf(logits, b);
+            answers.push({ logits: own, gold });
+            examples.push({ index, loss: kind.lossOf(own, gold), ...kind.describe(gold, kind.predict(own)) });
+          }
+        },
+        finish: () => ({ matrices: [], tables: [], ...kind.summarize?.(answers), examples }),
       };
     },
     ...(kind.tune && { tune: (tuned) => kind.tune!(tuned) }),

@@ -19,7 +19,9 @@ import {
   windowWithMostContext,
 } from "../text/index.ts";
 import { argmax, logSumExp } from "./logits.ts";
-import type { Decoder, Encoded, Evaluator, HeadOutput, TableRow, Task } from "./task.ts";
+import type { Decoder, Encoded, Evaluator, TableRow, Task } from "./task.ts";
+import { answeredWords, ChosenTags, wordLogits } from "./word-logits.ts";
+import { wordReviewer } from "./word-review.ts";
 
 /** Options of every task on words. */
 export interface WordTaskOptions {
@@ -165,7 +167,7 @@ export function wordTask<E extends TaggedWords, P>(
         new Float32Array(length * rows.length * numLabels),
       );
       for (const [b, row] of rows.entries()) {
-        for (const [word, position] of answers(encoded, row)) {
+        for (const [word, position] of answeredWords(encoded, row)) {
           const label = encoded.labels[word]!;
           if (label >= 0) targets.data[(position * rows.length + b) * numLabels + label] = 1;
         }
@@ -176,6 +178,7 @@ export function wordTask<E extends TaggedWords, P>(
       crossEntropy(b, logits, b.input("targets", "float32", [logits.shape[0]!, numLabels])),
     evaluator: (encoded) => wordEvaluator(encoded, labels, kind),
     decoder: (encoded) => wordDecoder(encoded, labels, scheme, kind),
+    reviewer: (encoded) => wordReviewer(encoded, labels),
     trivial: () => ({
       name: "O for every word",
       logits(_, { rows, length }) {
@@ -284,47 +287,10 @@ function layOut<E extends TaggedWords>(
   };
 }
 
-function* answers(encoded: EncodedWords, row: number): Generator<readonly [word: number, position: number]> {
-  const { answerStarts, answered, positions } = encoded;
-  for (let i = answerStarts[row]!; i < answerStarts[row + 1]!; i++) yield [answered[i]!, positions[i]!];
-}
-
 function labelledWords(encoded: EncodedWords, row: number): number {
   let count = 0;
-  for (const [word] of answers(encoded, row)) if (encoded.labels[word]! >= 0) count++;
+  for (const [word] of answeredWords(encoded, row)) if (encoded.labels[word]! >= 0) count++;
   return count;
-}
-
-/** Hands out the logits `[C]` of every word in a pass. */
-function* wordLogits(
-  encoded: EncodedWords,
-  { rows, logits }: HeadOutput,
-  width: number,
-): Generator<readonly [word: number, logits: Float64Array]> {
-  for (const [b, row] of rows.entries()) {
-    for (const [word, position] of answers(encoded, row)) {
-      const at = (position * rows.length + b) * width;
-      yield [word, Float64Array.from({ length: width }, (_, i) => logits[at + i]!)];
-    }
-  }
-}
-
-/** The tags chosen so far; words that no window answers for stay `O`. */
-class ChosenTags {
-  readonly #labels: readonly string[];
-  readonly #encoded: EncodedWords;
-  readonly chosen: Int32Array;
-
-  constructor(encoded: EncodedWords, labels: readonly string[]) {
-    this.#labels = labels;
-    this.#encoded = encoded;
-    this.chosen = new Int32Array(encoded.wordStarts.at(-1)!).fill(labels.indexOf("O"));
-  }
-
-  of(example: number): string[] {
-    const [start, end] = [this.#encoded.wordStarts[example]!, this.#encoded.wordStarts[example + 1]!];
-    return Array.from(this.chosen.subarray(start, end), (label) => this.#labels[label]!);
-  }
 }
 
 function wordEvaluator<E extends TaggedWords, P>(

@@ -16,14 +16,15 @@ import { describeMachine, nodeEngine } from "../../engine/index.ts";
 import { packageVersion } from "../../files/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { formatBytes, formatDuration } from "../../report/index.ts";
-import { createRun, type RunFolder, resumeRun } from "../../runs/index.ts";
+import { createRun, type ReportParts, type RunFolder, resumeRun, writeReport } from "../../runs/index.ts";
 import { type DoneEvent, type TrainOptions, train } from "../../train/index.ts";
 import { parseColumn, parseColumns } from "../columns.ts";
 import { exitCodes } from "../exit.ts";
 import { downloadReporter, note, print, style } from "../terminal.ts";
 import { jsonReporter, textReporter } from "../train-reporter.ts";
 
-interface TrainFlags {
+/** Options of the command line for `train`. */
+export interface TrainFlags {
   readonly set?: readonly string[];
   readonly output?: string;
   readonly overwrite?: boolean;
@@ -103,8 +104,14 @@ async function openResumed(
   return resumeRun(folder);
 }
 
+/** Writes the report, unless the run is to have none. */
+async function report(folder: RunFolder, parts: Omit<ReportParts, "config">): Promise<string | undefined> {
+  const { config } = folder;
+  return config.report.html ? writeReport(folder.folder, { config, ...parts }) : undefined;
+}
+
 /** The configuration from a file, from flags, or from both; paths become absolute, so that a run can be resumed from anywhere. */
-async function readConfig(source: string | undefined, flags: TrainFlags): Promise<CompleteConfig> {
+export async function readConfig(source: string | undefined, flags: TrainFlags): Promise<CompleteConfig> {
   const isConfig = source !== undefined && /\.(ya?ml|json)$/i.test(source);
   const assignments = Object.entries(flagKeys).flatMap(([flag, [key, parse]]) => {
     const given = flags[flag] as string | undefined;
@@ -152,7 +159,7 @@ async function trainInto(
   data: Dataset<unknown>,
   flags: TrainFlags,
 ): Promise<void> {
-  const report = flags.json ? jsonReporter() : textReporter();
+  const tell = flags.json ? jsonReporter() : textReporter();
   const stopping = new AbortController();
   let signalCode: number | undefined;
   const stop = (signal: NodeJS.Signals): void => {
@@ -169,14 +176,19 @@ async function trainInto(
   try {
     for await (const event of train({ ...options, signal: stopping.signal })) {
       await folder.record(event);
-      report(event);
+      tell(event);
       if (event.type === "step") dataSeconds += event.dataSeconds;
       if (event.type === "done") done = event;
     }
+  } catch (error) {
+    // The curves up to there say most about what went wrong.
+    await report(folder, { task: options.task, notes: [messageOf(error)] }).catch(() => {});
+    throw error;
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
   }
   if (done!.reason === "aborted") {
+    await report(folder, { task: options.task });
     note(`Stopped at step ${done!.step}. Go on with: ptuning train --resume ${folder.folder}`);
     process.exitCode = signalCode ?? exitCodes.interrupted;
     return;
@@ -194,15 +206,20 @@ async function complete(
   spent: { readonly seconds: number; readonly dataSeconds: number },
   flags: TrainFlags,
 ): Promise<void> {
+  const { backbone } = options;
+  const isReviewed = folder.config.report.html && data.dev.length > 0;
   let test: Readonly<Record<string, number>> | undefined;
+  let review: ReportParts["review"];
   let baselines: BaselineScore[] = [];
-  if (data.test.length > 0) {
+  if (data.test.length > 0 || isReviewed) {
     const { precision } = options;
-    const predictor = await createPredictor(done.adapter, options.backbone, precision ? { precision } : {});
-    test = (await predictor.evaluate(data.test)).scores;
+    const predictor = await createPredictor(done.adapter, backbone, precision ? { precision } : {});
+    if (data.test.length > 0) test = (await predictor.evaluate(data.test)).scores;
+    if (isReviewed) review = await predictor.review(data.dev);
     await predictor.close();
-    if (flags.baselines) baselines = await baselineScores(done.adapter.task, data, options.backbone);
   }
+  if (data.test.length > 0 && flags.baselines)
+    baselines = await baselineScores(done.adapter.task, data, backbone);
   const result = {
     type: "result",
     reason: done.reason,
@@ -218,6 +235,8 @@ async function complete(
     hardware: describeMachine(),
   };
   await folder.finish(result);
+  const { task } = done.adapter;
+  const page = await report(folder, { task, data, backbone, ...(review && { review }) });
   if (flags.json) {
     print(JSON.stringify(result));
     return;
@@ -236,6 +255,7 @@ async function complete(
   const waiting = spent.dataSeconds.toFixed(1);
   line("time", `${formatDuration(spent.seconds)}, of which ${waiting} s waiting for data`);
   line("adapter", folder.adapterFolder);
+  if (page) line("report", page);
   print();
   const input = done.adapter.task.fromText ? '"a text of your own"' : "--input FILE";
   print(`Try it:  ptuning predict ${folder.adapterFolder} ${input}`);
