@@ -243,7 +243,7 @@ test("settings of another family are refused once the data has said which it is"
   const foreign = await ptuning([...args, "--set", "task.threshold=0.4"], at);
   expect(foreign).toMatchObject({
     code: 1,
-    stderr: expect.stringMatching(/a text-classification task.*task\.threshold: unknown key/),
+    stderr: expect.stringMatching(/a text-classification task.*task\.threshold: a key of multi-label/),
   });
   const unknown = await ptuning([...args, "--task", "text-clasification"], at);
   expect(unknown.stderr).toMatch(
