@@ -1,5 +1,5 @@
 import type { Adapter } from "../adapters/index.ts";
-import type { Kind } from "../data/index.ts";
+import type { ExampleKind } from "../data/index.ts";
 import { goldOptions, guessReading, type ReadOptions, type ReadOptionsFor } from "../data/index.ts";
 import { parseColumn, parseColumns } from "./columns.ts";
 
@@ -9,7 +9,7 @@ export async function readingFor(
   path: string,
   flags: { readonly text?: string; readonly label?: string; readonly labelPattern?: string },
   needsGold = true,
-): Promise<ReadOptionsFor<Kind>> {
+): Promise<ReadOptionsFor<ExampleKind>> {
   const { reads: kind } = adapter.task;
   const given: ReadOptions = {
     ...(flags.text && { text: parseColumns(flags.text) }),

@@ -118,6 +118,19 @@ const training = z.strictObject({
   maxLength: count.exactOptional().describe("tokens per example; longer texts are cut"),
   hiddenDropout: checkpointRate.exactOptional().describe("dropout inside the backbone while training"),
   attentionDropout: checkpointRate.exactOptional(),
+  memory: z
+    .enum(["fast", "lean"])
+    .exactOptional()
+    .describe("lean computes activations twice: a fraction of the memory, a third more time"),
+  memoryLimit: z
+    .union([z.number().positive(), z.string().min(1)])
+    .exactOptional()
+    .describe("memory of the process, as 2 GB or bytes: micro-batches are chosen to fit; none: no limit"),
+  trunkCache: z
+    .enum(["off", "auto", "memory", "file"])
+    .exactOptional()
+    .describe("compute the layers beneath the lowest prompt once, without their dropout"),
+  trunkCacheType: z.enum(["float32", "float16"]).exactOptional().describe("how their output is kept"),
   precision: z
     .enum(["auto", "fp32", "int8"])
     .exactOptional()
@@ -141,7 +154,9 @@ const training = z.strictObject({
 });
 
 const engine = z.strictObject({
-  threads: count.exactOptional().describe("default: all cores"),
+  threads: count
+    .exactOptional()
+    .describe("default: the physical cores, or fewer in a container with a CPU quota"),
   spin: z
     .boolean()
     .exactOptional()

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { PtuningError } from "../core/index.ts";
-import type { Dataset, ExampleFile, ExampleOf, Kind } from "./example.ts";
+import type { Dataset, ExampleFile, ExampleKind, ExampleKinds } from "./example.ts";
 import type { Split } from "./format.ts";
 import { formats } from "./formats.ts";
 import { isHubReference, locateHubDataset } from "./hub-dataset.ts";
@@ -13,7 +13,7 @@ import { formatsOf, type ReadOptionsFor, readExamples } from "./read.ts";
 import { splitOff } from "./split.ts";
 
 /** How a data set is read and split. */
-export interface DatasetOptions extends ReadOptionsFor<Kind> {
+export interface DatasetOptions extends ReadOptionsFor<ExampleKind> {
   /** Share of the training rows that becomes the dev set where no dev file is given. Default 0.1. */
   readonly devShare?: number;
   /** Seed of that split. Default 11. */
@@ -38,10 +38,10 @@ interface Part {
  *
  * @throws DATA_NOT_FOUND, DATA_INVALID, OPTION_INVALID
  */
-export async function readDataset<K extends Kind>(
+export async function readDataset<K extends ExampleKind>(
   path: string,
   options: DatasetOptions & { readonly kind: K },
-): Promise<Dataset<ExampleOf[K]>> {
+): Promise<Dataset<ExampleKinds[K]>> {
   const { devShare = 0.1, seed = 11, dev, test, ...reading } = options;
   if (!(devShare >= 0 && devShare < 1)) {
     throw new PtuningError(
@@ -59,10 +59,10 @@ export async function readDataset<K extends Kind>(
       },
     );
   }
-  const files: ExampleFile<ExampleOf[K]>[] = [];
-  const read = async (part: Part | undefined): Promise<ExampleOf[K][] | undefined> => {
+  const files: ExampleFile<ExampleKinds[K]>[] = [];
+  const read = async (part: Part | undefined): Promise<ExampleKinds[K][] | undefined> => {
     if (part === undefined) return undefined;
-    const examples: ExampleOf[K][] = [];
+    const examples: ExampleKinds[K][] = [];
     for (const one of part.paths) {
       const file = await readExamples<K>(one, { ...reading, ...(part.split && { split: part.split }) });
       files.push(file);
@@ -75,7 +75,7 @@ export async function readDataset<K extends Kind>(
   const testExamples = await read(test === undefined ? parts.test : { paths: [test] });
   const split = devExamples
     ? { kept: train, taken: devExamples }
-    : splitOff<ExampleOf[K], K>(train, devShare, seed, options.kind);
+    : splitOff<ExampleKinds[K], K>(train, devShare, seed, options.kind);
   const trainLabels = labelsOf(options.kind, split.kept);
   const seen = new Set(trainLabels);
   const devOnly = labelsOf(options.kind, split.taken).filter((label) => !seen.has(label));
@@ -108,7 +108,7 @@ export async function readDataset<K extends Kind>(
   };
 }
 
-function labelsOf<K extends Kind>(kind: K, examples: readonly ExampleOf[K][]): string[] {
+function labelsOf<K extends ExampleKind>(kind: K, examples: readonly ExampleKinds[K][]): string[] {
   const labels = new Set<string>();
   for (const example of examples) for (const label of kinds[kind].labels(example)) labels.add(label);
   return [...labels].sort();

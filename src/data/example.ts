@@ -74,17 +74,17 @@ export interface AnswerExample extends FromFile {
   readonly group?: string;
 }
 
-/** The interface of each kind of example, by the kind's name in options and configs. */
-export interface ExampleOf {
-  readonly text: TextExample;
-  readonly choices: ChoiceExample;
-  readonly tokens: TokenExample;
-  readonly roles: RoleExample;
-  readonly answers: AnswerExample;
+/** Kinds of examples, by their interface. */
+export interface ExampleKinds {
+  text: TextExample;
+  choices: ChoiceExample;
+  tokens: TokenExample;
+  roles: RoleExample;
+  answers: AnswerExample;
 }
 
-/** Name of a kind of example: what a reader gives and a task takes. */
-export type Kind = keyof ExampleOf;
+/** Name of a kind of examples: what a reader gives and a task takes. */
+export type ExampleKind = keyof ExampleKinds;
 
 /** Examples from one file. */
 export interface ExampleFile<E = TextExample> {

@@ -1,6 +1,6 @@
 import { type ErrorDetails, PtuningError } from "../core/index.ts";
 import type { ByteSource } from "../files/index.ts";
-import type { ExampleOf, Kind } from "./example.ts";
+import type { ExampleKind, ExampleKinds } from "./example.ts";
 import type { ReadOptions } from "./options.ts";
 
 /** One record of a table, with the line that it starts on. */
@@ -39,7 +39,7 @@ export interface FormatInput {
 }
 
 /** Reads one kind of example from a file. */
-export type Reader<K extends Kind> = (input: FormatInput) => AsyncIterable<ExampleOf[K]>;
+export type Reader<K extends ExampleKind> = (input: FormatInput) => AsyncIterable<ExampleKinds[K]>;
 
 /**
  * A file format. Shared code asks it what it needs to know and never which format it is.
@@ -48,7 +48,7 @@ export interface Format {
   /** For messages: `SQuAD 1.1 or 2.0 (JSON)`. */
   readonly title: string;
   /** The kinds of example that it holds, each with what reads them; the first is the default. */
-  readonly readers: { readonly [K in Kind]?: Reader<K> };
+  readonly readers: { readonly [K in ExampleKind]?: Reader<K> };
   /** Whether a file looks like this. */
   fits(look: FileLook): boolean;
   /** Table formats: the records before columns are chosen. */

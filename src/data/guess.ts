@@ -1,7 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { PtuningError } from "../core/index.ts";
-import type { Kind } from "./example.ts";
+import type { ExampleKind } from "./example.ts";
 import { type FormatName, formats } from "./formats.ts";
 import { isHubReference, locateHubDataset } from "./hub-dataset.ts";
 import { choosesColumns, kindOfColumns } from "./mapping.ts";
@@ -16,7 +16,7 @@ const sampleRows = 1000;
 export interface Guess {
   /** The file that was looked at: of a folder, one to train on. */
   readonly path: string;
-  readonly kind: Kind;
+  readonly kind: ExampleKind;
   readonly format: FormatName;
   /** How to read it: format, header and columns of a table; nothing for formats that say all by themselves. */
   readonly options: ReadOptions;
@@ -58,12 +58,16 @@ const choiceNames = /^(choice|choices|alternative|alternatives|ending|option|opt
  * @param kind what is known to be in it
  * @throws DATA_INVALID if no column looks like a text
  */
-export async function guessReading(path: string, given: ReadOptions = {}, kind?: Kind): Promise<Guess> {
+export async function guessReading(
+  path: string,
+  given: ReadOptions = {},
+  kind?: ExampleKind,
+): Promise<Guess> {
   const file = await trainingFile(path);
   const fitting = given.format ? [given.format] : await formatsOf(file, given.encoding);
   const format = fitting.find((name) => kind === undefined || formats[name].readers[kind] !== undefined);
   if (format !== undefined && formats[format].rows === undefined && !choosesColumns(given)) {
-    const found = kind ?? (Object.keys(formats[format].readers)[0] as Kind);
+    const found = kind ?? (Object.keys(formats[format].readers)[0] as ExampleKind);
     return { path: file, kind: found, format, options: {}, labels: [], rows: 0, columns: [] };
   }
   const table = await sample(file, given);
@@ -94,7 +98,7 @@ async function trainingFile(path: string): Promise<string> {
 }
 
 /** The kind of example that the columns of a table are named after. */
-function kindOfTable(columns: readonly ColumnFacts[]): Kind {
+function kindOfTable(columns: readonly ColumnFacts[]): ExampleKind {
   const has = (pattern: RegExp): boolean => columns.some(({ name }) => pattern.test(name));
   if (has(wordNames)) return has(/^predicate(_index)?$/i) ? "roles" : "tokens";
   if (has(/^question$/i) && has(/^context$/i)) return "answers";
@@ -112,7 +116,7 @@ interface Table {
 
 function guessColumns(
   path: string,
-  kind: Kind,
+  kind: ExampleKind,
   { columns, header }: Table,
   given: ReadOptions,
 ): { columns: ColumnOptions; labels: readonly string[] } {

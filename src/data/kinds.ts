@@ -1,4 +1,4 @@
-import type { ExampleOf, Kind } from "./example.ts";
+import type { ExampleKind, ExampleKinds } from "./example.ts";
 
 /** What reading and splitting need to know of a kind of example. */
 interface KindAnswers<E> {
@@ -18,7 +18,7 @@ const present = (...parts: readonly (string | undefined)[]): string[] =>
   parts.filter((part) => part !== undefined);
 
 /** The answers of every kind. */
-export const kinds: { readonly [K in Kind]: KindAnswers<ExampleOf[K]> } = {
+export const kinds: { readonly [K in ExampleKind]: KindAnswers<ExampleKinds[K]> } = {
   text: {
     key: ({ text, pair }) => (pair === undefined ? normal(text) : join(text, pair)),
     ties: ({ group, document }) => present(group, document && `document ${document}`),
@@ -52,6 +52,6 @@ export const kinds: { readonly [K in Kind]: KindAnswers<ExampleOf[K]> } = {
 };
 
 /** Texts that differ only in case and white space count as one; so for every kind of example. */
-export function exampleKey<K extends Kind>(kind: K, example: ExampleOf[K]): string {
+export function exampleKey<K extends ExampleKind>(kind: K, example: ExampleKinds[K]): string {
   return kinds[kind].key(example);
 }

@@ -3,8 +3,8 @@ import { answersFrom, placeAnswers } from "./answers.ts";
 import type {
   AnswerExample,
   ChoiceExample,
-  ExampleOf,
-  Kind,
+  ExampleKind,
+  ExampleKinds,
   RoleExample,
   TextExample,
   TokenExample,
@@ -14,7 +14,7 @@ import type { Column, ColumnOptions } from "./options.ts";
 
 /** Readers of every kind of example from the records of a table, by a column mapping. */
 export function tableReaders(rows: (input: FormatInput) => AsyncIterable<Row>): Format["readers"] {
-  const reader = <K extends Kind>(map: Mapping<K>): Reader<K> =>
+  const reader = <K extends ExampleKind>(map: Mapping<K>): Reader<K> =>
     async function* examples(input) {
       const read = map(input);
       for await (const row of rows(input)) {
@@ -43,14 +43,14 @@ export function choosesColumns(options: ColumnOptions): boolean {
 }
 
 /** The kind of example that the chosen columns speak of. */
-export function kindOfColumns(options: ColumnOptions): Kind {
+export function kindOfColumns(options: ColumnOptions): ExampleKind {
   if (options.choices !== undefined) return "choices";
   if (options.predicate !== undefined) return "roles";
   if (options.tokens !== undefined) return "tokens";
   return options.question === undefined ? "text" : "answers";
 }
 
-type Mapping<K extends Kind> = (input: FormatInput) => (fields: Fields) => ExampleOf[K] | undefined;
+type Mapping<K extends ExampleKind> = (input: FormatInput) => (fields: Fields) => ExampleKinds[K] | undefined;
 
 /** The columns of one record, with messages that say what was expected. */
 class Fields {

@@ -1,4 +1,4 @@
-import type { Kind } from "./example.ts";
+import type { ExampleKind } from "./example.ts";
 import type { Split } from "./format.ts";
 import type { FormatName } from "./formats.ts";
 
@@ -58,7 +58,7 @@ export const goldOptions: readonly (keyof ColumnOptions)[] = [
 /** How one file is read. */
 export interface ReadOptions extends ColumnOptions {
   /** Which examples the file gives; default: what its format or its columns say. */
-  readonly kind?: Kind;
+  readonly kind?: ExampleKind;
   /** Default: by the file's name, else by how it starts. */
   readonly format?: FormatName;
   readonly delimiter?: string;

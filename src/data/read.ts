@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { closest, PtuningError } from "../core/index.ts";
-import type { ExampleFile, ExampleOf, Kind } from "./example.ts";
+import type { ExampleFile, ExampleKind, ExampleKinds } from "./example.ts";
 import type { FileLook, Format, FormatInput, Row } from "./format.ts";
 import { type FormatName, formats } from "./formats.ts";
 import { isDataError } from "./lines.ts";
@@ -13,7 +13,7 @@ import { openBytesAt, openTextFile, startOf } from "./source.ts";
 /** A file whose examples come as a stream. */
 export interface OpenedExamples<E> {
   readonly format: FormatName;
-  readonly kind: Kind;
+  readonly kind: ExampleKind;
   readonly examples: AsyncIterable<E>;
   /** SHA-256 of the bytes on disk; complete once all examples were read. */
   sha256(): string;
@@ -22,7 +22,7 @@ export interface OpenedExamples<E> {
 }
 
 /** {@link ReadOptions} that say which kind of example is wanted. */
-export type ReadOptionsFor<K extends Kind> = ReadOptions & { readonly kind?: K };
+export type ReadOptionsFor<K extends ExampleKind> = ReadOptions & { readonly kind?: K };
 
 /**
  * Opens a data file, or a folder of parallel files, as a stream of examples: memory stays flat however large it
@@ -30,10 +30,10 @@ export type ReadOptionsFor<K extends Kind> = ReadOptions & { readonly kind?: K }
  *
  * @throws DATA_NOT_FOUND, OPTION_INVALID, or DATA_INVALID naming file, line and what was expected
  */
-export async function openExamples<K extends Kind = "text">(
+export async function openExamples<K extends ExampleKind = "text">(
   path: string,
   options: ReadOptionsFor<K> = {},
-): Promise<OpenedExamples<ExampleOf[K]>> {
+): Promise<OpenedExamples<ExampleKinds[K]>> {
   const look = await lookAt(path, options.encoding);
   const { name, kind } = chooseFormat(path, look, options);
   const reader = formats[name].readers[kind as K];
@@ -47,12 +47,12 @@ export async function openExamples<K extends Kind = "text">(
  *
  * @throws DATA_NOT_FOUND, OPTION_INVALID, or DATA_INVALID naming file, line and what was expected
  */
-export async function readExamples<K extends Kind = "text">(
+export async function readExamples<K extends ExampleKind = "text">(
   path: string,
   options: ReadOptionsFor<K> = {},
-): Promise<ExampleFile<ExampleOf[K]>> {
+): Promise<ExampleFile<ExampleKinds[K]>> {
   const opened = await openExamples<K>(path, options);
-  const examples: ExampleOf[K][] = [];
+  const examples: ExampleKinds[K][] = [];
   for await (const example of opened.examples) examples.push(example);
   const warnings = opened.warnings();
   if (examples.length === 0) {
@@ -116,7 +116,11 @@ function describe({ name, entries }: FileLook): string {
 }
 
 /** Columns that the user chose are read from a table; else special formats go before tables. */
-function chooseFormat(path: string, look: FileLook, options: ReadOptions): { name: FormatName; kind: Kind } {
+function chooseFormat(
+  path: string,
+  look: FileLook,
+  options: ReadOptions,
+): { name: FormatName; kind: ExampleKind } {
   const named = options.format;
   if (named !== undefined && !Object.hasOwn(formats, named)) {
     const near = closest(named, namesList());
@@ -130,9 +134,9 @@ function chooseFormat(path: string, look: FileLook, options: ReadOptions): { nam
   const candidates = (named === undefined ? fitting(look) : [named]).filter(
     (name) => !asTable || formats[name].rows !== undefined,
   );
-  const kindOf = (name: FormatName): Kind =>
+  const kindOf = (name: FormatName): ExampleKind =>
     options.kind ??
-    (formats[name].rows ? kindOfColumns(options) : (Object.keys(formats[name].readers)[0] as Kind));
+    (formats[name].rows ? kindOfColumns(options) : (Object.keys(formats[name].readers)[0] as ExampleKind));
   const name = candidates.find((one) => formats[one].readers[kindOf(one)] !== undefined);
   if (name !== undefined) return { name, kind: kindOf(name) };
   if (candidates.length > 0) {
@@ -147,7 +151,7 @@ function chooseFormat(path: string, look: FileLook, options: ReadOptions): { nam
   );
 }
 
-function refusal(path: string, name: FormatName, kind: Kind, look: FileLook): string {
+function refusal(path: string, name: FormatName, kind: ExampleKind, look: FileLook): string {
   const others = namesOf((format) => format.readers[kind] !== undefined);
   const fits = fitting(look).filter((one) => formats[one].readers[kind] !== undefined);
   const looks = fits.length > 0 ? ` The file looks like ${fits.join(" or ")}.` : "";

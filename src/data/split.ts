@@ -1,5 +1,5 @@
 import { PtuningError, Rng } from "../core/index.ts";
-import type { ExampleOf, Kind } from "./example.ts";
+import type { ExampleKind, ExampleKinds } from "./example.ts";
 import { kinds } from "./kinds.ts";
 
 /**
@@ -8,7 +8,7 @@ import { kinds } from "./kinds.ts";
  * article. A stratum with at least two such groups gives at least one.
  * @throws DATA_INVALID if nothing would be left on one side
  */
-export function splitOff<E extends ExampleOf[K], K extends Kind = "text">(
+export function splitOff<E extends ExampleKinds[K], K extends ExampleKind = "text">(
   examples: readonly E[],
   share: number,
   seed: number,
@@ -50,7 +50,10 @@ export function splitOff<E extends ExampleOf[K], K extends Kind = "text">(
 }
 
 /** Row numbers of examples that stay together, in the order of their first rows. */
-function groupsOf<E extends ExampleOf[K], K extends Kind>(examples: readonly E[], kind: K): number[][] {
+function groupsOf<E extends ExampleKinds[K], K extends ExampleKind>(
+  examples: readonly E[],
+  kind: K,
+): number[][] {
   const parents = examples.map((_, i) => i);
   const rootOf = (i: number): number => {
     while (parents[i] !== i) {

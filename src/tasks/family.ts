@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import type { Dataset, Kind } from "../data/index.ts";
+import type { Dataset, ExampleKind } from "../data/index.ts";
 import type { Task } from "./task.ts";
 
 /** Options of a task as configs and adapters hold them: plain data. */
@@ -18,7 +18,7 @@ export interface TaskFamily<E = unknown, S = TaskOptions, O = TaskOptions> {
   readonly type: string;
   /** What it learns, in a few words. */
   readonly title: string;
-  readonly reads: Kind;
+  readonly reads: ExampleKind;
   /** Keys of a configuration's `task` section beside `type`; descriptions become its comments. */
   readonly settings: z.ZodObject;
   /** Whether {@link resolve} also takes the setting `preset`, which starts the head from another implementation's. */

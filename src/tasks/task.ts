@@ -1,5 +1,5 @@
 import type { TensorMap } from "../core/index.ts";
-import type { Kind } from "../data/index.ts";
+import type { ExampleKind } from "../data/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import type { Head } from "../heads/index.ts";
 import type { Scores } from "../metrics/index.ts";
@@ -91,7 +91,7 @@ export interface Task<E = unknown, N extends Encoded = Encoded, P = unknown> {
   /** Every setting, resolved; read back by `taskFrom`. */
   readonly options: Readonly<Record<string, unknown>>;
   /** The kind of examples that it is about. */
-  readonly reads: Kind;
+  readonly reads: ExampleKind;
   readonly head: Head;
   /** Names of the scores that evaluations give. */
   readonly scores: readonly string[];

@@ -6,7 +6,7 @@
  */
 import * as z from "zod";
 import { floats, PtuningError } from "../core/index.ts";
-import { decodeTags, encodeSpans, type Kind, type TagScheme, type TypedSpan } from "../data/index.ts";
+import { decodeTags, type ExampleKind, encodeSpans, type TagScheme, type TypedSpan } from "../data/index.ts";
 import type { Head } from "../heads/index.ts";
 import { type Scores, SpanMetrics } from "../metrics/index.ts";
 import { crossEntropy } from "../nn/index.ts";
@@ -65,7 +65,7 @@ export interface TaggedSpans {
 /** What tells one task on words from another. */
 export interface WordKind<E extends TaggedWords, P> {
   readonly type: string;
-  readonly reads: Kind;
+  readonly reads: ExampleKind;
   /** Options beside those of every task on words. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly head: Head;

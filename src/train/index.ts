@@ -5,6 +5,7 @@ export type {
   StartEvent,
   StepEvent,
   TrainEvent,
+  TrunkEvent,
   WarningEvent,
 } from "./events.ts";
 export type { ResolvedSettings, TrainOptions, TrainSettings } from "./options.ts";

@@ -2,9 +2,10 @@ import { type Backbone, choosePrecision, type Precision } from "../backbones/ind
 import { PtuningError } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
 import type { Method } from "../methods/index.ts";
-import { longestInput, type ModelParts } from "../model/index.ts";
+import { longestInput, type MemoryMode, type ModelParts, type TrunkDtype } from "../model/index.ts";
 import { type OptimizerName, optimizers, type ScheduleName } from "../optim/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
+import { parseBytes } from "./memory.ts";
 import type { TrainingState } from "./state.ts";
 
 /** Settings of the training loop, all with defaults. */
@@ -29,6 +30,20 @@ export interface TrainSettings {
   /** Dropout of the backbone while it trains; `"checkpoint"` is what its config says. */
   readonly hiddenDropout?: number | "checkpoint";
   readonly attentionDropout?: number | "checkpoint";
+  /** `lean` computes activations again in the backward pass: a fraction of the memory, a third more time. */
+  readonly memory?: MemoryMode;
+  /**
+   * Memory that the whole process may take, `"2 GB"` or bytes: passes are cut into micro-batches that are
+   * estimated to fit. Default `"none"`; a given `microBatchSize` wins.
+   */
+  readonly memoryLimit?: number | string;
+  /**
+   * Computes the layers beneath the lowest prompt once per text, without their dropout, and keeps the output:
+   * in memory, in a file, or `auto` by its size. Default `"off"`, as it changes what is trained.
+   */
+  readonly trunkCache?: "off" | "auto" | "memory" | "file";
+  /** How that output is kept. */
+  readonly trunkCacheType?: TrunkDtype;
   /** Of the frozen linear layers: `auto` takes int8 where the CPU is good at it. */
   readonly precision?: Precision;
   /** Evaluate on dev after every epoch, or every so many updates. */
@@ -67,6 +82,10 @@ export const settingDefaults = {
   clipNorm: 1,
   hiddenDropout: "checkpoint",
   attentionDropout: "checkpoint",
+  memory: "fast",
+  memoryLimit: "none",
+  trunkCache: "off",
+  trunkCacheType: "float32",
   precision: "auto",
   evaluateEvery: "epoch",
   patience: 0,
@@ -129,6 +148,12 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
   const scores = [...task.scores, "loss"];
   if (!scores.includes(resolved.selectBy)) {
     throw invalid("selectBy", `one of ${scores.join(", ")}`, `"${resolved.selectBy}"`);
+  }
+  if (resolved.memory !== "fast" && resolved.memory !== "lean") {
+    throw invalid("memory", "fast or lean", resolved.memory);
+  }
+  if (parseBytes(resolved.memoryLimit) === undefined) {
+    throw invalid("memoryLimit", 'bytes, a size such as "2 GB", or "none"', resolved.memoryLimit);
   }
   const every = resolved.evaluateEvery;
   if (every !== "epoch" && !(Number.isInteger(every) && every > 0)) {

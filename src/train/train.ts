@@ -21,6 +21,7 @@ import type { TrainEvent } from "./events.ts";
 import { type ResolvedSettings, resolveSettings, type TrainOptions } from "./options.ts";
 import type { EvaluationRecord, TrainingState } from "./state.ts";
 import { createStepper } from "./stepper.ts";
+import { createTrunkCache } from "./trunk.ts";
 
 /**
  * Tunes a method and a head on a frozen backbone. An async generator: it does nothing until events are taken,
@@ -73,9 +74,11 @@ async function setUp(options: TrainOptions) {
   const params =
     structuredClone(resume?.params) ??
     (await initializeParams(parts, new Rng(settings.seed, "init"), labelsOf(task)));
-  const stepper = await createStepper(parts, task, trainSet, params, settings);
+  const cache = await createTrunkCache(parts, params, [trainSet, devSet], settings);
+  const lower = cache && cache.trunk.layers > 0 ? cache : undefined;
+  const stepper = await createStepper(parts, task, trainSet, params, settings, lower);
   const inference =
-    devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params)) : undefined;
+    devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params, lower?.trunk)) : undefined;
   const stepsPerEpoch = Math.ceil(itemCount(trainSet) / settings.batchSize);
   const totalSteps = stepsPerEpoch * settings.epochs;
   const rate = schedule(settings.schedule, {
@@ -106,6 +109,7 @@ async function setUp(options: TrainOptions) {
     step: resume?.step ?? 0,
     lossSum: resume?.lossSum ?? 0,
     lossCount: resume?.lossCount ?? 0,
+    cache,
     stepper,
     inference,
     optimizer,
@@ -115,6 +119,7 @@ async function setUp(options: TrainOptions) {
     async close() {
       await stepper.close();
       await inference?.release();
+      cache?.close();
     },
   };
 }
@@ -137,6 +142,9 @@ function runIdentity({ backbone, task, data, method }: TrainOptions, settings: R
   ];
   return hashText(JSON.stringify(facts));
 }
+
+/** An answer that comes within this time was there before it was asked for. */
+const sameMomentMs = 1;
 
 async function* loop(run: Run, signal: AbortSignal | undefined): AsyncGenerator<TrainEvent> {
   const { settings, stepper, stepsPerEpoch, totalSteps } = run;
@@ -161,6 +169,8 @@ async function* loop(run: Run, signal: AbortSignal | undefined): AsyncGenerator<
     next = run.step + 1 < totalSteps ? prepare(run.step + 1) : undefined;
     const prepared = performance.now();
     const { loss, grads } = await running;
+    // Where the engine still had to be waited for, it never waited for the batch.
+    const isEngineLast = performance.now() - prepared > sameMomentMs;
     const gradientNorm = globalNorm(grads);
     const learningRate = run.rate(run.step);
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) throw diverged(run, loss, learningRate);
@@ -180,7 +190,7 @@ async function* loop(run: Run, signal: AbortSignal | undefined): AsyncGenerator<
       examples,
       tokens,
       seconds: (finished - started) / 1000,
-      dataSeconds: Math.min(prepared - started, finished - started) / 1000,
+      dataSeconds: isEngineLast ? 0 : (prepared - started) / 1000,
     };
     const every = settings.evaluateEvery === "epoch" ? stepsPerEpoch : settings.evaluateEvery;
     const isLast = run.step === totalSteps;
@@ -217,7 +227,12 @@ function* start(run: Run): Generator<TrainEvent> {
     totalSteps: run.totalSteps,
     startStep: run.step,
     engine: backbone.engine.name,
+    memory: {
+      microBatchSize: run.stepper.microBatchSize,
+      estimatedBytes: Math.round(run.stepper.estimatedBytes),
+    },
   };
+  if (run.cache) yield run.cache.event;
   for (const message of run.options.data.warnings) yield { type: "warning", code: "data", message };
   const drawn = Object.keys(run.frozen);
   if (drawn.length > 0) {
@@ -243,7 +258,10 @@ async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
   if (run.inference === undefined) return;
   const started = performance.now();
   await run.inference.bind(run.params);
-  const result = await evaluateSession(run.inference, run.task, run.devSet, run.backbone);
+  const { inference, task, devSet, backbone, cache } = run;
+  const result = await evaluateSession(inference, task, devSet, backbone, (pass) =>
+    cache ? cache.feeds(devSet, pass) : {},
+  );
   const record: EvaluationRecord = { step: run.step, epoch: run.step / run.stepsPerEpoch, ...result };
   const isBest = run.best === undefined || selected(run, record) > selected(run, run.best.evaluation);
   if (isBest) run.best = { evaluation: record, params: structuredClone(run.params) };

@@ -1,6 +1,6 @@
 /** Every format written by hand: records with random content, and the examples that they must be read as. */
 import type { Rng } from "ptuning/core";
-import type { FormatName, Kind, ReadOptions } from "ptuning/data";
+import type { ExampleKind, FormatName, ReadOptions } from "ptuning/data";
 
 /** One record as a file has it, without its end, and its examples without line numbers. */
 interface WrittenRecord {
@@ -9,7 +9,7 @@ interface WrittenRecord {
 }
 
 export interface WrittenFormat {
-  readonly kind: Kind;
+  readonly kind: ExampleKind;
   readonly options?: ReadOptions;
   readonly head?: string;
   readonly foot?: string;
@@ -21,7 +21,7 @@ export interface WrittenFormat {
    * Which untouched records must be read although others are damaged: all of them, or those before the damage, because
    * what is damaged is one document.
    */
-  readonly survives: "all" | "before" | "all without quotes";
+  readonly survives: "all" | "before";
   record(rng: Rng, number: number): WrittenRecord;
 }
 
@@ -138,7 +138,7 @@ export const writtenFormats: { readonly [F in Exclude<FormatName, "parquet">]: W
     kind: "text",
     options: { text: ["a", "b"], label: "y" },
     head: "a,b,y\n",
-    survives: "all without quotes",
+    survives: "all",
     record(rng) {
       const [text, pair, label] = [`${sentence(rng)}, "x"`, sentence(rng), pick(rng, types)];
       return { text: `${quoted(text)},${pair},${label}`, examples: [{ text, pair, label }] };

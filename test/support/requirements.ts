@@ -8,7 +8,8 @@ import { referenceEnvironment } from "../../tools/reference/run.mjs";
 
 export const repository: string = new URL("../..", import.meta.url).pathname;
 
-const sharedData: string = join(repository, "../shared/data");
+/** The data sets beside the checkout. */
+export const sharedData: string = join(repository, "../shared/data");
 
 export const has: { readonly python: boolean; readonly data: boolean; readonly minilm: boolean } = {
   /** Pinned PyTorch, transformers and PEFT. */

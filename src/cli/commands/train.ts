@@ -165,10 +165,12 @@ async function trainInto(
   process.on("SIGINT", stop).on("SIGTERM", stop);
   const started = performance.now();
   let done: DoneEvent | undefined;
+  let dataSeconds = 0;
   try {
     for await (const event of train({ ...options, signal: stopping.signal })) {
       await folder.record(event);
       report(event);
+      if (event.type === "step") dataSeconds += event.dataSeconds;
       if (event.type === "done") done = event;
     }
   } finally {
@@ -179,7 +181,8 @@ async function trainInto(
     process.exitCode = signalCode ?? exitCodes.interrupted;
     return;
   }
-  await complete(folder, options, data, done!, (performance.now() - started) / 1000, flags);
+  const seconds = { seconds: (performance.now() - started) / 1000, dataSeconds };
+  await complete(folder, options, data, done!, seconds, flags);
 }
 
 /** Scores the test data, writes the results and says what to do next. */
@@ -188,7 +191,7 @@ async function complete(
   options: TrainOptions,
   data: Dataset<unknown>,
   done: DoneEvent,
-  seconds: number,
+  spent: { readonly seconds: number; readonly dataSeconds: number },
   flags: TrainFlags,
 ): Promise<void> {
   let test: Readonly<Record<string, number>> | undefined;
@@ -204,7 +207,7 @@ async function complete(
     type: "result",
     reason: done.reason,
     steps: done.step,
-    seconds,
+    ...spent,
     best: done.best,
     ...(done.exact && { exact: done.exact }),
     ...(test && { test }),
@@ -230,7 +233,8 @@ async function complete(
     line("fp32 dev", `${scores(done.exact)}  (int8 cost: ${int8Cost(done.best.scores, done.exact)})`);
   if (test) line("test", style("bold", scores(test)));
   for (const { name, scores: values } of baselines) line("", `${scores(values)}  ${style("dim", name)}`);
-  line("time", formatDuration(seconds));
+  const waiting = spent.dataSeconds.toFixed(1);
+  line("time", `${formatDuration(spent.seconds)}, of which ${waiting} s waiting for data`);
   line("adapter", folder.adapterFolder);
   print();
   const input = done.adapter.task.fromText ? '"a text of your own"' : "--input FILE";

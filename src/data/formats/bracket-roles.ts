@@ -46,7 +46,6 @@ function* examplesOf(
   const words = rows.map((cells) => cells[layout.token - 1]!);
   const predicates = rows.flatMap((cells, i) => (isEmpty(cells[layout.predicate - 1]!) ? [] : [i]));
   if (predicates.length !== columns) {
-    // CoNLL-2012 marks words with a lemma that have no roles.
     const what = `expected a column of roles for each of ${predicates.length} predicates, got ${columns}`;
     throw dataError(input.path, line, what);
   }

@@ -1,4 +1,4 @@
-import { placeAnswers, type RawAnswer } from "../answers.ts";
+import { answersFrom, placeAnswers } from "../answers.ts";
 import type { AnswerExample } from "../example.ts";
 import { dataError, type Format, type FormatInput } from "../format.ts";
 import { jsonElements } from "../json-elements.ts";
@@ -46,23 +46,12 @@ function exampleOf(
   const { id, question: text, answers, is_impossible: impossible } = question;
   if (typeof text !== "string" || text.trim() === "") return fail("a question that is not empty");
   if (typeof id !== "string" && typeof id !== "number") return fail(`an id for "${text.slice(0, 40)}"`);
-  if (answers !== undefined && !Array.isArray(answers)) return fail(`a list of answers for "${id}"`);
-  const list = impossible === true ? [] : (answers as unknown[] | undefined);
+  const list = impossible === true ? [] : answers;
   return placeAnswers(input, {
     id: String(id),
     question: text,
     context,
-    ...(list && {
-      answers: list.map(
-        (answer): RawAnswer =>
-          isRecord(answer) && typeof answer.text === "string"
-            ? {
-                text: answer.text,
-                ...(typeof answer.answer_start === "number" && { start: answer.answer_start }),
-              }
-            : fail(`answers of "${id}" as {text, answer_start}`),
-      ),
-    }),
+    ...(list !== undefined && { answers: answersFrom(input.path, line, list) }),
     group,
     line,
   });

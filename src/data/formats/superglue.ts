@@ -1,4 +1,4 @@
-import type { ChoiceExample, ExampleOf, Kind, TextExample } from "../example.ts";
+import type { ChoiceExample, ExampleKind, ExampleKinds, TextExample } from "../example.ts";
 import { dataError, type Format, type FormatInput, type Reader } from "../format.ts";
 import { isRecord, jsonRows } from "../lines.ts";
 
@@ -54,11 +54,11 @@ export class SuperglueRecord {
 }
 
 /** A SuperGLUE task, recognised by the keys of its first record. */
-export function superglueTask<K extends Kind>(
+export function superglueTask<K extends ExampleKind>(
   title: string,
   kind: K,
   keys: RegExp,
-  read: (record: SuperglueRecord) => Iterable<ExampleOf[K]>,
+  read: (record: SuperglueRecord) => Iterable<ExampleKinds[K]>,
 ): Format {
   const reader: Reader<K> = async function* examples(input) {
     for await (const { line, fields } of jsonRows(input)) {

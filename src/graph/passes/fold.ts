@@ -19,7 +19,13 @@ const maxFoldedElements = 4096;
  * inference knows, become initializers. Weights that lie in a file are never read.
  */
 export function foldConstants(graph: Graph): Graph {
+  // Known numbers that are computed from data all the same, so as to wait for it: control edges stay.
+  const waiting = new Set<Value>();
   return rewriteGraph(graph, (node, initializers) => {
+    if (waitsForData(node) || node.inputs.some((input) => input && waiting.has(input))) {
+      for (const output of node.outputs) if (output.elements) waiting.add(output);
+      return undefined;
+    }
     const results = knownIntegers(node) ?? evaluate(node, initializers);
     return results?.map((result, i) => {
       const { name, dtype, shape, elements } = node.outputs[i]!;
@@ -32,6 +38,8 @@ export function foldConstants(graph: Graph): Graph {
     });
   });
 }
+
+const waitsForData = ({ op, outputs }: Node): boolean => op === "ReduceSum" && !!outputs[0]!.elements;
 
 function knownIntegers(node: Node): NdArray[] | undefined {
   if (!node.outputs.every(({ elements }) => elements?.every((e) => typeof e === "number"))) return undefined;
