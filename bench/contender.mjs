@@ -46,14 +46,12 @@ const ids = int32s(
   [S, B],
   Array.from({ length: S * B }, () => 1000 + rng.integer(20_000)),
 );
+const rows = Int32Array.from({ length: B }, (_, i) => i);
 const feeds = {
   input_ids: ids,
   token_type_ids: int32s([S, B], new Int32Array(S * B)),
   attention_mask: int32s([S, B], new Int32Array(S * B).fill(1)),
-  ...task.targets(
-    { count: B, sequences: undefined, labels: Int32Array.from({ length: B }, (_, i) => i % 3), examples: [] },
-    { rows: Int32Array.from({ length: B }, (_, i) => i), length: S },
-  ),
+  ...task.targets({ labels: rows.map((i) => i % 3) }, { rows, length: S }),
   [lossScaleInput]: floats([], [1 / B]),
 };
 const optimizer = adamW({ schedule: () => 1e-2 });

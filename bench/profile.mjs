@@ -49,15 +49,13 @@ const ids = (below) =>
     Array.from({ length: S * B }, () => rng.integer(below)),
   );
 const sizesOfBatch = { B, S };
+const rows = Int32Array.from({ length: B }, (_, i) => i);
 const feeds = {
   ...params,
   input_ids: ids(1000),
   token_type_ids: int32s([S, B], new Int32Array(S * B)),
   attention_mask: int32s([S, B], new Int32Array(S * B).fill(1)),
-  ...task.targets(
-    { count: B, sequences: undefined, labels: Int32Array.from({ length: B }, (_, i) => i % 3), examples: [] },
-    { rows: Int32Array.from({ length: B }, (_, i) => i), length: S },
-  ),
+  ...task.targets({ labels: rows.map((i) => i % 2) }, { rows, length: S }),
   [lossScaleInput]: floats([], [1 / B]),
   ...dropoutBanks(dropout, sizesOfBatch, rng),
   ...dropoutOffsets(dropout, sizesOfBatch, sizesOfBatch, rng),

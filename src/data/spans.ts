@@ -18,7 +18,7 @@ const word =
  * The words of a text as `[start, end)`: runs of letters, digits, marks and `_`; every other character that is not
  * white space is a word by itself, and so is every Chinese character and kana.
  */
-function splitWords(text: string): (readonly [start: number, end: number])[] {
+export function splitWords(text: string): (readonly [start: number, end: number])[] {
   return [...text.matchAll(word)].map(({ index, 0: found }) => [index, index + found.length] as const);
 }
 

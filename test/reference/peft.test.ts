@@ -167,7 +167,7 @@ describe.skipIf(!has.python || !has.data)("twin runs take the same steps from th
     ["ewt-word", 4],
     ["ewt-token-type", 4],
   ] as const)(
-    "BERT, real weights, a few steps of %s",
+    "BERT, real weights, a few steps on %s",
     async (set, steps) => {
       const result = await twin(set, steps, { log: () => {} });
       expect(result.firstLosses.count).toBe(steps);
@@ -178,11 +178,15 @@ describe.skipIf(!has.python || !has.data)("twin runs take the same steps from th
     240_000,
   );
 
-  test("RoBERTa, random weights", async () => {
-    const result = await twin("trec", 200, { backbone: tinyRobertaFolder, maxLength: 28, log: () => {} });
-    expect(result.firstLosses).toMatchObject({ count: 50 });
-    expect(result.firstLosses.greatestDifference).toBeLessThan(1e-3);
-    expect(result.dev.agreement).toBeGreaterThanOrEqual(0.98);
-    expect(result.lastLoss.ours).toBeLessThan(1.7);
-  }, 600_000);
+  test.each(["trec", "conll04", "ewt-word"] as const)(
+    "RoBERTa, random weights, on %s",
+    async (set) => {
+      const result = await twin(set, 200, { backbone: tinyRobertaFolder, maxLength: 28, log: () => {} });
+      expect(result.firstLosses).toMatchObject({ count: 50 });
+      expect(result.firstLosses.greatestDifference).toBeLessThan(1e-3);
+      expect(result.dev.agreement).toBeGreaterThanOrEqual(0.98);
+      if (set === "trec") expect(result.lastLoss.ours).toBeLessThan(1.7);
+    },
+    600_000,
+  );
 });

@@ -1,8 +1,6 @@
 /** What twin runs are made on: real data, the task, and its gold answers as the other half wants them. */
-import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { gunzipSync } from "node:zlib";
-import { readTable } from "ptuning/data";
+import { readDataset, readTable } from "ptuning/data";
 import {
   questionAnswering,
   semanticRoles,
@@ -12,19 +10,19 @@ import {
 } from "ptuning/tasks";
 
 const shared = fileURLToPath(new URL("../../../shared/data/", import.meta.url));
-const read = (path) => {
-  const bytes = readFileSync(shared + path);
-  return (path.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString();
-};
 const int32 = (shape, data) => ({ dtype: "int32", shape, data: Int32Array.from(data) });
-const dataset = (train, dev) => ({ train, dev, test: [], labels: [], fingerprint: "twin", warnings: [] });
+const perRow = (rows, values) =>
+  int32(
+    [rows.length],
+    rows.map((row) => values[row]),
+  );
 
 /** Labels of whole texts, `[B]`. */
-const textLabels = (encoded, rows) => ({
-  labels: int32(
-    [rows.length],
-    rows.map((row) => encoded.labels[row]),
-  ),
+const textLabels = (encoded, rows) => ({ labels: perRow(rows, encoded.labels) });
+/** Positions of answers, `[B]` each. */
+const answerPositions = (encoded, rows) => ({
+  starts: perRow(rows, encoded.starts),
+  ends: perRow(rows, encoded.ends),
 });
 /** Labels of tokens, `[B, S]`, −100 where none counts. */
 function tokenLabels(encoded, rows, length) {
@@ -37,91 +35,45 @@ function tokenLabels(encoded, rows, length) {
   }
   return { labels };
 }
-/** Positions of answers, `[B]` each. */
-const answerPositions = (encoded, rows) => ({
-  starts: int32(
-    [rows.length],
-    rows.map((row) => encoded.starts[row]),
-  ),
-  ends: int32(
-    [rows.length],
-    rows.map((row) => encoded.ends[row]),
-  ),
-});
 
 async function texts(path, columns) {
   const data = await readTable(shared + path, columns);
   const task = sequenceClassification({ labels: data.labels, preset: "peft", headDropout: 0 });
-  const names = { numLabels: data.labels.length, head: "sequence", reference: "peft" };
-  return { data, task, gold: textLabels, answers: ({ label }) => [label], size: [32, 128], names };
+  const other = { head: "sequence", numLabels: data.labels.length, reference: "peft" };
+  return { data, task, other, gold: textLabels, answers: ({ label }) => [label], size: [32, 128] };
 }
 
-function entities() {
-  const split = (name) =>
-    read(`conll04/bio/${name}.txt`)
-      .split(/^#doc.*$/m)
-      .map((block) => block.split("\n").flatMap((line) => (line === "" ? [] : [line.split("\t")])))
-      .filter((rows) => rows.length > 0)
-      .map((rows) => ({ words: rows.map(([, word]) => word), tags: rows.map(([, , tag]) => tag) }));
-  const data = dataset(split("train"), split("dev"));
+async function entities() {
+  const data = await readDataset(`${shared}conll04/bio`, { kind: "tokens", tokenColumn: 2, tagColumn: 3 });
   const labels = spanLabels(data.train);
   const task = tokenClassification({ labels, headDropout: 0 });
-  const names = { numLabels: labels.length, head: "token", reference: "peft" };
-  return { data, task, gold: tokenLabels, answers: ({ tags }) => tags, size: [8, 128], names };
+  const other = { head: "token", numLabels: labels.length, reference: "peft" };
+  return { data, task, other, gold: tokenLabels, answers: ({ tags }) => tags, size: [8, 128] };
 }
 
-/** Questions about the first articles to train on, about the last as dev. */
-function answers() {
-  const articles = JSON.parse(read("squad1-train-prefix/train-v1.1.prefix.json.gz")).data;
-  const examples = articles.map(({ paragraphs }) =>
-    paragraphs.flatMap(({ context, qas }) =>
-      qas.map(({ id, question, answers: gold }) => ({
-        ...{ id, question, context },
-        answers: gold.map(({ text, answer_start: start }) => ({ text, start })),
-      })),
-    ),
-  );
-  const data = dataset(examples.slice(0, -1).flat(), examples.at(-1).slice(0, 200));
+async function questions() {
+  const path = `${shared}squad1-train-prefix/train-v1.1.prefix.json.gz`;
+  const whole = await readDataset(path, { kind: "answers" });
+  const data = { ...whole, dev: whole.dev.slice(0, 200) };
   const task = questionAnswering({ stride: 64 });
-  const names = { numLabels: 2, head: "span", reference: "peft" };
-  return { data, task, gold: answerPositions, answers: ({ text }) => [text], size: [4, 192], names };
+  const other = { head: "span", numLabels: 2, reference: "peft" };
+  return { data, task, other, gold: answerPositions, answers: ({ text }) => [text], size: [4, 192] };
 }
 
-/** Brackets of a role column → IOB2 tags. */
-function bracketTags(cells) {
-  let role;
-  return cells.map((cell) => {
-    const opened = cell.match(/\(([^*()]+)\*/)?.[1];
-    role = opened ?? role;
-    const tag = role === undefined ? "O" : `${opened === undefined ? "I" : "B"}-${role}`;
-    if (cell.endsWith(")")) role = undefined;
-    return tag;
-  });
-}
-
-function roles(predicateMarking) {
-  const split = (name) =>
-    read(`ewt-propbank/${name}.gold_conll.gz`)
-      .split(/\n\s*\n/)
-      .map((block) =>
-        block.split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trim().split(/\s+/)])),
-      )
-      .flatMap((rows) => {
-        const words = rows.map((row) => row[3]);
-        const predicates = rows.flatMap((row, at) => (row[6] === "-" ? [] : [at]));
-        return predicates.map((_, i) => {
-          const tags = bracketTags(rows.map((row) => row[8 + i]));
-          return { words, predicate: Math.max(0, tags.indexOf("B-V")), tags };
-        });
-      });
-  const data = dataset(split("train").slice(0, 2000), split("dev").slice(0, 200));
+async function roles(predicateMarking) {
+  const dev = `${shared}ewt-propbank/dev.gold_conll.gz`;
+  const whole = await readDataset(`${shared}ewt-propbank/train.gold_conll.gz`, { kind: "roles", dev });
+  const data = { ...whole, train: whole.train.slice(0, 2000), dev: whole.dev.slice(0, 200) };
   const labels = spanLabels(data.train);
   const task = semanticRoles({ labels, predicateMarking, headDropout: 0 });
-  const names = { numLabels: labels.length, head: "token", reference: "plain" };
-  return { data, task, gold: tokenLabels, answers: ({ tags }) => tags, size: [8, 128], names };
+  const other = { head: "token", numLabels: labels.length, reference: "plain" };
+  return { data, task, other, gold: tokenLabels, answers: ({ tags }) => tags, size: [8, 128] };
 }
 
-/** Every twin run. */
+/**
+ * Every twin run: `data`, `task`, what the `other` half must know, the `gold` answers of some sequences, the
+ * `answers` that a prediction gives, and batch `size` and greatest length.
+ */
 export const sets = {
   trec: () => texts("trec/train.txt", { text: 1, labelPattern: "^(?<label>\\w+):\\S+ (?<text>.*)$" }),
   rte: () =>
@@ -131,7 +83,7 @@ export const sets = {
       dev: `${shared}superglue-rte/val.jsonl`,
     }),
   conll04: entities,
-  squad: answers,
+  squad: questions,
   "ewt-word": () => roles("word"),
   "ewt-token-type": () => roles("token-type"),
 };

@@ -1,3 +1,4 @@
+/** Names of the twin runs; see twin-sets.mjs. */
 export type TwinSet = "trec" | "rte" | "conll04" | "squad" | "ewt-word" | "ewt-token-type";
 export interface TwinResult {
   readonly set: TwinSet;

@@ -31,7 +31,7 @@ export async function twin(
   { backbone: name = "minilm", maxLength: longest, log = console.error } = {},
 ) {
   const [promptLength, learningRate, seed] = [20, 1e-2, 11];
-  const { data, task, gold, answers, size, names } = await sets[set]();
+  const { data, task, other, gold, answers, size } = await sets[set]();
   const [batchSize, maxLength] = [size[0], longest ?? size[1]];
   const backbone = await loadBackbone(name, { engine: nodeEngine() });
   const method = deepPrompt({ preset: "peft", promptLength });
@@ -65,7 +65,7 @@ export async function twin(
   const devBatches = forwardBatches(dev.sequences);
   const folder = mkdtempSync(join(tmpdir(), "ptuning-twin-"));
   try {
-    const settings = { backbone: backbone.folder, ...names, promptLength, learningRate };
+    const settings = { backbone: backbone.folder, ...other, promptLength, learningRate };
     const totalSteps = epochs * stepsPerEpoch;
     writeFileSync(
       join(folder, "twin.json"),
@@ -74,7 +74,6 @@ export async function twin(
     const provenance = { createdAt: "", versions: {} };
     const start = { task, method, params, frozen, backbone: referenceTo(backbone), maxLength, provenance };
     await saveAdapter(start, join(folder, "start"));
-    writeFileSync(join(folder, "initial.safetensors"), encodeSafetensors(params));
     const batches = Object.assign(
       {},
       ...order.slice(0, steps).map((items, step) => dump(itemRows(encoded, items), encoded, String(step))),
@@ -131,7 +130,7 @@ export async function twin(
     const first = differences.slice(0, 50);
     return {
       set,
-      reference: names.reference,
+      reference: other.reference,
       steps,
       firstLosses: { count: first.length, greatestDifference: Math.max(...first) },
       allLosses: { greatestDifference: Math.max(...differences) },

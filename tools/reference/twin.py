@@ -1,9 +1,9 @@
 """The other half of a twin run: PEFT or plain PyTorch on the same weights, from the same tensors, on the same batches.
 
 Usage: twin.py FOLDER
-FOLDER holds twin.json (settings), start/ (the adapter that both start from), initial.safetensors (the same under our
-tensor names), batches.safetensors (per step: ids, types, mask and the gold answers) and dev.safetensors. Writes
-theirs.json (losses) and logits.safetensors: dev logits after the last step, positions outside.
+FOLDER holds twin.json (settings), start/ (the adapter that both start from), batches.safetensors (per step: ids, types,
+mask and the gold answers) and dev.safetensors. Writes theirs.json (losses) and logits.safetensors: dev logits after
+the last step, positions outside.
 """
 
 import json
@@ -27,7 +27,7 @@ from prefix_bert import PrefixBert
 folder = Path(sys.argv[1])
 settings = json.loads((folder / "twin.json").read_text())
 torch.manual_seed(0)
-initial = load_file(folder / "initial.safetensors")
+initial = load_file(folder / "start" / "adapter_model.safetensors")
 
 
 def answer_loss(logits, part):
@@ -52,11 +52,10 @@ def with_peft():
     sizes = {} if settings["head"] == "span" else {"num_labels": settings["numLabels"]}
     model = model_class.from_pretrained(settings["backbone"], **sizes)
     peft = get_peft_model(model, PrefixTuningConfig(task_type=task_type, num_virtual_tokens=settings["promptLength"]))
-    start = load_file(folder / "start" / "adapter_model.safetensors")
-    peft.prompt_encoder["default"].embedding.weight.data = start["prompt_embeddings"].clone()
+    peft.prompt_encoder["default"].embedding.weight.data = initial["prompt_embeddings"].clone()
     head = getattr(peft.base_model, module).modules_to_save["default"]
     for name, parameter in head.named_parameters():
-        parameter.data = start[f"base_model.{module}.{name}"].clone()
+        parameter.data = initial[f"base_model.{module}.{name}"].clone()
         # P-tuning-v2 keeps the pooler frozen, PEFT trains its like in RoBERTa's classifier.
         parameter.requires_grad = not name.startswith("dense.")
     # Dropout 0 everywhere: eval mode, with gradients.
@@ -75,7 +74,12 @@ def with_plain_torch():
     config = AutoConfig.from_pretrained(backbone)
     layers = list(range(config.num_hidden_layers))
     net = PrefixBert(weights, config, layers, "all", settings["promptLength"])
-    params = {k: v.clone().requires_grad_() for k, v in initial.items()}
+    ours = {f"base_model.{module}.": "head.", "prompt_": "prompt."}
+    params = {}
+    for name, value in initial.items():
+        for theirs, own in ours.items():
+            name = name.replace(theirs, own)
+        params[name] = value.clone().requires_grad_()
 
     def logits(part):
         hidden = net.hidden(params, part["ids"], part["types"], part["mask"])
