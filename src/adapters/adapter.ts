@@ -10,6 +10,7 @@ import {
   weightPrefix,
 } from "../model/index.ts";
 import type { Task } from "../tasks/index.ts";
+import type { CheckpointSource } from "./checkpoint.ts";
 import { saveAdapter } from "./save.ts";
 
 /** What an adapter knows of the backbone that it was trained on. */
@@ -53,6 +54,8 @@ export interface AdapterFields {
   /** Greatest number of tokens it was trained with. */
   readonly maxLength: number;
   readonly provenance: Provenance;
+  /** Where the other weights are, for methods that are saved as a whole checkpoint. */
+  readonly source?: CheckpointSource;
 }
 
 /** A trained result: prompt, head, labels and provenance; never the backbone. */
@@ -64,6 +67,7 @@ export class Adapter implements AdapterFields {
   readonly backbone: BackboneReference;
   readonly maxLength: number;
   readonly provenance: Provenance;
+  readonly source?: CheckpointSource;
 
   constructor(fields: AdapterFields) {
     this.task = fields.task;
@@ -73,10 +77,12 @@ export class Adapter implements AdapterFields {
     this.backbone = fields.backbone;
     this.maxLength = fields.maxLength;
     this.provenance = fields.provenance;
+    if (fields.source) this.source = fields.source;
   }
 
   /**
-   * Writes the adapter folder; an existing one is replaced as a whole.
+   * Writes the adapter folder, or a checkpoint where all weights were trained; an existing folder is replaced as a
+   * whole.
    * @throws STORAGE_FULL
    */
   save(folder: string): Promise<void> {

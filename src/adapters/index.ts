@@ -6,5 +6,6 @@ export {
   type Provenance,
   referenceTo,
 } from "./adapter.ts";
+export type { CheckpointSource } from "./checkpoint.ts";
 export { type LoadAdapterOptions, loadAdapter } from "./load.ts";
 export { saveAdapter } from "./save.ts";

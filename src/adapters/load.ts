@@ -7,6 +7,7 @@ import { readJson, readSafetensors } from "../files/index.ts";
 import { type Method, methodFrom, peftMethods } from "../methods/index.ts";
 import { sequenceClassification, type Task, taskFrom } from "../tasks/index.ts";
 import { Adapter, type AdapterFields, type BackboneReference } from "./adapter.ts";
+import { checkpointSource, checkpointWeights } from "./checkpoint.ts";
 import { formatVersion, ownPeftType, peftConfigFile, peftNames, sidecarFile, weightsFile } from "./save.ts";
 
 const named = z.object({ options: z.record(z.string(), z.unknown()) });
@@ -15,6 +16,8 @@ const sidecarSchema = z.object({
   task: named.extend({ type: z.string() }),
   method: named.extend({ name: z.string() }),
   frozen: z.array(z.string()).default([]),
+  /** Of a checkpoint: our tensor name → the name in its file. */
+  tensors: z.record(z.string(), z.string()).optional(),
   backbone: z.object({
     id: z.string(),
     fingerprint: z.string(),
@@ -70,13 +73,16 @@ export async function loadAdapter(folder: string, options: LoadAdapterOptions = 
   if (!isFolder) throw invalid(folder, "expected an adapter folder, got no such folder");
   const peftPath = join(folder, peftConfigFile);
   const sidecarPath = join(folder, sidecarFile);
-  const peftJson = await readJson(peftPath).catch(asAdapterError(peftPath));
-  const weightsPath = join(folder, weightsFile);
+  const has = (path: string): Promise<boolean> =>
+    stat(path).then(
+      () => true,
+      () => false,
+    );
+  const [hasSidecar, hasPeft] = [await has(sidecarPath), await has(peftPath)];
+  const isCheckpoint = hasSidecar && !hasPeft && (await has(join(folder, checkpointWeights)));
+  const peftJson = isCheckpoint ? undefined : await readJson(peftPath).catch(asAdapterError(peftPath));
+  const weightsPath = join(folder, isCheckpoint ? checkpointWeights : weightsFile);
   const { tensors } = await readSafetensors(weightsPath).catch(asAdapterError(weightsPath));
-  const hasSidecar = await stat(sidecarPath).then(
-    () => true,
-    () => false,
-  );
   if (!hasSidecar) return fromPeft(peftPath, peftJson, weightsPath, tensors, options);
 
   const json = await readJson(sidecarPath).catch(asAdapterError(sidecarPath));
@@ -97,15 +103,41 @@ export async function loadAdapter(folder: string, options: LoadAdapterOptions = 
     throw invalid(sidecarPath, messageOf(cause), cause);
   }
   const { backbone, maxLength, provenance } = sidecar;
-  const all = renamed(tensors, ourNames(task, method, backbone), weightsPath);
+  if (
+    isCheckpoint !== (method.savedAs === "checkpoint") ||
+    isCheckpoint !== (sidecar.tensors !== undefined)
+  ) {
+    throw invalid(sidecarPath, `expected the files of an adapter of ${method.name}, got others`);
+  }
+  const all = isCheckpoint
+    ? picked(tensors, sidecar.tensors!, weightsPath)
+    : renamed(tensors, ourNames(task, method, backbone), weightsPath);
   return new Adapter({
     task,
     method,
     ...divided(all, (name) => sidecar.frozen.includes(name)),
-    backbone,
+    // Every trained weight is here: this folder is a backbone for itself, beside the one that it came from.
+    backbone: isCheckpoint ? { ...backbone, fingerprint: "" } : backbone,
     maxLength,
     provenance: provenance as AdapterFields["provenance"],
+    ...(isCheckpoint && { source: await checkpointSource(folder) }),
   });
+}
+
+/** Tensors of a checkpoint under our names. */
+function picked(
+  tensors: Readonly<Record<string, Tensor>>,
+  names: Readonly<Record<string, string>>,
+  where: string,
+): Params {
+  return Object.fromEntries(
+    Object.entries(names).map(([ours, name]) => {
+      const tensor = tensors[name];
+      if (tensor?.dtype !== "float32")
+        throw invalid(where, `tensor "${name}": expected F32, got ${tensor?.dtype}`);
+      return [ours, tensor as Tensor<"float32">];
+    }),
+  );
 }
 
 /** PEFT's tensor names → ours; none where the adapter is not for PEFT. */

@@ -7,6 +7,7 @@ import type { PeftHead } from "../heads/index.ts";
 import type { PeftMethod } from "../methods/index.ts";
 import type { AdapterFields, BackboneReference } from "./adapter.ts";
 import { modelCard } from "./card.ts";
+import { checkpointNames, writeCheckpoint } from "./checkpoint.ts";
 
 /** Version of the sidecar's layout; readers refuse newer ones. */
 export const formatVersion = 1;
@@ -23,20 +24,23 @@ const peftVersion = "0.21.2";
 
 /**
  * Writes the adapter folder: `adapter_model.safetensors` and `adapter_config.json` (loadable by PEFT where it
- * computes the same function), `ptuning.json` and a model card. The folder appears as a whole.
+ * computes the same function), `ptuning.json` and a model card. Where the whole backbone was trained, it is instead a
+ * checkpoint that transformers loads. The folder appears as a whole.
  * @throws STORAGE_FULL
  */
 export async function saveAdapter(adapter: AdapterFields, folder: string): Promise<void> {
   const target = resolve(folder);
   await mkdir(dirname(target), { recursive: true });
-  const { tensors, peftConfig } = interchange(adapter);
-  const files: Readonly<Record<string, string | Uint8Array>> = {
-    [weightsFile]: encodeSafetensors(tensors, { format: "pt" }),
-    [peftConfigFile]: json(peftConfig),
-    [sidecarFile]: json(sidecar(adapter)),
-    "README.md": modelCard(adapter),
-  };
+  const { source } = adapter;
+  const files: Record<string, string | Uint8Array> = { "README.md": modelCard(adapter) };
+  if (source === undefined) {
+    const { tensors, peftConfig } = interchange(adapter);
+    files[weightsFile] = encodeSafetensors(tensors, { format: "pt" });
+    files[peftConfigFile] = json(peftConfig);
+    files[sidecarFile] = json(sidecar(adapter));
+  } else files[sidecarFile] = json({ ...sidecar(adapter), tensors: checkpointNames(adapter, source) });
   await writeFolderAtomic(target, async (temporary) => {
+    if (source) await writeCheckpoint(adapter, source, temporary);
     for (const [name, content] of Object.entries(files)) {
       await writeFile(join(temporary, name), content, { flush: true });
     }

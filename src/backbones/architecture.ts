@@ -73,6 +73,10 @@ export interface Architecture {
   parseConfig(json: unknown, where: string): BackboneConfig;
   /** Names of the checkpoint's weights that this package uses → our names; `undefined` for any other. */
   weightName(checkpointName: string): string | undefined;
+  /** What transformers calls a weight of ours, in a model that has a head. */
+  checkpointName(name: string): string;
+  /** What the names of transformers' classes start with, by `model_type`: `Bert`. */
+  readonly transformersClasses: Readonly<Record<string, string>>;
   /** Whether one of our weight names is the matrix of a frozen linear layer that may be int8. */
   isLinearWeight(name: string): boolean;
   /** Whether one of our weight names is the bias of attention keys, which softmax does not see. */

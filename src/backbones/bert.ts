@@ -4,6 +4,7 @@ import { postNormEncoder } from "./encoder.ts";
 /** BERT and models of its architecture (MiniLM): Devlin et al. 2019; `BertModel` in transformers. */
 export const bert: Architecture = postNormEncoder({
   modelTypes: ["bert"],
+  transformersClasses: { bert: "Bert" },
   prefix: "bert.",
   padTokenId: 0,
   firstPosition: () => 0,

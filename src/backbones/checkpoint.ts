@@ -12,6 +12,7 @@ import {
 import { openFile, readJson, readSafetensorsHeader, readTensor } from "../files/index.ts";
 import type { Architecture } from "./architecture.ts";
 
+/** What the headers of a checkpoint's files say. */
 export interface Checkpoint {
   /** Our weight name → where it lies. */
   readonly weights: ReadonlyMap<string, ExternalTensor>;

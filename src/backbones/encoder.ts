@@ -57,7 +57,7 @@ const schema = (padTokenId: number) =>
     });
 
 /** In what the architectures of this family differ. */
-interface EncoderFacts extends Pick<Architecture, "modelTypes" | "peftModules"> {
+interface EncoderFacts extends Pick<Architecture, "modelTypes" | "peftModules" | "transformersClasses"> {
   /** What checkpoint names start with where the file holds more than the encoder: `bert.`. */
   readonly prefix: string;
   /** The padding token where `config.json` does not say. */
@@ -70,6 +70,8 @@ interface EncoderFacts extends Pick<Architecture, "modelTypes" | "peftModules"> 
 export function postNormEncoder(facts: EncoderFacts): Architecture {
   return {
     modelTypes: facts.modelTypes,
+    transformersClasses: facts.transformersClasses,
+    checkpointName: (name) => `${facts.prefix}${name}`,
     peftModules: facts.peftModules,
     parseConfig(json, where): BackboneConfig {
       const config = parseConfigWith(schema(facts.padTokenId), json, where);

@@ -8,8 +8,8 @@ export type {
   RowsRead,
 } from "./architecture.ts";
 export { type CatalogEntry, catalog } from "./catalog.ts";
-export { readWeight } from "./checkpoint.ts";
-export { type Backbone, type LoadBackboneOptions, loadBackbone } from "./load.ts";
+export { type Checkpoint, openCheckpoint, readWeight } from "./checkpoint.ts";
+export { type Backbone, type LoadBackboneOptions, loadBackbone, parseArchitecture } from "./load.ts";
 export {
   type CachedBackbone,
   type LocateOptions,

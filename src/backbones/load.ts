@@ -45,10 +45,7 @@ export interface LoadBackboneOptions extends LocateOptions {
  */
 export async function loadBackbone(name: string, options: LoadBackboneOptions = {}): Promise<Backbone> {
   const { id, folder } = await locateBackbone(name, options);
-  const configPath = join(folder, "config.json");
-  const json = await readJson(configPath);
-  const architecture = architectureOf(json, configPath);
-  const config = architecture.parseConfig(json, configPath);
+  const { architecture, config } = await parseArchitecture(folder);
   const [checkpoint, tokenizer] = await Promise.all([
     openCheckpoint(folder, architecture),
     openTokenizer(folder),
@@ -65,4 +62,15 @@ export async function loadBackbone(name: string, options: LoadBackboneOptions = 
     engine,
     close: () => engine.close(),
   };
+}
+
+/**
+ * The architecture and the configuration of a checkpoint.
+ * @throws BACKBONE_UNSUPPORTED, BACKBONE_INVALID
+ */
+export async function parseArchitecture(folder: string): Promise<Pick<Backbone, "architecture" | "config">> {
+  const path = join(folder, "config.json");
+  const json = await readJson(path);
+  const architecture = architectureOf(json, path);
+  return { architecture, config: architecture.parseConfig(json, path) };
 }

@@ -7,6 +7,7 @@ import { postNormEncoder } from "./encoder.ts";
  */
 export const roberta: Architecture = postNormEncoder({
   modelTypes: ["roberta", "xlm-roberta"],
+  transformersClasses: { roberta: "Roberta", "xlm-roberta": "XLMRoberta" },
   prefix: "roberta.",
   padTokenId: 1,
   firstPosition: ({ padTokenId }) => padTokenId + 1,

@@ -8,8 +8,8 @@ import { downloadReporter } from "./terminal.ts";
 /** The adapter folder at a path: the path itself, or the `adapter` folder of a finished run. */
 export async function adapterFolder(path: string): Promise<string> {
   const inside = join(path, "adapter");
-  const isRun = await stat(join(inside, "adapter_config.json")).then(
-    () => true,
+  const isRun = await stat(inside).then(
+    (status) => status.isDirectory(),
     () => false,
   );
   return isRun ? inside : path;
@@ -20,10 +20,13 @@ export async function loadAdapterAndBackbone(
   path: string,
   options: { readonly backbone?: string; readonly threads?: string },
 ): Promise<{ adapter: Adapter; backbone: Backbone }> {
-  const adapter = await loadAdapter(await adapterFolder(path));
+  const folder = await adapterFolder(path);
+  const adapter = await loadAdapter(folder);
   const engine = nodeEngine(options.threads ? { threads: Number(options.threads) } : {});
   // An adapter never causes a download: its author chose that name, not the user.
   const source = options.backbone ? { onProgress: downloadReporter() } : { offline: true };
-  const backbone = await loadBackbone(options.backbone ?? adapter.backbone.id, { engine, ...source });
+  // A checkpoint is a backbone for itself.
+  const name = options.backbone ?? (adapter.source ? folder : adapter.backbone.id);
+  const backbone = await loadBackbone(name, { engine, ...source });
   return { adapter, backbone };
 }

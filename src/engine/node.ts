@@ -4,7 +4,7 @@ import { Worker } from "node:worker_threads";
 import { isExternal, PtuningError, type TensorMap } from "../core/index.ts";
 import { type Graph, simplify } from "../graph/index.ts";
 import { encodeModel } from "../onnx/index.ts";
-import type { CompileOptions, Engine, Session } from "./engine.ts";
+import type { CompileOptions, Engine, Held, Session } from "./engine.ts";
 import type { EngineReply, EngineRequest } from "./protocol.ts";
 import { defaultThreads } from "./threads.ts";
 
@@ -32,6 +32,12 @@ export function nodeEngine(options: NodeEngineOptions = {}): Engine {
   const threads = options.threads ?? defaultThreads();
   const spin = options.spin ?? false;
   const pending = new Map<number, Pending>();
+  const heldIds = new WeakMap<Held, number>();
+  const idOf = (held: Held): number => {
+    const id = heldIds.get(held);
+    if (id === undefined) throw failed("the tensors are held by another engine.");
+    return id;
+  };
   let worker: Worker | undefined;
   let nextId = 0;
 
@@ -85,13 +91,46 @@ export function nodeEngine(options: NodeEngineOptions = {}): Engine {
       const fetches = Object.fromEntries([...simplified.outputs].map(([name, value]) => [name, value.name]));
       return {
         bind: async (feeds) => {
-          await ask({ kind: "bind", session, feeds });
+          const source = heldIds.get(feeds as Held) ?? (feeds as TensorMap);
+          await ask({ kind: "bind", session, feeds: source });
         },
-        run: async (feeds) => (await ask({ kind: "run", session, feeds, fetches })) ?? {},
+        run: async (feeds, keep) => {
+          const kept = keep && { keep: { held: idOf(keep.held), names: keep.names } };
+          return (await ask({ kind: "run", session, feeds, fetches, ...kept })) ?? {};
+        },
+        async sweep({ names, vectors, rewrites, feeds }) {
+          const ids = Object.entries(vectors).map(([input, held]) => [input, idOf(held)] as const);
+          const sums = await ask({
+            kind: "sweep",
+            session,
+            names,
+            vectors: Object.fromEntries(ids),
+            rewrites: Object.fromEntries(
+              Object.entries(rewrites).map(([output, input]) => [fetches[output]!, input]),
+            ),
+            feeds,
+            fetches,
+          });
+          return Object.fromEntries(
+            Object.entries(sums ?? {}).map(([name, { data }]) => [name, Number(data[0])]),
+          );
+        },
         release: async () => {
           if (worker) await ask({ kind: "release", session });
         },
       };
+    },
+    async hold(tensors): Promise<Held> {
+      const id = nextId++;
+      await ask({ kind: "hold", held: id, tensors });
+      const held: Held = {
+        read: async () => (await ask({ kind: "read", held: id })) ?? {},
+        release: async () => {
+          if (worker) await ask({ kind: "drop", held: id });
+        },
+      };
+      heldIds.set(held, id);
+      return held;
     },
     async close() {
       const closing = worker && ask({ kind: "close" });

@@ -17,6 +17,8 @@ interface OpenSession {
 
 const port = parentPort!;
 const sessions = new Map<number, OpenSession>();
+/** Sets of tensors that stay here. */
+const heldSets = new Map<number, Map<string, OrtTensor>>();
 let library: Ort | undefined;
 
 class LoadError extends Error {}
@@ -74,6 +76,10 @@ function toFeed({ Tensor }: Ort, { dtype, data, shape }: Tensor): OrtTensor {
 async function bind(request: EngineRequest & { kind: "bind" }): Promise<void> {
   const ort = await loadRuntime();
   const { bound } = sessionOf(request);
+  if (typeof request.feeds === "number") {
+    for (const [name, tensor] of heldSet(request.feeds)) bound.set(name, tensor);
+    return;
+  }
   for (const [name, feed] of Object.entries(request.feeds)) bound.set(name, toFeed(ort, feed));
 }
 
@@ -84,10 +90,70 @@ async function run(request: EngineRequest & { kind: "run" }): Promise<TensorMap>
   for (const [name, feed] of Object.entries(request.feeds)) feeds[name] = toFeed(ort, feed);
   const results = await runtime.run(feeds, Object.values(request.fetches));
   const outputs: Record<string, Tensor> = {};
+  const kept = request.keep?.names ?? {};
   for (const [name, fetched] of Object.entries(request.fetches)) {
-    outputs[name] = toHostTensor(results[fetched]!);
+    const result = results[fetched]!;
+    const keptName = kept[name];
+    if (keptName === undefined) outputs[name] = toHostTensor(result);
+    else heldSet(request.keep!.held).set(keptName, result);
   }
   return outputs;
+}
+
+function heldSet(held: number): Map<string, OrtTensor> {
+  const set = heldSets.get(held);
+  if (set === undefined) throw new Error("the held tensors were released.");
+  return set;
+}
+
+async function hold({ held, tensors }: EngineRequest & { kind: "hold" }): Promise<void> {
+  const ort = await loadRuntime();
+  heldSets.set(held, new Map(Object.entries(tensors).map(([name, tensor]) => [name, toFeed(ort, tensor)])));
+}
+
+function read({ held }: EngineRequest & { kind: "read" }): TensorMap {
+  const copies = [...heldSet(held)].map(([name, tensor]): [string, Tensor] => {
+    const { dtype, shape, data } = toHostTensor(tensor as TypedTensor<OrtTensor.Type>);
+    return [name, { dtype, shape, data: data.slice() }];
+  });
+  return Object.fromEntries(copies);
+}
+
+/** Slices of this many elements stay in the cache through all passes of an elementwise graph. */
+const sliceElements = 1 << 17;
+
+/** The runtime copies whole outputs into new buffers, also those that it was given: slices keep the copies small. */
+async function sweep(request: EngineRequest & { kind: "sweep" }): Promise<TensorMap> {
+  const ort = await loadRuntime();
+  const { runtime } = sessionOf(request);
+  const { names, rewrites, fetches } = request;
+  const shared = Object.entries(request.feeds).map(([name, feed]) => [name, toFeed(ort, feed)] as const);
+  const vectors = Object.entries(request.vectors).map(([input, held]) => [input, heldSet(held)] as const);
+  const summed = Object.entries(fetches).filter(([, fetched]) => rewrites[fetched] === undefined);
+  const sums = new Map(summed.map(([name]) => [name, 0]));
+  for (const name of names) {
+    const whole = vectors.map(([input, set]) => [input, set.get(name)!.data as Float32Array] as const);
+    const length = whole[0]![1].length;
+    for (let start = 0; start < length; start += sliceElements) {
+      const feeds: Record<string, OrtTensor> = Object.fromEntries(shared);
+      for (const [input, data] of whole) {
+        const slice = data.subarray(start, start + sliceElements);
+        feeds[input] = new ort.Tensor("float32", slice, [slice.length]);
+      }
+      const targets: Record<string, OrtTensor | null> = Object.fromEntries(
+        Object.values(fetches).map((fetched) => [fetched, feeds[rewrites[fetched] ?? ""] ?? null]),
+      );
+      const results = await runtime.run(feeds, targets);
+      for (const [output, fetched] of summed)
+        sums.set(output, sums.get(output)! + Number(results[fetched]!.data[0]));
+    }
+  }
+  return Object.fromEntries(
+    [...sums].map(([name, sum]): [string, Tensor] => [
+      name,
+      { dtype: "float64", shape: [], data: Float64Array.of(sum) },
+    ]),
+  );
 }
 
 function toHostTensor({ type, dims, data }: TypedTensor<OrtTensor.Type>): Tensor {
@@ -106,6 +172,16 @@ async function answer(request: EngineRequest): Promise<TensorMap | undefined> {
       return undefined;
     case "run":
       return run(request);
+    case "hold":
+      await hold(request);
+      return undefined;
+    case "read":
+      return read(request);
+    case "drop":
+      heldSets.delete(request.held);
+      return undefined;
+    case "sweep":
+      return sweep(request);
     case "release":
       await sessions.get(request.session)?.runtime.release();
       sessions.delete(request.session);
@@ -113,6 +189,7 @@ async function answer(request: EngineRequest): Promise<TensorMap | undefined> {
     case "close":
       for (const { runtime } of sessions.values()) await runtime.release();
       sessions.clear();
+      heldSets.clear();
       return undefined;
   }
 }

@@ -12,12 +12,30 @@ export type EngineRequest =
       readonly threads: number;
       readonly spin: boolean;
     }
-  | { readonly kind: "bind"; readonly session: number; readonly feeds: TensorMap }
+  /** Feeds of later runs: tensors, or a set that the engine holds. */
+  | { readonly kind: "bind"; readonly session: number; readonly feeds: TensorMap | number }
   | {
       readonly kind: "run";
       readonly session: number;
       readonly feeds: TensorMap;
       /** Graph output name → name in the model. */
+      readonly fetches: Readonly<Record<string, string>>;
+      /** Outputs that stay: the set that takes them, and the name in it of each. */
+      readonly keep?: { readonly held: number; readonly names: Readonly<Record<string, string>> };
+    }
+  | { readonly kind: "hold"; readonly held: number; readonly tensors: TensorMap }
+  | { readonly kind: "read"; readonly held: number }
+  | { readonly kind: "drop"; readonly held: number }
+  | {
+      readonly kind: "sweep";
+      readonly session: number;
+      readonly names: readonly string[];
+      /** Graph input → the set whose vectors it reads. */
+      readonly vectors: Readonly<Record<string, number>>;
+      /** Name in the model of an output → graph input whose vectors it rewrites. */
+      readonly rewrites: Readonly<Record<string, string>>;
+      readonly feeds: TensorMap;
+      /** Graph output → name in the model; those that rewrite nothing are scalars to be added up. */
       readonly fetches: Readonly<Record<string, string>>;
     }
   | { readonly kind: "release"; readonly session: number }

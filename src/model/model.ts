@@ -182,10 +182,12 @@ function layerContext(
     b,
     precision,
     dropout,
-    hasWeight: (name) => name in frozen || weights.has(name),
+    hasWeight: (name) => `${weightPrefix}${name}` in params || name in frozen || weights.has(name),
     weight(name, shape) {
       const known = values.get(name);
       if (known !== undefined) return known;
+      const trained = params[`${weightPrefix}${name}`];
+      if (trained !== undefined && `${trained.shape}` === `${shape}`) return trained;
       const source = frozen[name] ?? weights.get(name);
       if (source === undefined || `${source.shape}` !== `${shape}`) {
         const got = source === undefined ? "no such weight" : `[${source.shape.join(", ")}]`;
@@ -195,8 +197,6 @@ function layerContext(
           { hint: "The checkpoint does not fit its config.json, or its download is damaged." },
         );
       }
-      const trained = params[`${weightPrefix}${name}`];
-      if (trained !== undefined) return trained;
       const stored = b.initializer(name, source);
       const isHalf = source.dtype === "float16" || source.dtype === "bfloat16";
       const value = isHalf ? b.op("Cast", [stored], { to: "float32" }) : stored;

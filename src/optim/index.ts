@@ -1,4 +1,5 @@
 export { clipByBlockRms, type FactoredRmsOptions, scaleByFactoredRms } from "./adafactor.ts";
+export { type EngineOptimizer, engineAdamW, squaredNormGraph, sumGraph } from "./graphs.ts";
 export {
   type AdafactorOptions,
   type AdamWOptions,

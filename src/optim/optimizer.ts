@@ -1,4 +1,5 @@
 import { clipByBlockRms, type FactoredRmsOptions, scaleByFactoredRms } from "./adafactor.ts";
+import { type EngineOptimizer, engineAdamW } from "./graphs.ts";
 import type { Schedule, ScheduleName } from "./schedule.ts";
 import {
   type AdamOptions,
@@ -67,11 +68,13 @@ export interface OptimizerEntry {
     readonly weightDecay?: number;
   };
   make(options: OptimizerOptions): GradientTransform;
+  /** The same as a graph; absent where it is not elementwise. */
+  onEngine?(options: OptimizerOptions): EngineOptimizer;
 }
 
 /** Every optimizer. */
 export const optimizers: { readonly [N in OptimizerName]: OptimizerEntry } = {
-  adamw: { defaults: {}, make: adamW },
+  adamw: { defaults: {}, make: adamW, onEngine: engineAdamW },
   // Lester et al. 2021: constant 0.3, decay 1e-5.
   adafactor: { defaults: { learningRate: 0.3, schedule: "constant", weightDecay: 1e-5 }, make: adafactor },
 };

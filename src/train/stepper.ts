@@ -1,11 +1,11 @@
 import type { Backbone } from "../backbones/index.ts";
-import { type DimBindings, floats, type Params, Rng, type TensorMap } from "../core/index.ts";
+import { type DimBindings, floats, Rng, type TensorMap } from "../core/index.ts";
 import type { Session } from "../engine/index.ts";
 import {
   batchFeeds,
-  gradientOutput,
   lossScaleInput,
   type ModelParts,
+  type ParamShapes,
   prepackFor,
   trainingGraph,
 } from "../model/index.ts";
@@ -14,6 +14,7 @@ import type { Encoded, Task } from "../tasks/index.ts";
 import { itemRows, largestItem, longestSequence, padBatch } from "../text/index.ts";
 import { estimateSessionBytes, fitMicroBatch, parseBytes, runtimeBytes } from "./memory.ts";
 import type { ResolvedSettings } from "./options.ts";
+import type { ParameterStore } from "./store.ts";
 import type { TrunkCache } from "./trunk.ts";
 
 /** The feeds of one update, cut into passes. */
@@ -23,14 +24,7 @@ interface PreparedBatch {
   readonly tokens: number;
 }
 
-/** Gradients of one update. */
-interface StepResult {
-  /** Weighted mean over the whole effective batch. */
-  readonly loss: number;
-  readonly grads: Params;
-}
-
-/** Computes losses and gradients: owns the training session and what is fed to it. */
+/** Computes losses and gradients: owns the training session and what is fed to it beside the trainable tensors. */
 export interface Stepper {
   /** Examples per pass. */
   readonly microBatchSize: number;
@@ -38,7 +32,8 @@ export interface Stepper {
   readonly estimatedBytes: number;
   /** Makes the feeds of an update from its training items; `step` names its dropout. */
   prepare(items: Int32Array, step: number): PreparedBatch;
-  run(batch: PreparedBatch, params: Params): Promise<StepResult>;
+  /** Computes the gradients of an update, which the store keeps. @returns the mean loss over the whole batch */
+  run(batch: PreparedBatch): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -47,7 +42,8 @@ export async function createStepper(
   parts: ModelParts & { readonly backbone: Backbone },
   task: Task,
   encoded: Encoded,
-  params: Params,
+  shapes: ParamShapes,
+  store: ParameterStore,
   settings: ResolvedSettings,
   cache?: TrunkCache,
 ): Promise<Stepper> {
@@ -56,7 +52,7 @@ export async function createStepper(
   const { graph, dropout } = trainingGraph(
     parts,
     task,
-    params,
+    shapes,
     { ...(hidden !== "checkpoint" && { hidden }), ...(attention !== "checkpoint" && { attention }) },
     memory,
     cache?.trunk,
@@ -83,7 +79,6 @@ export async function createStepper(
   const rng = new Rng(seed, "dropout");
   const largest: DimBindings = { B: microBatchSize * perItem, S: settings.maxLength };
   if (dropout.sites.length > 0) await session.bind(dropoutBanks(dropout, largest, rng));
-  const names = Object.keys(params);
 
   return {
     microBatchSize,
@@ -108,25 +103,11 @@ export async function createStepper(
       }
       return { passes, examples: items.length, tokens };
     },
-    async run({ passes }, current) {
+    async run({ passes }) {
       let loss = 0;
-      let grads: Params | undefined;
-      for (const pass of passes) {
-        const outputs = await session.run({ ...pass, ...current });
-        loss += Number(outputs.loss!.data[0]);
-        const own = Object.fromEntries(names.map((name) => [name, outputs[gradientOutput(name)]!])) as Params;
-        if (grads === undefined) grads = own;
-        else accumulate(grads, own);
-      }
-      return { loss, grads: grads! };
+      for (const pass of passes) loss += await store.pass(session, pass);
+      return loss;
     },
     close: () => session.release(),
   };
-}
-
-function accumulate(into: Params, from: Params): void {
-  for (const [name, { data }] of Object.entries(into)) {
-    const more = from[name]!.data;
-    for (let i = 0; i < data.length; i++) data[i]! += more[i]!;
-  }
 }

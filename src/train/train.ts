@@ -13,7 +13,7 @@ import {
   missingWeights,
   weightPrefix,
 } from "../model/index.ts";
-import { applyUpdates, globalNorm, optimizers, schedule } from "../optim/index.ts";
+import { optimizers, schedule } from "../optim/index.ts";
 import { evaluateSession } from "../predict/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
 import { bucketedBatches, itemCount } from "../text/index.ts";
@@ -21,6 +21,7 @@ import type { TrainEvent } from "./events.ts";
 import { type ResolvedSettings, resolveSettings, type TrainOptions } from "./options.ts";
 import type { EvaluationRecord, TrainingState } from "./state.ts";
 import { createStepper } from "./stepper.ts";
+import { createStore } from "./store.ts";
 import { createTrunkCache } from "./trunk.ts";
 
 /**
@@ -76,7 +77,6 @@ async function setUp(options: TrainOptions) {
     (await initializeParams(parts, new Rng(settings.seed, "init"), labelsOf(task)));
   const cache = await createTrunkCache(parts, params, [trainSet, devSet], settings);
   const lower = cache && cache.trunk.layers > 0 ? cache : undefined;
-  const stepper = await createStepper(parts, task, trainSet, params, settings, lower);
   const inference =
     devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params, lower?.trunk)) : undefined;
   const stepsPerEpoch = Math.ceil(itemCount(trainSet) / settings.batchSize);
@@ -89,7 +89,10 @@ async function setUp(options: TrainOptions) {
   });
   const { weightDecay, clipNorm } = settings;
   const decayed = method.decays;
-  const optimizer = optimizers[settings.optimizer].make({ schedule: rate, weightDecay, decayed, clipNorm });
+  const optimizer = optimizers[settings.optimizer];
+  const update = { schedule: rate, weightDecay, decayed, clipNorm };
+  const store = await createStore(backbone.engine, params, resume?.optimizer, optimizer, update);
+  const stepper = await createStepper(parts, task, trainSet, params, store, settings, lower);
   return {
     options,
     backbone,
@@ -98,12 +101,12 @@ async function setUp(options: TrainOptions) {
     identity,
     trainSet,
     devSet,
-    params,
+    inventory: inventory(params, backbone.parameterCount),
     // Fine-tuning trains also what the checkpoint lacks.
     frozen: Object.fromEntries(
       Object.entries(frozen).filter(([name]) => !(`${weightPrefix}${name}` in params)),
     ),
-    optimizerState: structuredClone(resume?.optimizer) ?? optimizer.init(params),
+    store,
     best: resume?.best,
     evaluations: [...(resume?.evaluations ?? [])],
     step: resume?.step ?? 0,
@@ -112,12 +115,12 @@ async function setUp(options: TrainOptions) {
     cache,
     stepper,
     inference,
-    optimizer,
     rate,
     stepsPerEpoch,
     totalSteps,
     async close() {
       await stepper.close();
+      await store.close();
       await inference?.release();
       cache?.close();
     },
@@ -164,18 +167,17 @@ async function* loop(run: Run, signal: AbortSignal | undefined): AsyncGenerator<
   while (next !== undefined) {
     const started = performance.now();
     const { examples, tokens } = next;
-    const running = stepper.run(next, run.params);
+    const running = stepper.run(next);
     // The next batch is made while the engine computes.
     next = run.step + 1 < totalSteps ? prepare(run.step + 1) : undefined;
     const prepared = performance.now();
-    const { loss, grads } = await running;
+    const loss = await running;
     // Where the engine still had to be waited for, it never waited for the batch.
     const isEngineLast = performance.now() - prepared > sameMomentMs;
-    const gradientNorm = globalNorm(grads);
+    const gradientNorm = await run.store.gradientNorm();
     const learningRate = run.rate(run.step);
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) throw diverged(run, loss, learningRate);
-    run.optimizer.update(grads, run.optimizerState, run.params, run.step);
-    applyUpdates(run.params, grads);
+    await run.store.update(run.step);
     run.step++;
     run.lossSum += loss;
     run.lossCount++;
@@ -207,7 +209,7 @@ async function* loop(run: Run, signal: AbortSignal | undefined): AsyncGenerator<
     }
     const due = performance.now() - lastCheckpoint >= settings.checkpointSeconds * 1000;
     if (due || next === undefined || run.step % every === 0) {
-      yield { type: "checkpoint", state: snapshot(run) };
+      yield { type: "checkpoint", state: await snapshot(run) };
       lastCheckpoint = performance.now();
     }
   }
@@ -219,7 +221,7 @@ function* start(run: Run): Generator<TrainEvent> {
   const [train, dev] = [trainSet.sequences, devSet.sequences];
   yield {
     type: "start",
-    inventory: inventory(run.params, backbone.parameterCount),
+    inventory: run.inventory,
     settings,
     examples: { train: trainSet.count, dev: devSet.count },
     truncated: { train: train.truncated, dev: dev.truncated },
@@ -257,14 +259,14 @@ function* start(run: Run): Generator<TrainEvent> {
 async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
   if (run.inference === undefined) return;
   const started = performance.now();
-  await run.inference.bind(run.params);
+  await run.store.bindTo(run.inference);
   const { inference, task, devSet, backbone, cache } = run;
   const result = await evaluateSession(inference, task, devSet, backbone, (pass) =>
     cache ? cache.feeds(devSet, pass) : {},
   );
   const record: EvaluationRecord = { step: run.step, epoch: run.step / run.stepsPerEpoch, ...result };
   const isBest = run.best === undefined || selected(run, record) > selected(run, run.best.evaluation);
-  if (isBest) run.best = { evaluation: record, params: structuredClone(run.params) };
+  if (isBest) run.best = { evaluation: record, params: await run.store.params() };
   run.evaluations.push(record);
   yield {
     type: "evaluation",
@@ -289,9 +291,10 @@ function isExhausted({ settings: { patience }, evaluations, best }: Run): boolea
   return evaluations.filter(({ step }) => step > best.evaluation.step).length >= patience;
 }
 
-function snapshot(run: Run): TrainingState {
-  const { step, params, optimizerState, best, evaluations, lossSum, lossCount, identity } = run;
-  return { step, params, optimizer: optimizerState, best, evaluations, lossSum, lossCount, identity };
+async function snapshot(run: Run): Promise<TrainingState> {
+  const { step, store, best, evaluations, lossSum, lossCount, identity } = run;
+  const [params, optimizer] = [await store.params("look"), await store.optimizerState()];
+  return { step, params, optimizer, best, evaluations, lossSum, lossCount, identity };
 }
 
 async function* finish(run: Run, reason: "finished" | "early" | "aborted"): AsyncGenerator<TrainEvent> {
@@ -305,7 +308,11 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
         `(it was ${settings.learningRate}), reparameterization: none, more epochs, or classWeights for rare labels.`,
     };
   }
-  const params: Params = await foldParams(options.method, best?.params ?? run.params, backbone.engine);
+  const params: Params = await foldParams(
+    options.method,
+    best?.params ?? (await run.store.params()),
+    backbone.engine,
+  );
   const {
     epochs,
     batchSize,
@@ -323,6 +330,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
     method: options.method.deployed,
     params,
     frozen: run.frozen,
+    ...(options.method.savedAs === "checkpoint" && { source: options.backbone }),
     backbone: referenceTo(backbone),
     maxLength: settings.maxLength,
     provenance: {

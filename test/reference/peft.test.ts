@@ -7,7 +7,7 @@ import { Adapter, loadAdapter, referenceTo } from "ptuning/adapters";
 import { type Backbone, loadBackbone } from "ptuning/backbones";
 import { Rng, type Tensor } from "ptuning/core";
 import { readTable, type TextExample } from "ptuning/data";
-import { encodeSafetensors } from "ptuning/files";
+import { encodeSafetensors, readSafetensors } from "ptuning/files";
 import { deepPrompt } from "ptuning/methods";
 import { batchFeeds, inferenceGraph, initializeParams, missingWeights } from "ptuning/model";
 import { sequenceClassification, type Task } from "ptuning/tasks";
@@ -65,6 +65,7 @@ describe.skipIf(present.length === 0).each(present)("PEFT on $name", ({ name, ma
   async function peft(
     mode: "load" | "train",
     path: string,
+    type = "PREFIX_TUNING",
   ): Promise<{ logits?: number[][]; error?: string }> {
     const task = sequenceClassification({ labels });
     const encoded = await task.encode(examples, backbone.tokenizer, maxLength);
@@ -94,6 +95,7 @@ describe.skipIf(present.length === 0).each(present)("PEFT on $name", ({ name, ma
       path,
       join(folder, "batch.safetensors"),
       join(folder, "out.json"),
+      type,
     ];
     const { status, stderr } = spawnSync(referencePython(), args, {
       encoding: "utf8",
@@ -131,12 +133,24 @@ describe.skipIf(present.length === 0).each(present)("PEFT on $name", ({ name, ma
     expect(greatestDifference(await ourLogits(adapter!), logits!)).toBeLessThan(1e-4);
   }, 180_000);
 
-  test("saves an adapter that we load, and computes the same logits", async () => {
-    const { logits } = await peft("train", join(folder, "theirs"));
-    const adapter = await loadAdapter(join(folder, "theirs"), { labels });
-    expect(adapter.method.options.promptLength).toBe(7);
-    expect(greatestDifference(await ourLogits(adapter), logits!)).toBeLessThan(1e-4);
-  }, 180_000);
+  test.each(["PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING"])(
+    "%s: PEFT → ours → PEFT keeps every tensor and the logits",
+    async (type) => {
+      const [theirs, back] = [join(folder, `theirs-${type}`), join(folder, `back-${type}`)];
+      const { logits } = await peft("train", theirs, type);
+      const adapter = await loadAdapter(theirs, { labels });
+      expect(adapter.method.options.promptLength).toBe(7);
+      expect(greatestDifference(await ourLogits(adapter), logits!)).toBeLessThan(1e-4);
+      await adapter.save(back);
+      const tensorsOf = async (path: string): Promise<Record<string, Tensor>> =>
+        (await readSafetensors(join(path, "adapter_model.safetensors"))).tensors;
+      expect(await tensorsOf(back)).toEqual(await tensorsOf(theirs));
+      const again = await peft("load", back);
+      expect(again.error).toBeUndefined();
+      expect(again.logits).toEqual(logits);
+    },
+    300_000,
+  );
 
   test("refuses an adapter that it would compute differently", async () => {
     const method = deepPrompt({ promptLayers: { last: 2 } });

@@ -18,10 +18,15 @@ import { type TrainEvent, type TrainOptions, train } from "ptuning/train";
 const size = { hidden: 32, layers: 2, heads: 4, intermediate: 64, vocab: 40, positions: 48 };
 
 /** Writes a BERT checkpoint with random weights whose outputs depend on every token. */
-export function writeTinyBackbone(folder: string, seed = 1): string {
+export function writeTinyBackbone(folder: string, seed = 1, vocab: number = size.vocab): string {
   const words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-  while (words.length < size.vocab) words.push(`w${words.length - 5}`);
-  const config = { model_type: "bert", type_vocab_size: 2, max_position_embeddings: size.positions };
+  while (words.length < vocab) words.push(`w${words.length - 5}`);
+  const config = {
+    model_type: "bert",
+    vocab_size: vocab,
+    type_vocab_size: 2,
+    max_position_embeddings: size.positions,
+  };
   writeCheckpoint(folder, seed, config, true);
   writeFileSync(join(folder, "vocab.txt"), `${words.join("\n")}\n`);
   return folder;

@@ -27,7 +27,7 @@ async function factsOf(thing: string): Promise<Facts> {
   const status = await stat(thing).catch(() => undefined);
   if (status?.isFile()) return dataFacts(thing);
   const files = status?.isDirectory() ? await readdir(thing) : [];
-  if (files.includes("adapter_config.json")) return adapterFacts(thing);
+  if (files.includes("adapter_config.json") || files.includes("ptuning.json")) return adapterFacts(thing);
   if (files.includes("events.jsonl")) return runFacts(thing, files);
   if (status !== undefined && !files.includes("config.json")) {
     throw new PtuningError(
@@ -39,9 +39,11 @@ async function factsOf(thing: string): Promise<Facts> {
 }
 
 async function adapterFacts(folder: string): Promise<Facts> {
-  const { task, method, params, backbone, maxLength, provenance } = await loadAdapter(folder);
+  const { task, method, params, backbone, maxLength, provenance, source } = await loadAdapter(folder);
   const { trainable, trainableTotal } = inventory(params, 0);
-  const config = JSON.parse(await readFile(join(folder, "adapter_config.json"), "utf8"));
+  const { peft_type: peftType, not_for_peft: refusal } = source
+    ? { peft_type: "", not_for_peft: "this is a checkpoint, transformers loads it" }
+    : JSON.parse(await readFile(join(folder, "adapter_config.json"), "utf8"));
   return {
     kind: "adapter",
     task: task.type,
@@ -54,7 +56,7 @@ async function adapterFacts(folder: string): Promise<Facts> {
     fingerprint: backbone.fingerprint,
     maxLength,
     metrics: provenance.metrics,
-    peft: config.not_for_peft ? `no: ${config.not_for_peft}` : `yes: ${config.peft_type}`,
+    peft: refusal ? `no: ${refusal}` : `yes: ${peftType}`,
     created: provenance.createdAt,
     versions: provenance.versions,
   };

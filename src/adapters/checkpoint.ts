@@ -1,0 +1,106 @@
+/** Fine-tuned models: a folder that transformers loads, with our sidecar beside its files. */
+import { copyFile, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Backbone, openCheckpoint, parseArchitecture, readWeight } from "../backbones/index.ts";
+import type { Params, Tensor } from "../core/index.ts";
+import { type PendingTensor, readJson, streamSafetensors } from "../files/index.ts";
+import { weightPrefix } from "../model/index.ts";
+import type { AdapterFields } from "./adapter.ts";
+import { peftNames } from "./save.ts";
+
+/** Where the weights come from that were not trained, and the files beside them. */
+export type CheckpointSource = Pick<Backbone, "folder" | "architecture" | "weights">;
+
+/** Files of a tokenizer that go with a checkpoint. */
+const tokenizerFiles = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "vocab.txt",
+  "vocab.json",
+  "merges.txt",
+];
+
+export const checkpointWeights = "model.safetensors";
+
+/** Classes of transformers that have a head of ours, by PEFT's name of its type. */
+const headClasses: Readonly<Record<string, string>> = {
+  SEQ_CLS: "ForSequenceClassification",
+  TOKEN_CLS: "ForTokenClassification",
+  QUESTION_ANS: "ForQuestionAnswering",
+};
+
+/** Our name of every trained tensor → its name in the checkpoint. */
+export function checkpointNames(adapter: AdapterFields, source: CheckpointSource): Record<string, string> {
+  const { task, params, frozen = {}, backbone } = adapter;
+  const { peft } = task.head;
+  const theirs =
+    "reason" in peft
+      ? new Map<string, string>()
+      : peftNames({ peftType: "", config: {}, tensors: {} }, peft, backbone);
+  const nameOf = (name: string): string => {
+    const own = name.startsWith(weightPrefix) ? name.slice(weightPrefix.length) : name;
+    const head = theirs.get(own);
+    if (head !== undefined) return head.replace(/^base_model\./, "");
+    return own === name && !(name in frozen) ? name : source.architecture.checkpointName(own);
+  };
+  return Object.fromEntries(Object.keys({ ...params, ...frozen }).map((name) => [name, nameOf(name)]));
+}
+
+/** Writes weights, configuration and tokenizer into a folder. */
+export async function writeCheckpoint(
+  adapter: AdapterFields,
+  source: CheckpointSource,
+  folder: string,
+): Promise<void> {
+  const { params, frozen = {}, backbone } = adapter;
+  const { architecture, weights } = source;
+  const trained: Params = { ...params, ...frozen };
+  const tensors: Record<string, PendingTensor> = {};
+  for (const [name, { shape }] of weights) {
+    const bytes = async (): Promise<Uint8Array> => bytesOf(await readWeight(weights, name, backbone.id));
+    tensors[architecture.checkpointName(name)] = { dtype: "float32", shape, bytes };
+  }
+  for (const [name, target] of Object.entries(checkpointNames(adapter, source))) {
+    const tensor = trained[name]!;
+    tensors[target] = { dtype: "float32", shape: tensor.shape, bytes: () => bytesOf(tensor) };
+  }
+  await writeFile(join(folder, checkpointWeights), streamSafetensors(tensors, { format: "pt" }));
+  const config = (await readJson(join(source.folder, "config.json"))) as Record<string, unknown>;
+  await writeFile(
+    join(folder, "config.json"),
+    `${JSON.stringify({ ...config, ...headConfig(adapter, architecture.transformersClasses), dtype: "float32" }, null, 2)}\n`,
+  );
+  const there = new Set(await readdir(source.folder));
+  for (const name of tokenizerFiles.filter((file) => there.has(file)))
+    await copyFile(join(source.folder, name), join(folder, name));
+}
+
+function bytesOf({ data: { buffer, byteOffset, byteLength } }: Tensor): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+/** The keys of `config.json` that tell transformers which head there is, and its labels. */
+function headConfig(
+  { task, backbone }: AdapterFields,
+  classes: Readonly<Record<string, string>>,
+): Record<string, unknown> {
+  const { peft } = task.head;
+  const name = classes[backbone.modelType];
+  const suffix = "reason" in peft ? undefined : headClasses[peft.taskType];
+  const { labels } = task.options as { readonly labels?: readonly string[] };
+  return {
+    ...(name && { architectures: [`${name}${suffix ?? "Model"}`] }),
+    ...(labels && {
+      id2label: Object.fromEntries(labels.map((label, i) => [i, label])),
+      label2id: Object.fromEntries(labels.map((label, i) => [label, i])),
+    }),
+  };
+}
+
+/** A saved checkpoint as the source of another save. */
+export async function checkpointSource(folder: string): Promise<CheckpointSource> {
+  const { architecture } = await parseArchitecture(folder);
+  const { weights } = await openCheckpoint(folder, architecture);
+  return { folder, architecture, weights };
+}

@@ -1,0 +1,125 @@
+/** Fine-tuned models that transformers loads, and that we load again. */
+import { spawnSync } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Adapter, loadAdapter } from "ptuning/adapters";
+import { type Backbone, loadBackbone } from "ptuning/backbones";
+import type { Tensor } from "ptuning/core";
+import { encodeSafetensors } from "ptuning/files";
+import { fineTuning } from "ptuning/methods";
+import { batchFeeds, inferenceGraph } from "ptuning/model";
+import { createPredictor } from "ptuning/predict";
+import { type SequenceClassificationOptions, sequenceClassification } from "ptuning/tasks";
+import { padBatch } from "ptuning/text";
+import type { TrainOptions } from "ptuning/train";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { referencePython } from "../../tools/reference/run.mjs";
+import { has, repository } from "../support/requirements.ts";
+import { eventsOf, ofType, tinyData, tinyFolder, tinyOptions, tinyRobertaFolder } from "../support/tiny.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "ptuning-checkpoint-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+describe.each([
+  ["BertForSequenceClassification", tinyFolder],
+  ["RobertaForSequenceClassification", tinyRobertaFolder],
+])("%s", (className, source) => {
+  let backbone: Backbone;
+  beforeAll(async () => {
+    backbone = await loadBackbone(source);
+  });
+  afterAll(() => backbone.close());
+
+  const rows = [...tinyData.dev.keys()];
+  async function tuned(pooling: SequenceClassificationOptions["pooling"] & {}): Promise<Adapter> {
+    const task = sequenceClassification({ labels: tinyData.labels, pooling }) as TrainOptions["task"];
+    const events = await eventsOf(
+      tinyOptions(backbone, { task, method: fineTuning(), learningRate: 1e-3, epochs: 2 }),
+    );
+    return ofType(events, "done")[0]!.adapter;
+  }
+  async function predictions(adapter: Adapter, on: Backbone): Promise<unknown[]> {
+    const predictor = await createPredictor(adapter, on, { precision: "fp32" });
+    const answers = await predictor.predict(tinyData.dev);
+    await predictor.close();
+    return answers;
+  }
+
+  test.each(["pooler", "mean"] as const)(
+    "a saved folder with pooling %s is an adapter and a backbone",
+    async (pooling) => {
+      const adapter = await tuned(pooling);
+      const path = join(folder, `${className}-${pooling}`);
+      await adapter.save(path);
+      const files = await readdir(path);
+      expect(files).toEqual(
+        expect.arrayContaining(["README.md", "config.json", "model.safetensors", "ptuning.json"]),
+      );
+      // transformers would take the folder for an adapter of PEFT.
+      expect(files).not.toContain("adapter_config.json");
+      const loaded = await loadAdapter(path);
+      expect(loaded.params).toEqual(adapter.params);
+      const expected = await predictions(adapter, backbone);
+      expect(await predictions(loaded, backbone)).toEqual(expected);
+      const own = await loadBackbone(path, { engine: backbone.engine });
+      expect(await predictions(loaded, own)).toEqual(expected);
+      await loaded.save(`${path}-again`);
+      expect(await readFile(join(`${path}-again`, "model.safetensors"))).toEqual(
+        await readFile(join(path, "model.safetensors")),
+      );
+    },
+  );
+
+  test.skipIf(!has.python)(
+    "transformers computes the same logits",
+    async () => {
+      const adapter = await tuned("pooler");
+      const path = join(folder, className);
+      await adapter.save(path);
+      const { task, params, method } = adapter;
+      const encoded = await task.encode(tinyData.dev, backbone.tokenizer, 16);
+      const batch = padBatch(encoded.sequences, rows, backbone.config.padTokenId);
+      const session = await backbone.engine.compile(
+        inferenceGraph({ backbone, method, head: task.head }, params),
+      );
+      const { logits } = await session.run({ ...batchFeeds(batch), ...params });
+      const rowsFirst = ({ shape: [S = 0, B = 0], data }: Tensor<"int32">): Tensor => ({
+        dtype: "int32",
+        shape: [B, S],
+        data: Int32Array.from({ length: S * B }, (_, i) => data[(i % S) * B + Math.floor(i / S)]!),
+      });
+      const [batchPath, outPath] = [join(folder, "batch.safetensors"), join(folder, "out.json")];
+      const tensors = { ids: batch.inputIds, types: batch.tokenTypeIds, mask: batch.attentionMask };
+      await writeFile(
+        batchPath,
+        encodeSafetensors(
+          Object.fromEntries(Object.entries(tensors).map(([name, t]) => [name, rowsFirst(t)])),
+        ),
+      );
+      const script = `${repository}tools/reference/checkpoint_live.py`;
+      const { status, stderr } = spawnSync(referencePython(), [script, path, batchPath, outPath], {
+        encoding: "utf8",
+        env: { ...process.env, HF_HUB_OFFLINE: "1" },
+      });
+      expect(status, stderr).toBe(0);
+      const theirs = JSON.parse(await readFile(outPath, "utf8"));
+      expect(theirs).toMatchObject({
+        class: className,
+        labels: tinyData.labels,
+        missing: [],
+        unexpected: [],
+      });
+      const { ids } = await backbone.tokenizer.encode(["w1 w2"], 16);
+      expect(theirs.tokens).toEqual([...ids]);
+      const ours = Array.from(logits!.data as Float32Array);
+      const differences = (theirs.logits as number[][]).flat().map((logit, i) => Math.abs(logit - ours[i]!));
+      expect(differences).toHaveLength(ours.length);
+      expect(Math.max(...differences)).toBeLessThan(1e-4);
+    },
+    180_000,
+  );
+});
