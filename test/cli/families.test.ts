@@ -2,6 +2,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { completeConfig, parseConfig, readData } from "ptuning/config";
 import { Rng } from "ptuning/core";
 import type { ChoiceExample, RoleExample, TextExample, TokenExample } from "ptuning/data";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -243,7 +244,7 @@ test("settings of another family are refused once the data has said which it is"
   const foreign = await ptuning([...args, "--set", "task.threshold=0.4"], at);
   expect(foreign).toMatchObject({
     code: 1,
-    stderr: expect.stringMatching(/a text-classification task.*task\.threshold: unknown key/),
+    stderr: expect.stringMatching(/a text-classification task.*task\.threshold: a key of multi-label/),
   });
   const unknown = await ptuning([...args, "--task", "text-clasification"], at);
   expect(unknown.stderr).toMatch(
@@ -265,29 +266,22 @@ test("a task whose examples are more than a text asks for a file", async () => {
 });
 
 test("limit trains on a stated number of examples, the same ones each time", async () => {
-  await writeFile(join(folder, "many.csv"), files[0]!.write(120, 4, false));
-  const args = [
-    "train",
-    "many.csv",
-    "--backbone",
-    tinyFolder,
-    "--set",
-    "data.limit=40",
-    "--dry-run",
-    "--json",
-  ];
-  const starts = await Promise.all([run(...args), run(...args)]);
-  const events = starts.map(({ stdout }) =>
-    stdout
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line)),
-  );
-  expect(events[0]!.find(({ type }) => type === "start").examples.train).toBe(40);
-  expect(events[0]!.find(({ type }) => type === "warning").message).toMatch(
+  const path = join(folder, "many.csv");
+  await writeFile(path, files[0]!.write(120, 4, false));
+  const dry = ["train", path, "--backbone", tinyFolder, "--set", "data.limit=40", "--dry-run", "--json"];
+  const events = (await run(...dry)).stdout
+    .split("\n")
+    .flatMap((line) => (line === "" ? [] : JSON.parse(line)));
+  expect(events.find(({ type }) => type === "start").examples.train).toBe(40);
+  expect(events.find(({ type }) => type === "warning").message).toMatch(
     /^40 of \d+ training examples are used/,
   );
-  expect(events[0]!.find(({ type }) => type === "start")).toEqual(
-    events[1]!.find(({ type }) => type === "start"),
-  );
+
+  const read = async (data: object) => {
+    const text = JSON.stringify({ data: { train: path, limit: 40, ...data } });
+    return readData(await completeConfig(parseConfig({ text })));
+  };
+  const [first, again, other] = await Promise.all([read({}), read({}), read({ splitSeed: 12 })]);
+  expect(again).toEqual(first);
+  expect(other.train).not.toEqual(first.train);
 });
