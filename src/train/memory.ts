@@ -28,8 +28,17 @@ const allocatorFactor = 1.25;
 /** Bytes that the runtime keeps for each node of a graph, apart from tensors. Measured. */
 const bytesPerNode = 8_000;
 
-/** The runtime's library, its thread, and what a run keeps beside the session: optimiser, states. Measured. */
-export const runtimeBytes = 50e6;
+/** Node, the runtime's library and its thread, and what a run keeps beside its session. Measured. */
+const processBytes = 170e6;
+
+/** Per token of the data: its id and type, and the text that it comes from. Measured. */
+const bytesPerToken = 20;
+
+/**
+ * Bytes of the process before its session. The same at every start, whatever the process has done before: a resumed
+ * run must cut its batches as before.
+ */
+export const idleBytes = (tokens: number): number => processBytes + bytesPerToken * tokens;
 
 /** A graph and how large it is run. */
 export interface PlannedSession {

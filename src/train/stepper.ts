@@ -12,7 +12,7 @@ import {
 import { dropoutBankBytes, dropoutBanks, dropoutOffsets } from "../nn/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
 import { itemRows, largestItem, longestSequence, padBatch } from "../text/index.ts";
-import { estimateSessionBytes, fitMicroBatch, parseBytes, runtimeBytes } from "./memory.ts";
+import { estimateSessionBytes, fitMicroBatch, idleBytes, parseBytes } from "./memory.ts";
 import type { ResolvedSettings } from "./options.ts";
 import type { ParameterStore } from "./store.ts";
 import type { TrunkCache } from "./trunk.ts";
@@ -59,11 +59,9 @@ export async function createStepper(
   );
   const prepack = prepackFor(memory, settings.precision);
   const length = longestSequence(encoded.sequences);
-  const idleBytes = process.memoryUsage().rss;
   const perItem = largestItem(encoded);
   const estimate = (items: number): number =>
-    idleBytes +
-    runtimeBytes +
+    idleBytes(encoded.sequences.starts[encoded.sequences.count]!) +
     dropoutBankBytes(dropout, { B: items * perItem, S: settings.maxLength }) +
     estimateSessionBytes({
       graph,
