@@ -1,0 +1,83 @@
+/** Seconds and memory of one full fine-tuning step, ours against plain PyTorch in fp32, equal shapes. */
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { markdownTable } from "ptuning/report";
+import { root } from "../tools/prepare.mjs";
+import { referencePython } from "../tools/reference/run.mjs";
+import { randomBackbone } from "./random-backbone.mjs";
+
+const [batch, length] = [16, 64];
+const contenders = {
+  "PyTorch fp32": [referencePython(), "bench/fine-tuning.py"],
+  "ours fp32": [process.execPath, "bench/fine-tuning-contender.mjs"],
+};
+
+function start(name, folder) {
+  const [command, script] = contenders[name];
+  const child = spawn(command, [join(root, script), folder, String(batch), String(length)], {
+    cwd: root,
+    stdio: ["pipe", "pipe", "ignore"],
+    env: { ...process.env, HF_HUB_OFFLINE: "1", OMP_NUM_THREADS: undefined },
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const hear = async () => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`${name} ended early`);
+    return JSON.parse(value);
+  };
+  return { child, hear, ask: (line) => child.stdin.write(`${line}\n`) };
+}
+
+export async function measure({ quick }) {
+  const folder = await randomBackbone("bert-base");
+  const names = Object.keys(contenders);
+  const running = {};
+  const facts = {};
+  for (const name of names) {
+    running[name] = start(name, folder);
+    const { idleBytes } = await running[name].hear();
+    await running[name].hear();
+    facts[name] = { idleBytes, rounds: [] };
+  }
+  for (let round = 0; round < (quick ? 2 : 7); round++) {
+    for (const name of round % 2 ? names.toReversed() : names) {
+      running[name].ask("measure 2");
+      const { seconds } = await running[name].hear();
+      facts[name].rounds.push(Math.min(...seconds));
+    }
+    process.stderr.write(`fine-tuning: round ${round + 1}\n`);
+  }
+  for (const name of names) {
+    running[name].ask("end");
+    facts[name].peakBytes = (await running[name].hear()).peakBytes;
+    running[name].child.stdin.end();
+  }
+  return { facts };
+}
+
+function median(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)];
+}
+
+export function table({ facts }) {
+  const [theirs, ours] = Object.keys(contenders).map((name) => facts[name]);
+  const ratios = ours.rounds.map((seconds, i) => seconds / theirs.rounds[i]);
+  const rows = Object.entries(facts).map(([name, { rounds, peakBytes }]) => [
+    name,
+    median(rounds).toFixed(2),
+    Math.round(peakBytes / 1e6),
+  ]);
+  const columns = ["contender", "seconds per step", "peak MB"].map((title) => ({ title }));
+  const range = `${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`;
+  return [
+    "## A fine-tuning step",
+    "",
+    `BERT-base, B ${batch}, S ${length}: forward, backward, clipping and AdamW over all weights.`,
+    "",
+    markdownTable(columns, rows),
+    "",
+    `Ours by PyTorch's, round by round: ${median(ratios).toFixed(2)} (${range}).`,
+  ].join("\n");
+}
