@@ -10,7 +10,7 @@ import {
 } from "../text/index.ts";
 import type { WindowPlace } from "./answer-spans.ts";
 import type { Encoded } from "./task.ts";
-import { roomFor } from "./words.ts";
+import { roomFor } from "./word-windows.ts";
 
 /** Where the tokens of one passage stand in it, as JavaScript string indices. */
 interface TokenOffsets {

@@ -49,4 +49,5 @@ export {
   type TokenPrediction,
   tokenClassification,
 } from "./token-classification.ts";
-export { type EncodedWords, spanLabels, type TaggedWords, type WordTaskOptions } from "./words.ts";
+export type { EncodedWords } from "./word-windows.ts";
+export { spanLabels, type TaggedWords, type WordTaskOptions } from "./words.ts";

@@ -5,16 +5,8 @@ import { type Head, type TokenHeadOptions, tokenHead } from "../heads/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import { family, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
-import {
-  type EncodedWords,
-  roomFor,
-  type SentenceLayout,
-  type SentencePieces,
-  spanLabels,
-  type WordTaskOptions,
-  wordSettings,
-  wordTask,
-} from "./words.ts";
+import { type EncodedWords, roomFor, type SentenceLayout, type SentencePieces } from "./word-windows.ts";
+import { spanLabels, type WordTaskOptions, wordSettings, wordTask } from "./words.ts";
 
 /**
  * How the model learns which predicate is asked about: `word` repeats the predicate's word behind the sentence, as

@@ -1,17 +1,10 @@
 import * as z from "zod";
-import { splitWords, type TokenExample } from "../data/index.ts";
+import { detectTagScheme, splitWords, type TokenExample } from "../data/index.ts";
 import { type TokenHeadOptions, tokenHead } from "../heads/index.ts";
 import { family, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
-import {
-  type EncodedWords,
-  roomFor,
-  spanLabels,
-  type TaggedSpans,
-  type WordTaskOptions,
-  wordSettings,
-  wordTask,
-} from "./words.ts";
+import { type EncodedWords, roomFor } from "./word-windows.ts";
+import { spanLabels, type TaggedSpans, type WordTaskOptions, wordSettings, wordTask } from "./words.ts";
 
 /** Settings of token classification. */
 export interface TokenClassificationOptions extends WordTaskOptions, TokenHeadOptions {}
@@ -113,7 +106,11 @@ export const tokenClassificationFamily: TaskFamily = family<
   reads: "tokens",
   settings: z.strictObject(wordSettings),
   fits: (examples) => examples.every(({ tags }) => tags !== undefined),
-  resolve: (settings, { train }) => ({ labels: spanLabels(train), ...settings }),
+  resolve: (settings, { train }) => ({
+    labels: spanLabels(train),
+    scheme: detectTagScheme(train.flatMap(({ tags }) => (tags === undefined ? [] : [tags]))) ?? "IOB2",
+    ...settings,
+  }),
   create: (options) => tokenClassification(options) as Task,
   sample: { labels: ["O", "B-a", "I-a"] },
 });

@@ -3,8 +3,9 @@ import { SpanMetrics } from "../metrics/index.ts";
 import { scoreTable } from "./label-review.ts";
 import { argmax, logSumExp } from "./logits.ts";
 import type { Reviewer } from "./review.ts";
-import { ChosenTags, wordLogits } from "./word-logits.ts";
-import type { EncodedWords, TaggedWords } from "./words.ts";
+import { ChosenTags } from "./word-tags.ts";
+import { type EncodedWords, wordLogits } from "./word-windows.ts";
+import type { TaggedWords } from "./words.ts";
 
 /** Scores of every type, and of each sentence the mean loss of its words and the spans. */
 export function wordReviewer<E extends TaggedWords>(

@@ -10,18 +10,20 @@ import { decodeTags, type ExampleKind, encodeSpans, type TagScheme, type TypedSp
 import type { Head } from "../heads/index.ts";
 import { type Scores, SpanMetrics } from "../metrics/index.ts";
 import { crossEntropy } from "../nn/index.ts";
-import {
-  type Assembled,
-  SequenceCollector,
-  type Tokenizer,
-  tokenWindows,
-  type WordPieces,
-  windowWithMostContext,
-} from "../text/index.ts";
+import type { Tokenizer } from "../text/index.ts";
 import { argmax, logSumExp } from "./logits.ts";
-import type { Decoder, Encoded, Evaluator, TableRow, Task } from "./task.ts";
-import { answeredWords, ChosenTags, wordLogits } from "./word-logits.ts";
+import type { Decoder, Evaluator, TableRow, Task } from "./task.ts";
 import { wordReviewer } from "./word-review.ts";
+import { ChosenTags } from "./word-tags.ts";
+import {
+  answeredWords,
+  type EncodedWords,
+  labelledWords,
+  layOutSentences,
+  type SentenceLayout,
+  type SentencePieces,
+  wordLogits,
+} from "./word-windows.ts";
 
 /** Options of every task on words. */
 export interface WordTaskOptions {
@@ -37,23 +39,6 @@ export interface WordTaskOptions {
 export interface TaggedWords {
   readonly words: readonly string[];
   readonly tags?: readonly string[];
-}
-
-/** How the sentence of one example is laid out as model inputs. */
-export interface SentenceLayout {
-  /** The greatest number of the sentence's tokens in one input. */
-  readonly room: number;
-  /** Whether something beside the sentence was cut to make room. */
-  readonly truncated: boolean;
-  /** Puts everything else around the tokens `start` … `end` − 1 of the sentence. */
-  assemble(start: number, end: number): Pick<Assembled, "ids" | "typeIds" | "firstStart">;
-}
-
-/** The tokens of one sentence. */
-export interface SentencePieces {
-  readonly ids: Int32Array;
-  /** For each token the index of its word. */
-  readonly wordIds: Int32Array;
 }
 
 /** What was found in one sentence. */
@@ -79,21 +64,6 @@ export interface WordKind<E extends TaggedWords, P> {
   prediction(example: E, found: TaggedSpans): P;
   fromText?(text: string): E;
   tabulate(example: E, prediction: P, detailed: boolean): readonly TableRow[];
-}
-
-/** Sentences as windows of tokens, and where in them each word is read. */
-export interface EncodedWords extends Encoded {
-  /** Example `i` has the words `wordStarts[i] … wordStarts[i + 1] − 1`. */
-  readonly wordStarts: Int32Array;
-  /** Number of each word's gold tag; −1 where there is none, or one that is not learnt. */
-  readonly labels: Int32Array;
-  /** Gold tags of each example in IOB2, also those that are not learnt; `undefined` where it has none. */
-  readonly gold: readonly (readonly string[] | undefined)[];
-  /** Sequence `i` answers for the words `answered[answerStarts[i]] … answered[answerStarts[i + 1] − 1]`. */
-  readonly answerStarts: Int32Array;
-  readonly answered: Int32Array;
-  /** Position in its sequence of each answered word's first token. */
-  readonly positions: Int32Array;
 }
 
 /** Encoded words with the examples themselves, which predictions refer to. */
@@ -148,7 +118,7 @@ export function wordTask<E extends TaggedWords, P>(
       const pieces = await tokenizer.encodeWords(examples.map(({ words }) => words));
       const labelOf = (tag: string): number => index.get(tag) ?? -1;
       return {
-        ...layOut(examples, pieces, stride, (example, own) =>
+        ...layOutSentences(examples, pieces, stride, (example, own) =>
           kind.layout(example, own, tokenizer, maxLength),
         ),
         labels: Int32Array.from(
@@ -203,20 +173,6 @@ export function spanLabels(examples: Iterable<TaggedWords>): string[] {
   return ["O", ...[...types].sort().flatMap((type) => [`B-${type}`, `I-${type}`])];
 }
 
-/**
- * Tokens per window that are left for a sentence.
- * @throws OPTION_INVALID if there is not one
- */
-export function roomFor(maxLength: number, others: number): number {
-  const room = maxLength - others;
-  if (room >= 1) return room;
-  throw new PtuningError(
-    "OPTION_INVALID",
-    `maxLength: expected at least ${others + 1} tokens, got ${maxLength}.`,
-    { hint: `${others} tokens stand around each text.` },
-  );
-}
-
 function checkOptions(labels: readonly string[], stride: number): void {
   const known = new Set(labels);
   const isTag = (label: string): boolean => label === "O" || /^[BI]-./.test(label);
@@ -241,56 +197,6 @@ function normalised({ words, tags }: TaggedWords): string[] | undefined {
     );
   }
   return encodeSpans(decodeTags(tags), words.length, "IOB2");
-}
-
-/** Cuts sentences into windows and finds out which window answers for which word. */
-function layOut<E extends TaggedWords>(
-  examples: readonly E[],
-  pieces: WordPieces,
-  stride: number,
-  layoutOf: (example: E, own: SentencePieces) => SentenceLayout,
-): Pick<EncodedWords, "count" | "sequences" | "wordStarts" | "answerStarts" | "answered" | "positions"> {
-  const collected = new SequenceCollector();
-  const wordStarts = Int32Array.of(0, ...examples.map(() => 0));
-  const answerStarts = [0];
-  const answered: number[] = [];
-  const positions: number[] = [];
-  for (const [i, example] of examples.entries()) {
-    const firstWord = wordStarts[i]!;
-    wordStarts[i + 1] = firstWord + example.words.length;
-    const [from, to] = [pieces.starts[i]!, pieces.starts[i + 1]!];
-    const own = { ids: pieces.ids.subarray(from, to), wordIds: pieces.wordIds.subarray(from, to) };
-    const { room, truncated, assemble } = layoutOf(example, own);
-    const windows = tokenWindows(own.ids.length, room, stride);
-    const words: [word: number, token: number][][] = windows.map(() => []);
-    for (const [token, word] of own.wordIds.entries()) {
-      if (word === own.wordIds[token - 1]) continue;
-      words[windowWithMostContext(windows, token)]!.push([firstWord + word, token]);
-    }
-    for (const [number, { start, end }] of windows.entries()) {
-      const { ids, typeIds, firstStart } = assemble(start, end);
-      collected.add(ids, typeIds, truncated);
-      for (const [word, token] of words[number]!) {
-        answered.push(word);
-        positions.push(firstStart + token - start);
-      }
-      answerStarts.push(answered.length);
-    }
-  }
-  return {
-    count: examples.length,
-    sequences: collected.finish(),
-    wordStarts,
-    answerStarts: Int32Array.from(answerStarts),
-    answered: Int32Array.from(answered),
-    positions: Int32Array.from(positions),
-  };
-}
-
-function labelledWords(encoded: EncodedWords, row: number): number {
-  let count = 0;
-  for (const [word] of answeredWords(encoded, row)) if (encoded.labels[word]! >= 0) count++;
-  return count;
 }
 
 function wordEvaluator<E extends TaggedWords, P>(

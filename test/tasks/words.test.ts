@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { decodeTags, encodeSpans, type RoleExample, type TagScheme, type TokenExample } from "ptuning/data";
 import {
   type EncodedWords,
+  familyOf,
   semanticRoles,
   spanLabels,
   type Task,
@@ -186,6 +187,13 @@ describe("token classification", () => {
     const { evaluation } = oracle(task, encoded, 1);
     expect(evaluation.scores).toMatchObject({ precision: 1, recall: 0.5 });
     expect(evaluation.loss).toBeLessThan(1e-9);
+  });
+
+  test("takes tags and scheme from the training data", () => {
+    const data = { train: [{ words: ["a", "b"], tags: ["B-X", "L-X"] }, { words: ["c"] }] };
+    const resolved = familyOf("token-classification").resolve({}, data as never);
+    expect(resolved).toEqual({ labels: ["O", "B-X", "I-X"], scheme: "BILOU" });
+    expect(familyOf("token-classification").resolve({ scheme: "IOB1" }, data as never).scheme).toBe("IOB1");
   });
 
   test("cuts plain text into words with their places", () => {
