@@ -3,33 +3,42 @@
  * Our side of a step benchmark, in a process of its own. Speaks JSON lines:
  * prints {idleBytes}, builds, prints {ready}; for each "measure N" on standard input prints {seconds: [...]};
  * on "end" prints {peakBytes}.
- *   node bench/contender.mjs BACKBONE B S P fp32|int8
+ *   node bench/contender.mjs BACKBONE B S P fp32|int8 [fast|lean]
  */
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { loadBackbone, withPrecision } from "ptuning/backbones";
 import { floats, int32s, Rng } from "ptuning/core";
 import { nodeEngine } from "ptuning/engine";
+import { GraphBuilder } from "ptuning/graph";
 import { deepPrompt } from "ptuning/methods";
-import { gradientOutput, initializeParams, lossScaleInput, trainingGraph } from "ptuning/model";
+import { gradientOutput, initializeParams, lossScaleInput, prepackFor, trainingGraph } from "ptuning/model";
 import { dropoutBanks, dropoutOffsets } from "ptuning/nn";
 import { adamW, applyUpdates } from "ptuning/optim";
 import { sequenceClassification } from "ptuning/tasks";
+import { sizes as named, randomBackbone } from "./random-backbone.mjs";
 
-const [backboneName, b, s, p, precision] = process.argv.slice(2);
+const [backboneName, b, s, p, precision, memory = "fast"] = process.argv.slice(2);
 const [B, S, P] = [b, s, p].map(Number);
 const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const status = (key) =>
   Number(new RegExp(`${key}:\\s+(\\d+)`).exec(readFileSync("/proc/self/status", "utf8"))[1]) * 1024;
 
+const folder = backboneName in named ? await randomBackbone(backboneName) : backboneName;
+const engine = nodeEngine();
+// Idle is a process that has loaded its libraries, as PEFT's side has imported torch.
+const nothing = new GraphBuilder("nothing");
+nothing.output("y", nothing.op("Neg", [nothing.input("x", "float32", [1])]));
+const idle = await engine.compile(nothing.build());
+await idle.run({ x: floats([1], [1]) });
 say({ idleBytes: status("VmRSS") });
-const backbone = await withPrecision(await loadBackbone(backboneName, { engine: nodeEngine() }), precision);
+const backbone = await withPrecision(await loadBackbone(folder, { engine }), precision);
 // As PEFT computes it: pooler, head dropout, the checkpoint's dropout.
 const task = sequenceClassification({ labels: ["a", "b", "c"], preset: "peft" });
 const parts = { backbone, method: deepPrompt({ preset: "peft", promptLength: P }), head: task.head };
 const params = await initializeParams(parts, new Rng(1));
-const { graph, dropout } = trainingGraph(parts, task, params);
-const session = await backbone.engine.compile(graph, { prepack: true });
+const { graph, dropout } = trainingGraph(parts, task, params, {}, memory);
+const session = await backbone.engine.compile(graph, { prepack: prepackFor(memory, precision) });
 const rng = new Rng(2);
 const sizes = { B, S };
 await session.bind(dropoutBanks(dropout, sizes, rng));
@@ -37,14 +46,12 @@ const ids = int32s(
   [S, B],
   Array.from({ length: S * B }, () => 1000 + rng.integer(20_000)),
 );
+const rows = Int32Array.from({ length: B }, (_, i) => i);
 const feeds = {
   input_ids: ids,
   token_type_ids: int32s([S, B], new Int32Array(S * B)),
   attention_mask: int32s([S, B], new Int32Array(S * B).fill(1)),
-  targets: floats(
-    [B, 3],
-    Array.from({ length: 3 * B }, (_, i) => (i % 3 === Math.floor(i / 3) % 3 ? 1 : 0)),
-  ),
+  ...task.targets({ labels: rows.map((i) => i % 3) }, { rows, length: S }),
   [lossScaleInput]: floats([], [1 / B]),
 };
 const optimizer = adamW({ schedule: () => 1e-2 });

@@ -39,7 +39,7 @@ const session = await InferenceSession.create(encodeModel(simplified), {
       disable_quant_qdq: "1",
       model_external_initializers_file_folder_path: folder,
     },
-    optimization: { disable_specified_optimizers: "SkipLayerNormFusion" },
+    optimization: { disable_specified_optimizers: "SkipLayerNormFusion;ReshapeFusion" },
   },
 });
 const rng = new Rng(2);
@@ -49,15 +49,13 @@ const ids = (below) =>
     Array.from({ length: S * B }, () => rng.integer(below)),
   );
 const sizesOfBatch = { B, S };
+const rows = Int32Array.from({ length: B }, (_, i) => i);
 const feeds = {
   ...params,
   input_ids: ids(1000),
   token_type_ids: int32s([S, B], new Int32Array(S * B)),
   attention_mask: int32s([S, B], new Int32Array(S * B).fill(1)),
-  targets: floats(
-    [B, 2],
-    Array.from({ length: 2 * B }, (_, i) => i % 2),
-  ),
+  ...task.targets({ labels: rows.map((i) => i % 2) }, { rows, length: S }),
   [lossScaleInput]: floats([], [1 / B]),
   ...dropoutBanks(dropout, sizesOfBatch, rng),
   ...dropoutOffsets(dropout, sizesOfBatch, sizesOfBatch, rng),

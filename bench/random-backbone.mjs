@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { Rng } from "ptuning/core";
 
 export const sizes = {
+  small: { hidden_size: 256, num_hidden_layers: 8, num_attention_heads: 4, intermediate_size: 1024 },
   "bert-base": { hidden_size: 768, num_hidden_layers: 12, num_attention_heads: 12, intermediate_size: 3072 },
   "bert-large": {
     hidden_size: 1024,

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The benchmark suite: npm run bench [-- step|fine-tuning|cold|rows] [--quick]
+ * The benchmark suite: npm run bench [-- step|fine-tuning|cold|rows|trunk|csv] [--quick]
  * Contenders run in processes of their own and take turns; ratios are of the same round. Results go to
  * bench/results/ and bench/RESULTS.md.
  */
@@ -10,7 +10,7 @@ import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import { prepare, root } from "../tools/prepare.mjs";
 
-const all = ["step", "fine-tuning", "cold", "rows"];
+const all = ["step", "fine-tuning", "cold", "rows", "trunk", "csv"];
 const args = process.argv.slice(2);
 const quick = args.includes("--quick");
 const wanted = args.filter((arg) => !arg.startsWith("--"));

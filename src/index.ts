@@ -6,9 +6,18 @@
 export { type Adapter, loadAdapter } from "./adapters/index.ts";
 export { type Backbone, loadBackbone } from "./backbones/index.ts";
 export { PtuningError } from "./core/index.ts";
-export { type Dataset, readExamples, readTable, type TextExample } from "./data/index.ts";
+export { type Dataset, readDataset, readExamples, readTable, type TextExample } from "./data/index.ts";
 export { type Engine, nodeEngine } from "./engine/index.ts";
 export { bitfit, deepPrompt, fineTuning, linearProbe, promptTuning, pTuning } from "./methods/index.ts";
 export { createPredictor, type Predictor } from "./predict/index.ts";
-export { sequenceClassification, type TextPrediction } from "./tasks/index.ts";
+export {
+  multiLabelClassification,
+  multipleChoice,
+  questionAnswering,
+  semanticRoles,
+  sequenceClassification,
+  type TextPrediction,
+  textRegression,
+  tokenClassification,
+} from "./tasks/index.ts";
 export { type TrainEvent, type TrainOptions, train } from "./train/index.ts";

@@ -29,7 +29,7 @@ export function modelCard(adapter: AdapterFields): string {
     "## Use",
     "",
     "```sh",
-    'ptuning predict PATH_TO_THIS_FOLDER "a text"',
+    `ptuning predict PATH_TO_THIS_FOLDER ${task.fromText ? '"a text"' : "--input FILE"}`,
     "```",
     "",
     ...(labels ? ["## Labels", "", ...labels.map((label) => `- ${markdownText(label)}`), ""] : []),

@@ -1,6 +1,15 @@
-import { failGraph, type GradientRegion, type GraphBuilder, type Node, type Value } from "../graph/index.ts";
+import { failGraph, type GraphBuilder, type Node, type NodeRange, type Value } from "../graph/index.ts";
 import type { Rule } from "./rule.ts";
 import { rules } from "./table.ts";
+
+/** How gradients are computed. */
+export interface GradientOptions {
+  /**
+   * Computes the values of checkpointed segments again in the backward pass instead of keeping them: less memory
+   * for more time. The last segment is kept: it is needed at once.
+   */
+  readonly recompute?: boolean;
+}
 
 /**
  * Reverse-mode differentiation: appends to `b` the nodes that compute d`loss`/d`trainable`. Only nodes
@@ -12,27 +21,22 @@ import { rules } from "./table.ts";
  * @throws GRAPH_INVALID if the loss does not depend on one of them, or a path leads through an op without a
  *   gradient
  */
-export function gradients(b: GraphBuilder, loss: Value, trainable: readonly Value[]): Value[] {
-  const steps = backwardSteps(b);
-  const active = new Set<Value>(trainable);
-  for (const { inputs, outputs } of steps) {
-    if (inputs.some((input) => input && active.has(input))) for (const output of outputs) active.add(output);
-  }
+export function gradients(
+  b: GraphBuilder,
+  loss: Value,
+  trainable: readonly Value[],
+  { recompute = false }: GradientOptions = {},
+): Value[] {
+  const segments = b.checkpoints.map((range, i) => ({
+    ...range,
+    again: recompute && i < b.checkpoints.length - 1,
+  }));
   const grads = new Map<Value, Value>();
   b.scope("grad", () => {
+    const whole = { start: 0, end: b.nodes.length };
+    const steps = [...backwardSteps(b, whole, segments)];
     grads.set(loss, b.expand(b.scalar(1), loss.shape));
-    for (const { inputs, outputs, differentiate } of steps.toReversed()) {
-      const needs = inputs.map((input) => input !== undefined && active.has(input));
-      const upstream = outputs.map((output) => grads.get(output));
-      if (!needs.includes(true) || upstream.every((grad) => grad === undefined)) continue;
-      const results = differentiate(upstream, needs);
-      for (const [i, input] of inputs.entries()) {
-        const result = results[i];
-        if (!input || !needs[i] || result === undefined) continue;
-        const earlier = grads.get(input);
-        grads.set(input, earlier === undefined ? result : b.op("Add", [earlier, result]));
-      }
-    }
+    runBackward(b, steps, new Set(trainable), grads);
   });
   return trainable.map(
     (value) =>
@@ -40,7 +44,7 @@ export function gradients(b: GraphBuilder, loss: Value, trainable: readonly Valu
   );
 }
 
-/** One thing to differentiate: a node, or a region of nodes with a gradient of its own. */
+/** One thing to differentiate: a node, a region of nodes with a gradient of its own, or a segment. */
 interface BackwardStep {
   readonly inputs: readonly (Value | undefined)[];
   readonly outputs: readonly Value[];
@@ -50,34 +54,117 @@ interface BackwardStep {
   ): readonly (Value | undefined)[];
 }
 
-function backwardSteps(b: GraphBuilder): BackwardStep[] {
-  const nodes = [...b.nodes];
-  // Of nested regions the outermost counts.
-  const regions = new Map<number, GradientRegion>();
-  for (const region of b.regions) {
-    const known = regions.get(region.start);
-    if (known === undefined || region.end > known.end) regions.set(region.start, region);
+/** Adds to `grads`, which holds those of some outputs, the gradients of all values that depend on `trainable`. */
+function runBackward(
+  b: GraphBuilder,
+  steps: readonly BackwardStep[],
+  trainable: ReadonlySet<Value>,
+  grads: Map<Value, Value>,
+): void {
+  const active = new Set(trainable);
+  for (const { inputs, outputs } of steps) {
+    if (inputs.some((input) => input && active.has(input))) for (const output of outputs) active.add(output);
   }
-  const steps: BackwardStep[] = [];
-  for (let i = 0; i < nodes.length; ) {
+  for (const { inputs, outputs, differentiate } of steps.toReversed()) {
+    const needs = inputs.map((input) => input !== undefined && active.has(input));
+    const upstream = outputs.map((output) => grads.get(output));
+    if (!needs.includes(true) || upstream.every((grad) => grad === undefined)) continue;
+    const results = differentiate(upstream, needs);
+    for (const [i, input] of inputs.entries()) {
+      const result = results[i];
+      if (!input || !needs[i] || result === undefined) continue;
+      const earlier = grads.get(input);
+      grads.set(input, earlier === undefined ? result : b.op("Add", [earlier, result]));
+    }
+  }
+}
+
+function* backwardSteps(
+  b: GraphBuilder,
+  { start, end }: NodeRange,
+  segments: readonly Segment[],
+): Generator<BackwardStep> {
+  const nodes = b.nodes.slice(0, end);
+  const checkpoints = outermost(segments);
+  const regions = outermost(b.regions);
+  for (let i = start; i < end; ) {
+    const segment = checkpoints.get(i);
     const region = regions.get(i);
-    if (region !== undefined && region.end > i) {
+    if (segment !== undefined) {
+      yield segmentStep(b, segment);
+      i = segment.end;
+    } else if (region !== undefined) {
       const { inputs, output, gradient } = region;
       const name = nodes[region.end - 1]!.name;
-      steps.push({
+      yield {
         inputs,
         outputs: [output],
-        differentiate: ([grad], needs) => b.scope(name, () => gradient(grad!, needs)),
-      });
+        differentiate: ([grad], needs) => b.scope(name, () => gradient(grad!, needs, region)),
+      };
       i = region.end;
     } else {
       const node = nodes[i]!;
       const { inputs, outputs } = node;
-      steps.push({ inputs, outputs, differentiate: (grads, needs) => differentiate(b, node, grads, needs) });
+      yield { inputs, outputs, differentiate: (grads, needs) => differentiate(b, node, grads, needs) };
       i++;
     }
   }
-  return steps;
+}
+
+/** Ranges by where they start; of nested ones the outermost counts. */
+function outermost<R extends NodeRange>(ranges: readonly R[]): Map<number, R> {
+  const found = new Map<number, R>();
+  for (const range of ranges) {
+    const known = found.get(range.start);
+    if (range.end > range.start && (known === undefined || range.end > known.end)) {
+      found.set(range.start, range);
+    }
+  }
+  return found;
+}
+
+/** A checkpointed range, and whether its values are computed again. */
+interface Segment extends NodeRange {
+  readonly again: boolean;
+}
+
+/**
+ * The nodes of a segment as one step. Where its values are not kept, its nodes are written again, on inputs that
+ * wait for the gradient, and the copies are differentiated. Either way the whole step is done before the backward
+ * pass goes on below it: else the runtime is free to leave sums over the batch for later, and to keep what they
+ * are summed from.
+ */
+function segmentStep(b: GraphBuilder, segment: Segment): BackwardStep {
+  const nodes = b.nodes.slice(segment.start, segment.end);
+  const outputs = nodes.flatMap((node) => node.outputs);
+  const own = new Set(outputs);
+  const read = new Set(nodes.flatMap((node) => node.inputs));
+  // In the order in which they are made: the last one is the output of the segment beneath.
+  const inputs = [...b.inputs, ...b.nodes.slice(0, segment.start).flatMap((node) => node.outputs)].filter(
+    (value) => read.has(value) && !own.has(value),
+  );
+  return {
+    inputs,
+    outputs,
+    differentiate(upstream, needs) {
+      const trigger = upstream.find((grad) => grad !== undefined)!;
+      const current = new Map(
+        inputs.map((input) => [input, segment.again ? b.after(input, trigger) : input]),
+      );
+      const range = segment.again ? b.scope("again", () => b.repeat(segment, current)) : segment;
+      const copyOf = (value: Value): Value => current.get(value) ?? value;
+      const grads = new Map<Value, Value>();
+      for (const [i, grad] of upstream.entries()) if (grad) grads.set(copyOf(outputs[i]!), grad);
+      const trainable = new Set(inputs.filter((_, i) => needs[i]).map(copyOf));
+      runBackward(b, [...backwardSteps(b, range, [])], trainable, grads);
+      const results = inputs.map((input) => grads.get(copyOf(input)));
+      const last = results.findLastIndex((result) => result !== undefined);
+      for (const result of results.slice(0, last)) {
+        if (result && result.shape.length > 0) results[last] = b.after(results[last]!, result);
+      }
+      return results;
+    },
+  };
 }
 
 function differentiate(

@@ -57,6 +57,14 @@ export interface Adaptation {
 /** Which positions of the last layer a head reads; the others are not computed. */
 export type RowsRead = "first" | "all";
 
+/** A stretch of the layers, for work that is cut in two; left out, all of them. */
+export interface LayerStretch {
+  /** Starts with this layer, 0-based, on a given input `[S·B, E]` instead of the embeddings. */
+  readonly from?: { readonly layer: number; readonly hidden: Value };
+  /** Ends below this layer. */
+  readonly end?: number;
+}
+
 /** A family of checkpoints: how their files are named and what they compute. */
 export interface Architecture {
   /** Values of `model_type` in `config.json`. */
@@ -84,6 +92,7 @@ export interface Architecture {
     inputs: BackboneInputs,
     adaptation: Adaptation,
     rows: RowsRead,
+    stretch?: LayerStretch,
   ): Value;
   /** Names and shapes of the pooler's weights; a checkpoint may lack them. */
   poolerWeights(config: BackboneConfig): Readonly<Record<string, readonly number[]>>;

@@ -103,22 +103,26 @@ export function postNormEncoder(facts: EncoderFacts): Architecture {
     isKeyBias: (name) => name.endsWith(".attention.self.key.bias"),
     maxLength: (config, positionOffset) => config.maxPositions - facts.firstPosition(config) - positionOffset,
     promptPositionOffset: (promptLength) => promptLength,
-    forward(ctx, config, inputs, adaptation, rows) {
+    forward(ctx, config, inputs, adaptation, rows, { from, end = config.numLayers } = {}) {
       const firstPosition = facts.firstPosition(config) + adaptation.positionOffset;
       const { inputPrompt } = adaptation;
       const inputLength = inputPrompt ? (inputPrompt.vectors.shape[0] as number) : 0;
-      let hidden = embed(ctx, config, inputs, firstPosition, inputPrompt);
+      let hidden = from?.hidden ?? embed(ctx, config, inputs, firstPosition, inputPrompt);
       const masks = new Map<number, Value>();
-      for (let layer = 0; layer < config.numLayers; layer++) {
-        const prompt = adaptation.layerPrompt(layer);
-        const promptLength = inputLength + (prompt ? (prompt.key.shape[0] as number) : 0);
-        const mask = masks.get(promptLength) ?? attentionMask(ctx, inputs.attentionMask, promptLength);
-        masks.set(promptLength, mask);
-        const isLast = layer === config.numLayers - 1;
-        const read = isLast ? rowsRead(inputs, rows, inputPrompt) : undefined;
-        hidden = encoderLayer(ctx, config, `encoder.layer.${layer}`, hidden, mask, prompt, read);
+      for (let layer = from?.layer ?? 0; layer < end; layer++) {
+        const x = hidden;
+        hidden = ctx.b.checkpoint(() => {
+          const prompt = adaptation.layerPrompt(layer);
+          const promptLength = inputLength + (prompt ? (prompt.key.shape[0] as number) : 0);
+          const mask = masks.get(promptLength) ?? attentionMask(ctx, inputs.attentionMask, promptLength);
+          masks.set(promptLength, mask);
+          const read = layer === end - 1 ? rowsRead(inputs, rows, inputPrompt) : undefined;
+          return encoderLayer(ctx, config, `encoder.layer.${layer}`, x, mask, prompt, read);
+        });
       }
-      return hidden;
+      // Nothing above a trunk of all layers.
+      const read = from?.layer === end ? rowsRead(inputs, rows, inputPrompt) : undefined;
+      return read ? ctx.b.slice(hidden, 0, ...read) : hidden;
     },
     poolerWeights: ({ hiddenSize }) => ({
       "pooler.dense.weight": [hiddenSize, hiddenSize],

@@ -4,6 +4,7 @@ export type {
   BackboneConfig,
   BackboneInputs,
   InputPrompt,
+  LayerStretch,
   RowsRead,
 } from "./architecture.ts";
 export { type CatalogEntry, catalog } from "./catalog.ts";

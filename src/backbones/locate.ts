@@ -7,6 +7,7 @@ import {
   type Environment,
   findInHubCache,
   hashFile,
+  isOffline,
   lockFile,
   type ProgressListener,
   readJson,
@@ -150,10 +151,6 @@ async function fetchInto(
       hint: "Try again with a network, or give a folder with config.json, tokenizer.json and model.safetensors.",
     },
   );
-}
-
-function isOffline(env: Environment): boolean {
-  return ["1", "true", "yes", "on"].includes((env.HF_HUB_OFFLINE ?? "").toLowerCase());
 }
 
 async function assertFiles(folder: string): Promise<void> {

@@ -1,11 +1,18 @@
 import type { Backbone } from "../backbones/index.ts";
-import type { Dataset, TextExample } from "../data/index.ts";
-import { ClassificationMetrics, type Scores } from "../metrics/index.ts";
+import type { Dataset } from "../data/index.ts";
+import type { Scores } from "../metrics/index.ts";
 import { embedTexts } from "../predict/index.ts";
-import { fitLogisticRegression, type SparseRows, sparseRows } from "./logistic-regression.ts";
+import type { Encoded, LinearView, Task } from "../tasks/index.ts";
+import type { TextInput } from "../text/index.ts";
+import {
+  fitLogisticRegression,
+  type LogisticRegression,
+  type SparseRows,
+  sparseRows,
+} from "./logistic-regression.ts";
 import { TfidfVectorizer } from "./tfidf.ts";
 
-/** What one simple classifier reaches. */
+/** What one simple way to answer reaches. */
 export interface BaselineScore {
   readonly name: string;
   readonly scores: Scores;
@@ -14,63 +21,98 @@ export interface BaselineScore {
 /** Inverse strengths of regularisation that are tried; dev decides, where there is one. */
 const strengths = [1, 10, 100];
 
-/**
- * Scores of simple classifiers on the same split, to hold a result against: always the most frequent label,
- * TF-IDF + logistic regression, and, given a backbone, logistic regression on its frozen, mean-pooled
- * embeddings.
- */
-export async function baselineScores(
-  data: Dataset,
-  test: readonly TextExample[],
-  backbone?: Backbone,
-): Promise<BaselineScore[]> {
-  const { labels } = data;
-  const numbers = new Map(labels.map((label, i) => [label, i]));
-  const gold = (examples: readonly TextExample[]): number[] =>
-    examples.map(({ label }) => numbers.get(label!)!);
-  const text = ({ text: first, pair }: TextExample): string =>
-    pair === undefined ? first : `${first} ${pair}`;
-  const score = (predicted: ArrayLike<number>, examples: readonly TextExample[]): Scores => {
-    const metrics = new ClassificationMetrics(labels.length);
-    for (const [i, label] of gold(examples).entries()) metrics.add(predicted[i]!, label);
-    return metrics.result();
-  };
-  const counts = new Int32Array(labels.length);
-  for (const label of gold(data.train)) counts[label]!++;
-  const majority = counts.indexOf(Math.max(...counts));
-
-  const regression = (features: (examples: readonly TextExample[]) => SparseRows): Scores => {
-    const [train, dev] = [features(data.train), features(data.dev)];
-    const fitted = strengths.map((C) => {
-      const model = fitLogisticRegression(train, gold(data.train), labels.length, { C });
-      return { model, dev: data.dev.length === 0 ? 0 : score(model.predict(dev), data.dev).accuracy! };
-    });
-    const best = fitted.reduce((a, b) => (b.dev > a.dev ? b : a));
-    return score(best.model.predict(features(test)), test);
-  };
-
-  const vectorizer = new TfidfVectorizer(data.train.map(text));
-  const results: BaselineScore[] = [
-    { name: "majority class", scores: score(new Int32Array(test.length).fill(majority), test) },
-    {
-      name: "TF-IDF + logistic regression",
-      scores: regression((examples) => vectorizer.transform(examples.map(text))),
-    },
-  ];
-  if (backbone !== undefined) {
-    const sets = await Promise.all([data.train, data.dev, test].map((set) => embeddings(set, backbone)));
-    const features = new Map([data.train, data.dev, test].map((set, i) => [set, sets[i]!]));
-    results.push({
-      name: "frozen embeddings + logistic regression",
-      scores: regression((examples) => features.get(examples)!),
-    });
-  }
-  return results;
+/** Test and dev examples, encoded; and, to learn from, the training examples. */
+interface Sets {
+  readonly train: Encoded;
+  readonly dev: Encoded;
+  readonly test: Encoded;
 }
 
-async function embeddings(examples: readonly TextExample[], backbone: Backbone): Promise<SparseRows> {
-  const inputs = examples.map(({ text, pair }) => (pair === undefined ? text : ([text, pair] as const)));
-  const vectors = await embedTexts(inputs, backbone);
+/**
+ * Scores of simple ways to answer on the same test set, to hold a result against. The task says which make sense:
+ * the best answer that looks at no example; TF-IDF + logistic regression; and logistic regression on the frozen
+ * backbone's mean-pooled embeddings.
+ */
+export async function baselineScores(
+  task: Task,
+  data: Dataset<unknown>,
+  backbone: Backbone,
+): Promise<BaselineScore[]> {
+  const longest = backbone.architecture.maxLength(backbone.config, 0);
+  const encode = (examples: readonly unknown[]): Promise<Encoded> =>
+    task.encode(examples, backbone.tokenizer, longest);
+  const sets: Sets = {
+    train: await encode(data.train),
+    dev: await encode(data.dev),
+    test: await encode(data.test),
+  };
+  const trivial = task.trivial?.(sets.train);
+  const results: BaselineScore[] = [];
+  if (trivial !== undefined) {
+    const scores = scoreRows(task, sets.test, (row) => trivial.logits(sets.test, row));
+    results.push({ name: trivial.name, scores });
+  }
+  if (task.linear === undefined) return results;
+  const view = task.linear;
+  const vectorizer = new TfidfVectorizer(view.texts(sets.train).map(joined));
+  const words = async (encoded: Encoded): Promise<SparseRows> =>
+    vectorizer.transform(view.texts(encoded).map(joined));
+  const vectors = (encoded: Encoded): Promise<SparseRows> => embeddings(view.texts(encoded), backbone);
+  return [
+    ...results,
+    { name: "TF-IDF + logistic regression", scores: await regression(task, view, sets, words) },
+    { name: "frozen embeddings + logistic regression", scores: await regression(task, view, sets, vectors) },
+  ];
+}
+
+/** Scores logits, one sequence after the other. */
+function scoreRows(
+  task: Task,
+  encoded: Encoded,
+  logits: (pass: { readonly rows: Int32Array; readonly length: number }) => ArrayLike<number>,
+): Scores {
+  const evaluator = task.evaluator(encoded);
+  const { starts, count } = encoded.sequences;
+  for (let row = 0; row < count; row++) {
+    const pass = { rows: Int32Array.of(row), length: starts[row + 1]! - starts[row]! };
+    evaluator.add({ ...pass, logits: logits(pass) });
+  }
+  return evaluator.result().scores;
+}
+
+/** Fits with several strengths and scores the one that dev likes best, by the task's own scores. */
+async function regression(
+  task: Task,
+  view: LinearView,
+  sets: Sets,
+  features: (encoded: Encoded) => Promise<SparseRows>,
+): Promise<Scores> {
+  const [train, dev, test] = [
+    await features(sets.train),
+    await features(sets.dev),
+    await features(sets.test),
+  ];
+  const score = (model: LogisticRegression, encoded: Encoded, rows: SparseRows): Scores => {
+    const outputs = model.decision(rows);
+    const { classes } = view;
+    return scoreRows(task, encoded, ({ rows: [row] }) =>
+      outputs.subarray(row! * classes, (row! + 1) * classes),
+    );
+  };
+  const fitted = strengths.map((C) => {
+    const model = fitLogisticRegression(train, view.gold(sets.train), view.classes, { C });
+    return { model, dev: dev.rows === 0 ? 0 : score(model, sets.dev, dev)[task.selectBy]! };
+  });
+  const best = fitted.reduce((a, b) => (b.dev > a.dev ? b : a));
+  return score(best.model, sets.test, test);
+}
+
+function joined(text: TextInput): string {
+  return typeof text === "string" ? text : text.join(" ");
+}
+
+async function embeddings(texts: readonly TextInput[], backbone: Backbone): Promise<SparseRows> {
+  const vectors = await embedTexts(texts, backbone);
   return sparseRows(
     vectors.map((vector) => new Map(vector.entries())),
     backbone.config.hiddenSize,

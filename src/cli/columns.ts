@@ -1,4 +1,4 @@
-import type { Column, TableOptions } from "../data/index.ts";
+import type { Column, ColumnOptions } from "../data/index.ts";
 
 /** `2` is a number, `Class Index` a name. */
 export function parseColumn(text: string): Column {
@@ -6,7 +6,7 @@ export function parseColumn(text: string): Column {
 }
 
 /** One column, or two joined by a comma. */
-export function parseColumns(text: string): TableOptions["text"] {
+export function parseColumns(text: string): NonNullable<ColumnOptions["text"]> {
   const columns = text.split(",").map((part) => parseColumn(part.trim()));
   return columns.length === 2 ? (columns as [Column, Column]) : parseColumn(text.trim());
 }

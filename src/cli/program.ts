@@ -28,6 +28,7 @@ export function createProgram(): Command {
     .description("tune a prompt and a head on labelled rows")
     .argument("[config]", "configuration (.yaml), or a data file: its columns are guessed")
     .option("--data <file>", "training data (data.train)")
+    .option("--task <type>", "what is learnt; default: what the data looks like (task.type)")
     .option("--dev <file>", "dev data (data.dev)")
     .option("--test <file>", "test data, scored once at the end (data.test)")
     .option("--text <columns>", "text column, or two joined by a comma for pairs (data.text)")
@@ -54,7 +55,10 @@ export function createProgram(): Command {
     .option("-o, --output <folder>", "run folder")
     .option("--overwrite", "replace an existing run")
     .option("--resume <folder>", "go on with a run that was stopped")
-    .option("--baselines", "also score the majority class and TF-IDF + logistic regression on the test data")
+    .option(
+      "--baselines",
+      "also score simple answers on the test data: the most frequent one, TF-IDF + logistic regression",
+    )
     .option("--dry-run", "measure a few steps and print parameters, memory and time; train nothing")
     .option("--json", "events as JSON lines on standard output")
     .action(async (config, options) => (await import("./commands/train.ts")).trainCommand(config, options));
@@ -77,16 +81,16 @@ export function createProgram(): Command {
 
   program
     .command("predict")
-    .description("label texts with an adapter: arguments, a file, or standard input")
+    .description("answer with an adapter: for texts as arguments, a file, or standard input")
     .argument("<adapter>", "adapter folder, or a finished run")
     .argument("[texts...]", "texts; without them --input or standard input, a text per line")
-    .option("--input <file>", "table with the texts")
+    .option("--input <file>", "file with examples, in the form of the training data")
     .option("--text <columns>", "text column of --input; default: as in training")
     .option("--pair <text>", "second text of a pair, for one text given as argument")
     .addOption(new Option("--format <name>", "output").choices(["table", "jsonl", "csv"]))
     .option(
       "--probabilities",
-      "also the probability of every label, in tables and CSV; JSON lines always hold it",
+      "also what was not chosen, with its probability, in tables and CSV; JSON lines always hold it",
     )
     .option("--backbone <name>", "where the backbone is; default: the one it was trained on")
     .addOption(new Option("--precision <name>", "of the frozen layers").choices(["auto", "fp32", "int8"]))
@@ -94,6 +98,30 @@ export function createProgram(): Command {
     .option("--json", "the same as --format jsonl")
     .action(async (adapter, texts, options) =>
       (await import("./commands/predict.ts")).predictCommand(adapter, texts, options),
+    );
+
+  program
+    .command("report")
+    .description("make a run's report.html anew")
+    .argument("<run>", "run folder")
+    .option("--threads <n>", "threads of the engine")
+    .action(async (run, options) => (await import("./commands/report.ts")).reportCommand(run, options));
+
+  program
+    .command("check-data")
+    .description("look for mistakes in a data set before training on it")
+    .argument("<source>", "configuration (.yaml), data file, or run folder")
+    .option("--dev <file>", "dev data (data.dev)")
+    .option("--test <file>", "test data (data.test)")
+    .option("--text <columns>", "text column, or two joined by a comma for pairs (data.text)")
+    .option("--label <column>", "label column (data.label)")
+    .option("--label-pattern <regex>", "finds labels inside the text (data.labelPattern)")
+    .option("--backbone <name>", "whose tokens are counted")
+    .option("--max-length <n>", "tokens per text (training.maxLength)")
+    .option("--set <key=value>", "set any key of the configuration; may be given again", collect)
+    .option("--json", "as JSON")
+    .action(async (source, options) =>
+      (await import("./commands/check-data.ts")).checkDataCommand(source, options),
     );
 
   program

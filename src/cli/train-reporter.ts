@@ -1,5 +1,5 @@
-import { formatCount, formatDuration, formatShare } from "../report/index.ts";
-import type { EvaluationEvent, StartEvent, StepEvent, TrainEvent } from "../train/index.ts";
+import { formatBytes, formatCount, formatDuration, formatShare } from "../report/index.ts";
+import type { EvaluationEvent, StartEvent, StepEvent, TrainEvent, TrunkEvent } from "../train/index.ts";
 import { bar, note, print, progressLine, style, warn } from "./terminal.ts";
 
 /** Told of every event of a run. */
@@ -81,6 +81,9 @@ export function textReporter(): TrainReporter {
         epochStarted = performance.now();
         printStart(event);
         break;
+      case "trunk":
+        printTrunk(event);
+        break;
       case "step":
         onStep(event);
         break;
@@ -101,7 +104,22 @@ export function textReporter(): TrainReporter {
   };
 }
 
-function printStart({ inventory, examples, engine, settings, totalSteps, startStep }: StartEvent): void {
+function printTrunk({ layers, numLayers, bytes, place, dtype, droppedOut, seconds }: TrunkEvent): void {
+  if (layers === 0) {
+    note(
+      "trunkCache: training reaches the lowest layer, so nothing can be kept. Use promptLayers: {last: k}.",
+    );
+    return;
+  }
+  print(
+    `${style("dim", "trunk".padEnd(10))} layers 1 to ${layers} of ${numLayers} computed once in ${formatDuration(seconds)}: ` +
+      `${formatBytes(bytes)} of ${dtype} in ${place === "file" ? "a file" : "memory"}; their dropout ` +
+      `(hidden ${droppedOut.hidden}, attention ${droppedOut.attention}) is left out`,
+  );
+}
+
+function printStart(event: StartEvent): void {
+  const { inventory, examples, engine, memory, settings, totalSteps, startStep } = event;
   const parts = Object.entries(inventory.trainable).map(([part, count]) => `${part} ${formatCount(count)}`);
   const line = (title: string, text: string): void => print(`${style("dim", title.padEnd(10))} ${text}`);
   line("parameters", `${formatCount(inventory.frozen)} frozen`);
@@ -114,6 +132,8 @@ function printStart({ inventory, examples, engine, settings, totalSteps, startSt
     "training",
     `${settings.epochs} epochs, batch ${settings.batchSize}, learning rate ${settings.learningRate}, ${formatCount(totalSteps)} steps`,
   );
+  const cut = memory.microBatchSize < settings.batchSize ? ` in passes of ${memory.microBatchSize}` : "";
+  line("memory", `${settings.memory}${cut}, about ${formatBytes(memory.estimatedBytes)} (estimate)`);
   line("engine", `${engine}, frozen layers in ${settings.precision}`);
   if (startStep > 0) line("resumed", `at step ${formatCount(startStep)}`);
   print();

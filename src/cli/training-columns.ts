@@ -1,36 +1,28 @@
 import type { Adapter } from "../adapters/index.ts";
-import { guessTable, type TableOptions } from "../data/index.ts";
+import type { ExampleKind } from "../data/index.ts";
+import { goldOptions, guessReading, type ReadOptions, type ReadOptionsFor } from "../data/index.ts";
 import { parseColumn, parseColumns } from "./columns.ts";
 
-/** The columns of a table file: as the user says, else as in training, else guessed from the file. */
-export async function columnsFor(
+/** How a file is read for an adapter: as the user says, else as in training, else as the file looks. */
+export async function readingFor(
   adapter: Adapter,
   path: string,
   flags: { readonly text?: string; readonly label?: string; readonly labelPattern?: string },
-  needsLabel = true,
-): Promise<TableOptions> {
-  const trained = adapter.provenance.data?.table as TableOptions | undefined;
-  const given: Partial<TableOptions> = {
+  needsGold = true,
+): Promise<ReadOptionsFor<ExampleKind>> {
+  const { reads: kind } = adapter.task;
+  const given: ReadOptions = {
     ...(flags.text && { text: parseColumns(flags.text) }),
     ...(flags.label && { label: parseColumn(flags.label) }),
     ...(flags.labelPattern && { labelPattern: flags.labelPattern }),
   };
-  const known = Object.keys(given).length > 0 ? given : (trained ?? {});
-  if (known.text !== undefined) {
-    const { label, labelPattern, text, ...rest } = known;
-    const labelled = {
-      ...(label !== undefined && { label }),
-      ...(labelPattern !== undefined && { labelPattern }),
-    };
-    return { ...rest, text, ...(needsLabel && labelled) };
-  }
-  const { text, label, labelPattern, format, header } = await guessTable(path, given);
-  return {
-    format,
-    header,
-    text,
-    ...(needsLabel && label !== undefined && { label }),
-    ...(needsLabel && labelPattern !== undefined && { labelPattern }),
-    ...given,
-  };
+  const trained = (adapter.provenance.data?.table ?? {}) as ReadOptions;
+  const isGiven = Object.keys(given).length > 0;
+  const known = isGiven ? given : trained;
+  const options =
+    known.text === undefined ? { ...(await guessReading(path, known, kind)).options, ...known } : known;
+  const kept = Object.entries(options).filter(
+    ([key]) => needsGold || !(goldOptions as readonly string[]).includes(key),
+  );
+  return { ...Object.fromEntries(kept), kind };
 }

@@ -1,6 +1,5 @@
 import type { DatasetOptions } from "../data/index.ts";
 import type { NodeEngineOptions } from "../engine/index.ts";
-import type { SequenceHeadOptions } from "../heads/index.ts";
 import type { DeepPromptOptions, PromptTuningOptions, PTuningOptions } from "../methods/index.ts";
 import type { TrainSettings } from "../train/index.ts";
 
@@ -15,23 +14,24 @@ export interface RunConfig {
   readonly method: MethodConfig;
   readonly training: TrainSettings;
   readonly engine: NodeEngineOptions;
+  readonly report: ReportConfig;
   /** Run folder. */
   readonly output?: string;
 }
 
-/** Which files, and how they are read. */
-export interface DataConfig extends Omit<DatasetOptions, "text" | "seed"> {
+/** Which files, and how they are read. What is left out is guessed from the training file. */
+export interface DataConfig extends Omit<DatasetOptions, "seed" | "kind"> {
   readonly train: string;
-  /** Guessed from the file where it is left out. */
-  readonly text?: DatasetOptions["text"];
+  /** Seed of everything that is drawn from the data: the dev split, and `limit`. */
   readonly splitSeed: number;
+  /** Train on this many examples, drawn at random. */
+  readonly limit?: number;
 }
 
-/** What is learnt. */
-export interface TaskConfig extends Omit<SequenceHeadOptions, "preset"> {
-  readonly type: "text-classification";
-  /** Weight of each label in the loss, or `balanced`: inverse to its frequency in train. */
-  readonly classWeights?: "balanced" | Readonly<Record<string, number>>;
+/** What is learnt: a task family and its settings. Without a type it is what the data looks like. */
+export interface TaskConfig {
+  readonly type?: string | undefined;
+  readonly [setting: string]: unknown;
 }
 
 /** How the backbone is tuned: the name of a method, and its options. */
@@ -40,3 +40,9 @@ export type MethodConfig =
   | ({ readonly name: "prompt-tuning" } & Omit<PromptTuningOptions, "preset">)
   | ({ readonly name: "p-tuning" } & Omit<PTuningOptions, "preset">)
   | { readonly name: "fine-tuning" | "linear-probe" | "bitfit" };
+
+/** What a run folder gets beside its log and its result. */
+export interface ReportConfig {
+  readonly html: boolean;
+  readonly tensorboard: boolean;
+}

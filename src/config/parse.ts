@@ -45,9 +45,18 @@ export function parseConfig({ text = "", where = "config", overrides = [] }: Con
   }
   refuseForbiddenKeys(json, (key) => invalid(`${where}: the key "${key}" is not allowed.`));
   for (const override of overrides) applyOverride(json as Record<string, unknown>, override);
+  return checkConfig(json, lineOf);
+}
+
+/**
+ * Checks a configuration that is there already as values.
+ * @param whereOf where the value at a path comes from, for messages
+ * @throws CONFIG_INVALID
+ */
+export function checkConfig(json: unknown, whereOf: (path: readonly PropertyKey[]) => string): RunConfig {
   const parsed = runSchema.safeParse(json);
   if (parsed.success) return parsed.data;
-  throw invalid(parsed.error.issues.map((issue) => issueText(issue, json, lineOf)).join("\n"));
+  throw invalid(parsed.error.issues.map((issue) => issueText(issue, json, whereOf)).join("\n"));
 }
 
 function invalid(message: string, cause?: unknown): PtuningError {
@@ -121,10 +130,7 @@ function issueText(
       })
       .join("\n");
   }
-  const got = path.reduce<unknown>(
-    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
-    json,
-  );
+  const got = valueAt(path, json);
   const description = got === undefined ? "nothing" : JSON.stringify(got);
   const expected =
     issue.code === "invalid_union"
@@ -137,49 +143,48 @@ function issueText(
   return `${lineOf(path)}: ${path.join(".")}: expected ${expected}, got ${description}.`;
 }
 
-/** The schema at a path of a configuration. */
-function schemaAt(path: readonly PropertyKey[], json: unknown): unknown {
-  let schema = unwrap(runSchema, json);
-  let value = json;
-  for (const key of path) {
-    value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
-    schema = unwrap(shapeOf(schema)[key], value);
-  }
-  return schema;
-}
-
 /** The keys that the schema knows at a path. */
 function keysAt(path: readonly PropertyKey[], json: unknown): string[] {
-  return Object.keys(shapeOf(schemaAt(path, json)));
+  return Object.keys(shapeOf(schemaAt(path, json), valueAt(path, json)));
+}
+
+function valueAt(path: readonly PropertyKey[], json: unknown): unknown {
+  return path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
+    json,
+  );
+}
+
+/** The schema at a path of a configuration, before any kind is chosen there. */
+function schemaAt(path: readonly PropertyKey[], json: unknown): unknown {
+  return path.reduce<unknown>(
+    (schema, key, i) => shapeOf(schema, valueAt(path.slice(0, i), json))[key],
+    runSchema,
+  );
 }
 
 /** The kinds among which the discriminator at a path chooses: `one of "a"|"b"`. */
 function kindsAt(path: readonly PropertyKey[], json: unknown): string | undefined {
-  const { discriminator, options = [] } = definition(core(parentSchema(path, json)));
+  const { discriminator, options = [] } = definition(core(schemaAt(path.slice(0, -1), json)));
   if (discriminator === undefined || discriminator !== path.at(-1)) return undefined;
-  return `one of ${options.map((option) => JSON.stringify(kindOf(option, discriminator))).join("|")}`;
-}
-
-/** The schema of what holds the key at the end of a path, before any kind is chosen. */
-function parentSchema(path: readonly PropertyKey[], json: unknown): unknown {
-  return shapeOf(schemaAt(path.slice(0, -2), json))[path.at(-2) ?? ""];
-}
-
-function kindOf(option: unknown, discriminator: string): unknown {
-  return definition(shapeOf(option)[discriminator]).values?.[0];
+  const kinds = options.map((option) => kindOf(option, discriminator)).filter((kind) => kind !== undefined);
+  return `one of ${kinds.map((kind) => JSON.stringify(kind)).join("|")}`;
 }
 
 /** What to say of a key that belongs to another kind: "a key of p-tuning-v2, not of bitfit". */
 function foreignKey(path: readonly PropertyKey[], key: string, json: unknown): string | undefined {
-  const { discriminator, options = [] } = definition(core(parentSchema([...path, key], json)));
+  const { discriminator, options = [] } = definition(core(schemaAt(path, json)));
   if (discriminator === undefined) return undefined;
   const owners = options
     .filter((option) => key in shapeOf(option))
-    .map((owner) => kindOf(owner, discriminator));
+    .map((owner) => kindOf(owner, discriminator))
+    .filter((kind) => kind !== undefined);
   if (owners.length === 0) return undefined;
-  return `a key of ${owners.join(" and ")}, not of ${kindOf(schemaAt(path, json), discriminator)}.`;
+  const kind = (valueAt(path, json) as Record<string, unknown>)[discriminator];
+  return `a key of ${owners.join(" and ")}, not of ${kind ?? kindOf(options[0], discriminator)}.`;
 }
 
+/** What zod keeps of a schema; the parts that tell how it is nested. */
 interface Definition {
   readonly innerType?: unknown;
   /** Output of a preprocessing step. */
@@ -193,10 +198,6 @@ function definition(schema: unknown): Definition {
   return (schema as { def?: Definition } | undefined)?.def ?? {};
 }
 
-function shapeOf(schema: unknown): Readonly<Record<PropertyKey, unknown>> {
-  return (schema as { shape?: Record<PropertyKey, unknown> } | undefined)?.shape ?? {};
-}
-
 /** The schema inside defaults, optionals and preprocessing. */
 function core(schema: unknown): unknown {
   const { innerType, out } = definition(schema);
@@ -204,11 +205,20 @@ function core(schema: unknown): unknown {
   return inner === undefined ? schema : core(inner);
 }
 
-/** The schema inside defaults and optionals; of a choice between kinds the one that `value` names, else the first. */
-export function unwrap(schema: unknown, value?: unknown): unknown {
+/** The kind that an option of a choice stands for; undefined for the one without. */
+function kindOf(option: unknown, discriminator: string): unknown {
+  return definition(core(shapeOf(option)[discriminator])).values?.[0];
+}
+
+/**
+ * The parts of an object's schema; of a choice between kinds those of the one that `value` names, else of the
+ * first.
+ */
+export function shapeOf(schema: unknown, value?: unknown): Readonly<Record<PropertyKey, unknown>> {
   const inner = core(schema);
-  const { discriminator, options } = definition(inner);
-  if (discriminator === undefined || options === undefined) return inner;
+  const { discriminator, options = [] } = definition(inner);
+  if (discriminator === undefined)
+    return (inner as { shape?: Record<string, unknown> } | undefined)?.shape ?? {};
   const kind = (value as Record<string, unknown> | null | undefined)?.[discriminator];
-  return options.find((option) => kindOf(option, discriminator) === kind) ?? options[0];
+  return shapeOf(options.find((option) => kindOf(option, discriminator) === kind) ?? options[0]);
 }

@@ -1,56 +1,89 @@
-import { type Dataset, guessTable, readTable, type TableOptions } from "../data/index.ts";
+import { PtuningError, Rng } from "../core/index.ts";
+import { type Dataset, guessReading, openExamples, type ReadOptions, readDataset } from "../data/index.ts";
 import { type Method, methodFrom } from "../methods/index.ts";
-import { type Task, taskFrom } from "../tasks/index.ts";
+import { familyOf, type Task, type TaskFamily, taskFamilies } from "../tasks/index.ts";
 import { settingDefaults } from "../train/index.ts";
 import type { DataConfig, RunConfig } from "./config.ts";
+import { checkConfig } from "./parse.ts";
 
-/**
- * Fills in the columns of a data file that the configuration leaves open, by looking at the file.
- * @throws DATA_INVALID, DATA_NOT_FOUND
- */
-export async function completeData(
-  data: DataConfig,
-): Promise<DataConfig & { readonly text: TableOptions["text"] }> {
-  const { text, label, labelPattern } = data;
-  if (text !== undefined && (label !== undefined || labelPattern !== undefined)) return { ...data, text };
-  const { format, header, ...guess } = await guessTable(data.train, tableOptions(data));
-  return {
-    ...data,
-    format: data.format ?? format,
-    header: data.header ?? header,
-    text: text ?? guess.text,
-    ...(labelPattern === undefined && label === undefined
-      ? {
-          ...(guess.label !== undefined && { label: guess.label }),
-          ...(guess.labelPattern && { labelPattern: guess.labelPattern }),
-        }
-      : {}),
-  };
+/** A configuration that leaves nothing open about the data and the task. */
+export interface CompleteConfig extends RunConfig {
+  readonly task: RunConfig["task"] & { readonly type: string };
 }
 
-/** The options that say how a table file is read, for other files of the same form. */
-export function tableOptions(data: DataConfig): Omit<TableOptions, "text"> {
-  const { train, dev, test, devShare, splitSeed, text, ...table } = data;
-  return table;
+/** Examples that a guess at the task looks at. */
+const sampleExamples = 200;
+
+/**
+ * Fills in what the configuration leaves open, by looking at the training file: columns of a table, and the task
+ * that fits the examples.
+ * @throws DATA_INVALID, DATA_NOT_FOUND; CONFIG_INVALID if the settings are not those of that task
+ */
+export async function completeConfig(config: RunConfig): Promise<CompleteConfig> {
+  const known = config.task.type === undefined ? undefined : familyOf(config.task.type);
+  const reading = readOptions(config.data);
+  const { path, kind, options } = await guessReading(config.data.train, reading, known?.reads);
+  const data: DataConfig = { ...config.data, ...completed(reading, options) };
+  const { type } = known ?? (await fittingFamily(path, data, kind));
+  const complete = { ...config, data, task: { ...config.task, type } };
+  return checkConfig(complete, () => `a ${type} task, as the data looks`) as CompleteConfig;
+}
+
+/** Columns that were given stand; a label that was given in one way is not looked for in others. */
+function completed(given: ReadOptions, guessed: ReadOptions): ReadOptions {
+  const gold = ["label", "labelPattern", "labels", "score"] as const;
+  const hasGold = gold.some((key) => given[key] !== undefined);
+  const open = Object.entries(guessed).filter(
+    ([key]) => !(hasGold && (gold as readonly string[]).includes(key)),
+  );
+  return { ...Object.fromEntries(open), ...given };
+}
+
+async function fittingFamily(path: string, data: DataConfig, kind: TaskFamily["reads"]): Promise<TaskFamily> {
+  const examples: unknown[] = [];
+  const opened = await openExamples(path, { ...readOptions(data), kind });
+  for await (const example of opened.examples) {
+    examples.push(example);
+    if (examples.length === sampleExamples) break;
+  }
+  const family = taskFamilies.find(({ reads, fits }) => reads === kind && fits(examples));
+  if (family !== undefined) return family;
+  throw new PtuningError(
+    "DATA_INVALID",
+    `${path}: expected labelled examples, got ${kind} without anything to predict.`,
+    { hint: "Say which column holds the label (--label), or what is learnt (--task)." },
+  );
+}
+
+/** The options that say how a file is read, for other files of the same form. */
+export function readOptions(data: DataConfig): ReadOptions {
+  const { train, dev, test, devShare, splitSeed, limit, ...reading } = data;
+  return reading;
 }
 
 /** Reads the data set of a run. */
-export async function readData(data: DataConfig & { readonly text: TableOptions["text"] }): Promise<Dataset> {
-  const { train, splitSeed, ...options } = data;
-  return readTable(train, { ...options, seed: splitSeed });
+export async function readData({ data, task }: CompleteConfig): Promise<Dataset<unknown>> {
+  const { train, splitSeed, limit, ...options } = data;
+  const { reads } = familyOf(task.type);
+  const read: Dataset<unknown> = await readDataset(train, { ...options, kind: reads, seed: splitSeed });
+  if (limit === undefined || limit >= read.train.length) return read;
+  const order = new Rng(splitSeed, "limit").shuffle(Int32Array.from(read.train.keys()));
+  const kept = order.slice(0, limit).sort();
+  const note = `${limit} of ${read.train.length} training examples are used, drawn with seed ${splitSeed}.`;
+  return {
+    ...read,
+    train: Array.from(kept, (i) => read.train[i]),
+    warnings: [...read.warnings, note],
+  };
 }
 
-/** The task of a run; its labels are those of the data. */
-export function taskOf(config: RunConfig, data: Dataset): Task {
-  const { type, classWeights, ...head } = config.task;
-  const weights = classWeights === "balanced" ? balancedWeights(data) : classWeights;
-  const preset = config.preset && { preset: config.preset };
-  return taskFrom(type, {
-    labels: data.labels,
-    ...preset,
-    ...head,
-    ...(weights && { classWeights: weights }),
-  });
+/** The task of a run; what it leaves to the data (labels, ranges) is the data's. */
+export function taskOf(
+  { task: { type, ...settings }, preset }: CompleteConfig,
+  data: Dataset<unknown>,
+): Task {
+  const family = familyOf(type);
+  return family.create(family.resolve({ ...(family.hasPresets && preset && { preset }), ...settings }, data));
 }
 
 /** The method of a run. */
@@ -58,23 +91,16 @@ export function methodOf({ method: { name, ...options }, preset }: RunConfig): M
   return methodFrom(name, { ...(preset && { preset }), ...options });
 }
 
-/** n / (C · count) of each label, as scikit-learn's `class_weight="balanced"`. */
-function balancedWeights({ train, labels }: Dataset): Record<string, number> {
-  const counts = new Map<string, number>();
-  for (const { label } of train) counts.set(label!, (counts.get(label!) ?? 0) + 1);
-  return Object.fromEntries(
-    [...counts].map(([label, count]) => [label, train.length / (labels.length * count)]),
-  );
-}
-
 /** The defaults of every section, for files that show them. */
-export function configDefaults(): Partial<Record<keyof RunConfig, unknown>> {
+export function configDefaults(taskType: string): Partial<Record<keyof RunConfig, unknown>> {
   const method = methodFrom("p-tuning-v2", {});
-  const { labels, ...task } = taskFrom("text-classification", { labels: ["a", "b"] }).options;
+  const { settings, create, sample } = familyOf(taskType);
+  const task = Object.entries(create(sample).options).filter(([key]) => key in settings.shape);
   return {
     data: { encoding: "utf-8", devShare: 0.1, splitSeed: 11 },
-    task: { type: "text-classification", ...task },
+    task: Object.fromEntries(task),
     method: { name: method.name, ...method.options },
     training: { ...settingDefaults, ...method.defaults },
+    report: { html: true, tensorboard: true },
   };
 }

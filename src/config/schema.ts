@@ -1,5 +1,7 @@
 import * as z from "zod";
+import { type FormatName, formats } from "../data/index.ts";
 import { optimizerNames } from "../optim/index.ts";
+import { taskFamilies } from "../tasks/index.ts";
 import type { RunConfig } from "./config.ts";
 import { methodSchema } from "./methods.ts";
 
@@ -11,18 +13,22 @@ const count = z.int().positive();
 const share = z.number().min(0).lt(1);
 const column = z.union([z.string().min(1), count]);
 const preset = z.enum(["thudm", "peft"]);
-const hiddenRate = z.union([share, z.literal("hidden")]);
 const checkpointRate = z.union([share, z.literal("checkpoint")]);
 
+const oneOrTwo = z.union([column, z.tuple([column]), z.tuple([column, column])]);
+const formatNames = z.enum(Object.keys(formats) as [FormatName, ...FormatName[]]);
+
 const data = z.strictObject({
-  train: z.string().min(1).describe("file with labelled rows: .csv, .tsv, .jsonl or .txt, also .gz"),
+  train: z
+    .string()
+    .min(1)
+    .describe("file or folder with labelled examples, also .gz, or hf:owner/name of a data set on the hub"),
   dev: z
     .string()
     .exactOptional()
     .describe("file to choose the best state on; without it a share of train is split off"),
   test: z.string().exactOptional().describe("file that is scored once, at the end"),
-  text: z
-    .union([column, z.tuple([column]), z.tuple([column, column])])
+  text: oneOrTwo
     .exactOptional()
     .describe(
       "column of the text, or [first, second] for pairs; by name, or by number from 1 without a header",
@@ -32,26 +38,73 @@ const data = z.strictObject({
     .string()
     .exactOptional()
     .describe("regular expression with groups label and text, for labels inside the text"),
-  format: z.enum(["csv", "tsv", "jsonl", "lines"]).exactOptional().describe("default: by the file's name"),
+  labels: column.exactOptional().describe("column with any number of labels"),
+  labelSeparator: z.string().min(1).exactOptional().describe("what stands between them; default a comma"),
+  score: column.exactOptional().describe("column of numbers"),
+  group: column.exactOptional().describe("column that examples share which belong together"),
+  choices: z
+    .union([column, z.array(column).min(2)])
+    .exactOptional()
+    .describe("column with a list of alternatives, or one column for each"),
+  tokens: column.exactOptional().describe("column of the words"),
+  tags: column.exactOptional().describe("column with a tag for each word"),
+  predicate: column.exactOptional().describe("column with the number of the predicate's word, from 0"),
+  sense: column.exactOptional().describe("column of the predicate's sense"),
+  question: column.exactOptional().describe("column of the question"),
+  context: column.exactOptional().describe("column of the passage"),
+  answers: column.exactOptional().describe("column of the answers"),
+  id: column.exactOptional().describe("column that names the question"),
+  format: formatNames.exactOptional().describe("default: by the file's name, else by how it starts"),
   delimiter: z.string().min(1).max(1).exactOptional().describe("default: comma for csv, tab for tsv"),
   header: z.boolean().exactOptional().describe("whether the first row names the columns"),
   encoding: z.string().exactOptional().describe("default utf-8; never guessed"),
+  damaged: z.enum(["refuse", "skip"]).exactOptional().describe("records that cannot be read"),
+  maxUnpackedBytes: count.exactOptional().describe("what a gzip file may unpack to at most"),
+  split: z
+    .enum(["train", "dev", "test"])
+    .exactOptional()
+    .describe("which split of a file that holds several"),
+  tokenColumn: count.exactOptional().describe("number of the column of words in CoNLL files"),
+  tagColumn: count.exactOptional().describe("number of the column of tags in CoNLL files"),
+  template: z
+    .union([z.literal(0), z.literal(1)])
+    .exactOptional()
+    .describe("input text of WiC and WSC"),
+  misaligned: z
+    .enum(["refuse", "snap", "drop"])
+    .exactOptional()
+    .describe("spans that do not end at word borders"),
+  overlapping: z.enum(["refuse", "longest"]).exactOptional().describe("spans that overlap"),
   devShare: share.default(0.1).describe("share of train that becomes dev where no dev file is given"),
-  splitSeed: z.int().default(11).describe("seed of that split"),
+  splitSeed: z.int().default(11).describe("seed of that split, and of limit"),
+  limit: count.exactOptional().describe("train on this many examples, drawn at random"),
 });
 
-const task = z.strictObject({
-  type: z.literal("text-classification").default("text-classification"),
-  pooling: z.enum(["mean", "cls", "pooler"]).exactOptional().describe("how a text becomes one vector"),
-  headDropout: hiddenRate.exactOptional().describe("dropout before the linear layer"),
-  classWeights: z
-    .union([z.literal("balanced"), z.record(z.string(), z.number().min(0))])
-    .exactOptional()
-    .describe("weight of each label in the loss, or balanced"),
+const typed = taskFamilies.map(({ type, title, settings }) =>
+  z.strictObject({
+    type: z.literal(type).describe(`${title}; other types: ${typesBeside(type)}`),
+    ...settings.shape,
+  }),
+);
+
+function typesBeside(type: string): string {
+  return taskFamilies.flatMap((family) => (family.type === type ? [] : [family.type])).join(", ");
+}
+
+/** Without a type: any key of any family, until the data has told the type and the run is checked again. */
+const untyped = z.strictObject({
+  ...Object.fromEntries(
+    typed.flatMap(({ shape }) => Object.keys(shape).map((key) => [key, z.unknown().optional()])),
+  ),
+  type: z.undefined().optional(),
 });
+
+const task = z.discriminatedUnion("type", [untyped, ...typed]);
 
 const training = z.strictObject({
-  epochs: count.exactOptional().describe("passes over the training data"),
+  epochs: count
+    .exactOptional()
+    .describe("passes over the training data; default: about 1,500 updates, from 3 to 30 passes"),
   batchSize: count.exactOptional().describe("examples per update"),
   microBatchSize: count
     .exactOptional()
@@ -65,6 +118,19 @@ const training = z.strictObject({
   maxLength: count.exactOptional().describe("tokens per example; longer texts are cut"),
   hiddenDropout: checkpointRate.exactOptional().describe("dropout inside the backbone while training"),
   attentionDropout: checkpointRate.exactOptional(),
+  memory: z
+    .enum(["fast", "lean"])
+    .exactOptional()
+    .describe("lean computes activations twice: a fraction of the memory, a third more time"),
+  memoryLimit: z
+    .union([z.number().positive(), z.string().min(1)])
+    .exactOptional()
+    .describe("memory of the process, as 2 GB or bytes: micro-batches are chosen to fit; none: no limit"),
+  trunkCache: z
+    .enum(["off", "auto", "memory", "file"])
+    .exactOptional()
+    .describe("compute the layers beneath the lowest prompt once, without their dropout"),
+  trunkCacheType: z.enum(["float32", "float16"]).exactOptional().describe("how their output is kept"),
   precision: z
     .enum(["auto", "fp32", "int8"])
     .exactOptional()
@@ -88,11 +154,18 @@ const training = z.strictObject({
 });
 
 const engine = z.strictObject({
-  threads: count.exactOptional().describe("default: all cores"),
+  threads: count
+    .exactOptional()
+    .describe("default: the physical cores, or fewer in a container with a CPU quota"),
   spin: z
     .boolean()
     .exactOptional()
     .describe("let idle threads spin: a little faster on a machine of one's own"),
+});
+
+const report = z.strictObject({
+  html: z.boolean().default(true).describe("write report.html; it quotes examples of the data"),
+  tensorboard: z.boolean().default(true).describe("write scalars for TensorBoard"),
 });
 
 export const runSchema: z.ZodType<RunConfig, unknown> = z.strictObject({
@@ -103,5 +176,6 @@ export const runSchema: z.ZodType<RunConfig, unknown> = z.strictObject({
   method: methodSchema,
   training: training.prefault({}),
   engine: engine.prefault({}),
+  report: report.prefault({}),
   output: z.string().min(1).exactOptional().describe("run folder; default runs/NAME-OF-THE-DATA"),
 });

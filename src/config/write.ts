@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
 import type { RunConfig } from "./config.ts";
-import { unwrap } from "./parse.ts";
+import { shapeOf } from "./parse.ts";
 import { redact } from "./redact.ts";
 import { runSchema } from "./schema.ts";
 
@@ -18,7 +18,7 @@ export function commentedConfig(config: Sections, defaults: Sections = {}): stri
     "# Keys that are commented out show their defaults.",
     "",
   ];
-  for (const [key, schema] of Object.entries(shapeOf(runSchema))) {
+  for (const [key, schema] of Object.entries(shapeOf(runSchema, config))) {
     const given = config[key as keyof RunConfig];
     const inner = shapeOf(schema, given);
     if (Object.keys(inner).length === 0) {
@@ -53,10 +53,6 @@ function keyLine(
   const line = `${indent}${key}:${text}`;
   const comment = description ? `  # ${description}` : "";
   return value === undefined ? `# ${line}${comment}` : `${line}${comment}`;
-}
-
-function shapeOf(schema: unknown, value?: unknown): Readonly<Record<string, unknown>> {
-  return (unwrap(schema, value) as { shape?: Record<string, unknown> }).shape ?? {};
 }
 
 function descriptionOf(schema: unknown): string | undefined {

@@ -6,6 +6,8 @@ export interface Tensor<D extends DType = DType> {
   readonly dtype: D;
   readonly shape: readonly number[];
   readonly data: TypedArrays[D];
+  /** Constants of a graph: the values before they were rounded to the dtype, for the float64 reference engine. */
+  readonly exact?: Float64Array;
 }
 
 /** Named tensors: trainable parameters, gradients, feeds of a session. Keys are dotted paths. */

@@ -22,6 +22,12 @@ export interface TextExample extends FromFile {
   readonly score?: number;
   /** Examples that are scored together: the options of one question, the candidates of one query. */
   readonly group?: string;
+  /** Passage or document that several groups share: splits keep it together. */
+  readonly document?: string;
+  /** What this example proposes as the answer of its {@link group}: the entity of ReCoRD, the option of MultiRC. */
+  readonly candidate?: string;
+  /** Gold answers of the {@link group}, for scores that compare strings (ReCoRD's EM and F1). */
+  readonly answers?: readonly string[];
 }
 
 /** A text, and alternatives of which one continues or answers it. */
@@ -95,7 +101,7 @@ export interface Dataset<E = TextExample> {
   readonly train: readonly E[];
   readonly dev: readonly E[];
   readonly test: readonly E[];
-  /** The labels of `train` and `dev`, sorted. */
+  /** The labels, tags or role tags of `train` and `dev`, sorted; empty for kinds that have none. */
   readonly labels: readonly string[];
   /** SHA-256 over the files that went in. */
   readonly fingerprint: string;

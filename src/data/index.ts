@@ -1,3 +1,5 @@
+export { type DatasetOptions, readDataset } from "./dataset.ts";
+export { type ExampleText, exampleKinds, type KindDescription } from "./describe.ts";
 export type {
   AnswerExample,
   ChoiceExample,
@@ -9,14 +11,20 @@ export type {
   TextExample,
   TokenExample,
 } from "./example.ts";
-export { type FormatName, formats, type Row } from "./formats.ts";
-export { type Guess, guessTable } from "./guess.ts";
-export { splitOff, textKey } from "./split.ts";
+export type { FileLook, Format, FormatInput, Reader, Row, Split } from "./format.ts";
+export { type FormatName, formats } from "./formats.ts";
+export { type Guess, guessReading } from "./guess.ts";
+export { exampleKey } from "./kinds.ts";
+export { type Column, type ColumnOptions, goldOptions, type ReadOptions } from "./options.ts";
 export {
-  type Column,
-  type DatasetOptions,
+  formatsOf,
+  type OpenedExamples,
+  openExamples,
   openRows,
+  type ReadOptionsFor,
   readExamples,
-  readTable,
-  type TableOptions,
-} from "./table.ts";
+} from "./read.ts";
+export { splitWords } from "./spans.ts";
+export { splitOff } from "./split.ts";
+export { readTable, type TableOptions } from "./table.ts";
+export { decodeTags, detectTagScheme, encodeSpans, type TagScheme, type TypedSpan } from "./tag-scheme.ts";

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { arch, platform } from "node:os";
+import { arch, cpus, platform } from "node:os";
 
 /** What decides how this machine multiplies small integers. */
 export interface CpuFacts {
@@ -21,6 +21,12 @@ export function cpuFacts(): CpuFacts {
     int8Dot: int8Extensions.some((flag) => flags.has(flag)),
     extensions: [...otherExtensions, ...int8Extensions].filter((flag) => flags.has(flag)),
   };
+}
+
+/** The machine in a line, for results: model, extensions, cores. */
+export function describeMachine(): string {
+  const { extensions } = cpuFacts();
+  return `${cpus()[0]?.model ?? "unknown CPU"} (${extensions.join(", ")}), ${cpus().length} cores`;
 }
 
 function cpuInfo(): string {

@@ -1,4 +1,6 @@
-export { type CpuFacts, cpuFacts } from "./cpu.ts";
+export { type CpuFacts, cpuFacts, describeMachine } from "./cpu.ts";
 export type { CompileOptions, Engine, Held, Keep, Session, Sweep } from "./engine.ts";
+
 export { type NodeEngineOptions, nodeEngine } from "./node.ts";
 export { referenceEngine } from "./reference.ts";
+export { defaultThreads, type ReadSystemFile } from "./threads.ts";

@@ -1,5 +1,4 @@
 import { createRequire } from "node:module";
-import { availableParallelism } from "node:os";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { isExternal, PtuningError, type TensorMap } from "../core/index.ts";
@@ -7,10 +6,11 @@ import { type Graph, simplify } from "../graph/index.ts";
 import { encodeModel } from "../onnx/index.ts";
 import type { CompileOptions, Engine, Held, Session } from "./engine.ts";
 import type { EngineReply, EngineRequest } from "./protocol.ts";
+import { defaultThreads } from "./threads.ts";
 
 /** How ONNX Runtime uses the machine. */
 export interface NodeEngineOptions {
-  /** Threads for each op; default: the cores this process may use. */
+  /** Threads for each op; default: {@link defaultThreads}. */
   readonly threads?: number;
   /**
    * Lets idle threads spin, which is a little faster where the process has the machine to itself and burns
@@ -29,7 +29,7 @@ interface Pending {
  * @throws ENGINE_UNAVAILABLE from `compile` if the native library does not load
  */
 export function nodeEngine(options: NodeEngineOptions = {}): Engine {
-  const threads = options.threads ?? availableParallelism();
+  const threads = options.threads ?? defaultThreads();
   const spin = options.spin ?? false;
   const pending = new Map<number, Pending>();
   const heldIds = new WeakMap<Held, number>();

@@ -52,8 +52,9 @@ async function compile(request: EngineRequest & { kind: "compile" }): Promise<vo
         ...(request.folder && { model_external_initializers_file_folder_path: request.folder }),
         intra_op: { allow_spinning: request.spin ? "1" : "0" },
       },
-      // The fused op is several times slower on CPUs than the two that it replaces.
-      optimization: { disable_specified_optimizers: "SkipLayerNormFusion" },
+      // The fused layer norm is several times slower on CPUs than the two ops that it replaces; the fusion of
+      // reshapes swallows control edges (`GraphBuilder.after`).
+      optimization: { disable_specified_optimizers: "SkipLayerNormFusion;ReshapeFusion" },
     },
   };
   sessions.set(request.session, {

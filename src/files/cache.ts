@@ -11,6 +11,11 @@ export function cacheFolder(env: Environment = process.env): string {
   return join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "ptuning");
 }
 
+/** Whether `HF_HUB_OFFLINE` forbids to ask the hub. */
+export function isOffline(env: Environment = process.env): boolean {
+  return ["1", "true", "yes", "on"].includes((env.HF_HUB_OFFLINE ?? "").toLowerCase());
+}
+
 /** Where the Hugging Face libraries keep their downloads. */
 export function hubCacheFolder(env: Environment = process.env): string {
   if (env.HF_HUB_CACHE) return resolve(env.HF_HUB_CACHE);

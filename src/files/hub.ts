@@ -1,6 +1,6 @@
 import { createWriteStream } from "node:fs";
 import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { messageOf, PtuningError } from "../core/index.ts";
 import { asStorageError } from "./atomic.ts";
@@ -18,7 +18,9 @@ export interface HubDownload {
   /** Repository id, such as `sentence-transformers/all-MiniLM-L6-v2`. */
   readonly id: string;
   readonly revision?: string;
-  /** Whether a file of the repository is wanted; only files at its top level are asked about. */
+  /** Default `model`. */
+  readonly type?: "model" | "dataset";
+  /** Whether a file of the repository is wanted; in model repositories only those at its top level are asked about. */
   wants(file: string): boolean;
   /** Receives the files; left over parts of an earlier attempt are continued. */
   readonly folder: string;
@@ -27,7 +29,7 @@ export interface HubDownload {
 }
 
 /**
- * Downloads files of one commit of a model repository. `HF_ENDPOINT`, `HF_TOKEN`, `HTTPS_PROXY`, `HTTP_PROXY`
+ * Downloads files of one commit of a model or data set repository. `HF_ENDPOINT`, `HF_TOKEN`, `HTTPS_PROXY`, `HTTP_PROXY`
  * and `NO_PROXY` are honoured.
  * @returns the commit
  * @throws DOWNLOAD_FAILED if the hub does not answer, refuses, or a file arrives damaged
@@ -41,30 +43,34 @@ export async function downloadFromHub(download: HubDownload): Promise<string> {
       cause,
     });
   try {
-    const { downloadFile, listFiles, modelInfo } = await import("@huggingface/hub");
+    const { datasetInfo, downloadFile, listFiles, modelInfo } = await import("@huggingface/hub");
     const shared = {
       hubUrl,
       fetch: await hubFetch(),
       ...(env.HF_TOKEN && { accessToken: env.HF_TOKEN }),
     };
-    const repo = { type: "model", name: download.id } as const;
-    const { sha } = await modelInfo({
+    const { type = "model" } = download;
+    const isDataset = type === "dataset";
+    const repo = { type, name: download.id };
+    const asked = {
       name: download.id,
-      additionalFields: ["sha"],
+      additionalFields: ["sha" as const],
       ...(download.revision && { revision: download.revision }),
       ...shared,
-    });
+    };
+    const { sha } = await (isDataset ? datasetInfo(asked) : modelInfo(asked));
     await startOrContinue(download.folder, sha);
     const files = [];
-    for await (const entry of listFiles({ repo, revision: sha, ...shared })) {
+    for await (const entry of listFiles({ repo, revision: sha, recursive: isDataset, ...shared })) {
       if (entry.type === "file" && download.wants(entry.path)) files.push(entry);
     }
     const totalBytes = files.reduce((sum, { size }) => sum + size, 0);
     let doneBytes = 0;
     for (const { path, size, lfs } of files) {
       // A name from the network must not leave the folder.
-      if (basename(path) !== path) throw fail(`expected plain file names, got "${path}"`);
+      if (!isInside(path)) throw fail(`expected plain file names, got "${path}"`);
       const target = join(download.folder, path);
+      await mkdir(dirname(target), { recursive: true });
       const part = `${target}.part`;
       const already = await sizeOf(target);
       if (already === size) {
@@ -109,6 +115,13 @@ async function startOrContinue(folder: string, sha: string): Promise<void> {
   if (previous !== sha) await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   await writeFile(marker, sha);
+}
+
+/** Whether every part of a path is a plain name. */
+function isInside(path: string): boolean {
+  return path
+    .split("/")
+    .every((name) => name !== "" && name !== "." && name !== ".." && basename(name) === name);
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

@@ -1,5 +1,5 @@
 export { asStorageError, writeFileAtomic, writeFolderAtomic } from "./atomic.ts";
-export { cacheFolder, type Environment, findInHubCache, hubCacheFolder } from "./cache.ts";
+export { cacheFolder, type Environment, findInHubCache, hubCacheFolder, isOffline } from "./cache.ts";
 export { hashFile, hashText } from "./hash.ts";
 export { downloadFromHub, type HubDownload } from "./hub.ts";
 export { readJson } from "./json.ts";

@@ -21,18 +21,31 @@ type AttributesArgument<O extends OpName> = O extends Plain
 /** Initializers of at most this many integers carry their contents into shape inference. */
 const maxTrackedElements = 64;
 
-/** A stretch of nodes with a gradient of its own. */
-export interface GradientRegion {
-  /** Nodes `start … end − 1` of the builder. */
+/** Nodes `start … end − 1` of a builder. */
+export interface NodeRange {
   readonly start: number;
   readonly end: number;
+}
+
+/** A stretch of nodes with a gradient of its own. */
+export interface GradientRegion extends NodeRange {
   readonly inputs: readonly Value[];
   readonly output: Value;
+  /** Values that are made on the way and read by the gradient. */
+  readonly saved: readonly Value[];
   readonly gradient: RegionGradient;
 }
 
-/** Gradients of a region's inputs from that of its output; those that are not needed may be left out. */
-export type RegionGradient = (grad: Value, needs: readonly boolean[]) => readonly (Value | undefined)[];
+/**
+ * Gradients of a region's inputs from that of its output; those that are not needed may be left out. It reads
+ * the region's values as they are handed over, never those that `build` saw: where activations are computed
+ * again, they are other ones.
+ */
+export type RegionGradient = (
+  grad: Value,
+  needs: readonly boolean[],
+  values: Pick<GradientRegion, "inputs" | "output" | "saved">,
+) => readonly (Value | undefined)[];
 
 /**
  * Writes a graph node by node. Values come back typed by shape inference, so a mistake is reported where it
@@ -49,6 +62,7 @@ export class GraphBuilder {
   /** Where each named size can be read at run time: an input and the axis. */
   readonly #sizes = new Map<string, readonly [Value, number]>();
   readonly #regions: GradientRegion[] = [];
+  readonly #checkpoints: NodeRange[] = [];
   #scope = "";
 
   constructor(name: string) {
@@ -98,7 +112,10 @@ export class GraphBuilder {
 
   /** A float32 constant: a scalar that broadcasts. Equal constants are one value. */
   scalar(value: number): Value {
-    return this.#constant(`scalar:${value}`, `const ${value}`, () => floats([], [value]));
+    return this.#constant(`scalar:${value}`, `const ${value}`, () => ({
+      ...floats([], [value]),
+      exact: Float64Array.of(value),
+    }));
   }
 
   /** An int64 vector constant. */
@@ -131,11 +148,20 @@ export class GraphBuilder {
     inputs: readonly (Value | undefined)[],
     ...[attributes]: AttributesArgument<O>
   ): Value[] {
-    const name = this.#unique(`${this.#scope}${op}`);
-    const given = (attributes ?? {}) as OpAttributes[O];
-    const types = inferTypes({ op, inputs, attributes: given, outputCount: count, name });
+    return this.#add(op, op, count, inputs, (attributes ?? {}) as OpAttributes[O]);
+  }
+
+  #add(
+    op: OpName,
+    label: string,
+    count: number,
+    inputs: readonly (Value | undefined)[],
+    attributes: OpAttributes[OpName],
+  ): Value[] {
+    const name = this.#unique(`${this.#scope}${label}`);
+    const types = inferTypes({ op, inputs, attributes, outputCount: count, name });
     const outputs = types.map((type, i): Value => ({ name: i === 0 ? name : `${name}:${i}`, ...type }));
-    this.#nodes.push({ op, name, inputs, outputs, attributes: given } as Node);
+    this.#nodes.push({ op, name, inputs, outputs, attributes } as Node);
     return outputs;
   }
 
@@ -143,11 +169,69 @@ export class GraphBuilder {
    * Writes what `build` writes, with a gradient that is given instead of derived: where the derivative of the
    * nodes is not the one that is wanted, or a cheaper form of it is known.
    */
-  withGradient(inputs: readonly Value[], build: () => Value, gradient: RegionGradient): Value {
+  withGradient(
+    inputs: readonly Value[],
+    build: () => Value | readonly [output: Value, ...saved: Value[]],
+    gradient: RegionGradient,
+  ): Value {
     const start = this.#nodes.length;
-    const output = build();
-    this.#regions.push({ start, end: this.#nodes.length, inputs, output, gradient });
+    const built = build();
+    const [output, ...saved] = "name" in built ? [built] : built;
+    this.#regions.push({ start, end: this.#nodes.length, inputs, output, saved, gradient });
     return output;
+  }
+
+  /**
+   * Writes what `build` writes, as a segment whose values may be computed again in the backward pass instead of
+   * being kept until then; whether they are is for `gradients` to say.
+   */
+  checkpoint<T>(build: () => T): T {
+    const start = this.#nodes.length;
+    const result = build();
+    this.#checkpoints.push({ start, end: this.#nodes.length });
+    return result;
+  }
+
+  /**
+   * `x`, not to be had before `trigger` is computed: a control edge. A reshape to the same shape plus a zero that
+   * is summed from an empty slice of `trigger`: no copy, no pass over the data, and a different value than `x`,
+   * so that nodes on top of it are not merged with equal ones on `x`.
+   */
+  after(x: Value, trigger: Value): Value {
+    // A scalar has no length to add the zero to; nor is it worth waiting for.
+    if (x.shape.length === 0) return x;
+    return this.scope("after", () => {
+      const nothing = this.slice(trigger, 0, 0, 0);
+      const zero = this.op("Cast", [this.op("ReduceSum", [nothing], { keepdims: 0 })], { to: "int64" });
+      const shape = this.dims(x.shape.map((dim) => (typeof dim === "number" ? dim : 0)));
+      return this.op("Reshape", [x, this.op("Add", [shape, zero])]);
+    });
+  }
+
+  /**
+   * Writes the nodes of a range again, its gradient regions included, on other inputs.
+   * @param replaced value → the one to use in its place; gets the copies of the range's own values
+   * @returns the range of the copies
+   */
+  repeat({ start, end }: NodeRange, replaced: Map<Value, Value>): NodeRange {
+    const shift = this.#nodes.length - start;
+    const current = (value: Value): Value => replaced.get(value) ?? value;
+    for (const { op, name, inputs, outputs, attributes } of this.#nodes.slice(start, end)) {
+      const given = inputs.map((input) => input && current(input));
+      const copies = this.#add(op, name, outputs.length, given, attributes);
+      for (const [i, output] of outputs.entries()) replaced.set(output, copies[i]!);
+    }
+    for (const region of this.#regions.filter((inner) => inner.start >= start && inner.end <= end)) {
+      this.#regions.push({
+        start: region.start + shift,
+        end: region.end + shift,
+        inputs: region.inputs.map(current),
+        output: current(region.output),
+        saved: region.saved.map(current),
+        gradient: region.gradient,
+      });
+    }
+    return { start: start + shift, end: end + shift };
   }
 
   /** Marks a value as an output of the graph. */
@@ -236,6 +320,16 @@ export class GraphBuilder {
   /** Regions with a gradient of their own. */
   get regions(): readonly GradientRegion[] {
     return this.#regions;
+  }
+
+  /** Segments that may be computed again. */
+  get checkpoints(): readonly NodeRange[] {
+    return this.#checkpoints;
+  }
+
+  /** Graph inputs added so far. */
+  get inputs(): readonly Value[] {
+    return this.#inputs;
   }
 
   /** Nodes added so far; differentiation reads them. */

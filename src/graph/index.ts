@@ -1,5 +1,6 @@
-export { type GradientRegion, GraphBuilder, inferTypes } from "./builder.ts";
+export { type GradientRegion, GraphBuilder, inferTypes, type NodeRange } from "./builder.ts";
 export type { Graph, Node, Value, ValueType } from "./graph.ts";
+export { executionOrder, type MemoryPlan, planMemory } from "./memory.ts";
 export type { NdArray } from "./ndarray.ts";
 export type { AttributeKind, OpSpec } from "./op.ts";
 export { failGraph } from "./op.ts";

@@ -1,9 +1,4 @@
 export type { Head, HeadInputs, PeftHead } from "./head.ts";
-export {
-  headBias,
-  headWeight,
-  meanOverTokens,
-  type Pooling,
-  type SequenceHeadOptions,
-  sequenceHead,
-} from "./sequence.ts";
+export { type HeadDropout, headBias, headWeight } from "./linear.ts";
+export { meanOverTokens, type Pooling, type SequenceHeadOptions, sequenceHead } from "./sequence.ts";
+export { spanHead, type TokenHeadOptions, tokenHead } from "./token.ts";

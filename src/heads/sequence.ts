@@ -1,8 +1,9 @@
 /** Legend: B batch, S sequence, E hidden size, C labels. */
 import { type Dim, divideDims, PtuningError } from "../core/index.ts";
 import { failGraph, type Value } from "../graph/index.ts";
-import { dropout, type LayerContext } from "../nn/index.ts";
+import type { LayerContext } from "../nn/index.ts";
 import type { Head, HeadInputs } from "./head.ts";
+import { type HeadDropout, headBias, headWeight, initializeLinear, linearLogits } from "./linear.ts";
 
 /**
  * How a text becomes one vector: `cls` takes the first position, `pooler` sends it through the checkpoint's own
@@ -16,19 +17,14 @@ export interface SequenceHeadOptions {
   /** `thudm` and `peft` pool through the pooler and drop features at the backbone's rate. */
   readonly preset?: "thudm" | "peft";
   readonly pooling?: Pooling;
-  /** Dropout on the pooled vector; `"hidden"` takes the backbone's rate. */
-  readonly headDropout?: number | "hidden";
+  /** Dropout on the pooled vector. */
+  readonly headDropout?: HeadDropout;
 }
 
 type Resolved = Required<Omit<SequenceHeadOptions, "preset">>;
 
 const defaults: Resolved = { pooling: "mean", headDropout: 0 };
 const reference: Resolved = { pooling: "pooler", headDropout: "hidden" };
-
-/** Parameter name of the linear layer's matrix, `[C, E]`. */
-export const headWeight = "head.weight";
-/** Parameter name of its bias, `[C]`. */
-export const headBias = "head.bias";
 
 /** Pooling, dropout and a linear layer that starts at N(0, initializer_range) with a zero bias. */
 export function sequenceHead(numLabels: number, options: SequenceHeadOptions = {}): Head {
@@ -58,24 +54,9 @@ export function sequenceHead(numLabels: number, options: SequenceHeadOptions = {
             reason: `PEFT pools through the checkpoint's pooler, this adapter uses pooling ${resolved.pooling}`,
           },
     ...(pool.backboneWeights && { backboneWeights: pool.backboneWeights }),
-    initialize({ hiddenSize, initializerRange }, rng) {
-      const stream = rng.split(headWeight);
-      const weight = Float32Array.from(
-        { length: numLabels * hiddenSize },
-        () => stream.normal() * initializerRange,
-      );
-      return {
-        [headWeight]: { dtype: "float32", shape: [numLabels, hiddenSize], data: weight },
-        [headBias]: { dtype: "float32", shape: [numLabels], data: new Float32Array(numLabels) },
-      };
-    },
-    build(ctx, head) {
-      const rate = resolved.headDropout === "hidden" ? head.config.hiddenDropout : resolved.headDropout;
-      return ctx.b.scope("head", () => {
-        const features = dropout(ctx, pool.build(ctx, head), rate);
-        return ctx.b.op("Gemm", [features, head.params[headWeight], head.params[headBias]], { transB: 1 });
-      });
-    },
+    initialize: (config, rng) => initializeLinear(numLabels, config, rng),
+    build: (ctx, head) =>
+      ctx.b.scope("head", () => linearLogits(ctx, pool.build(ctx, head), head, resolved.headDropout)),
   };
 }
 

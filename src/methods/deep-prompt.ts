@@ -201,14 +201,17 @@ function adaptation(
       const one = b.reshape(part, [promptLength, 1, ...heads]);
       return dropout(ctx, b.expand(one, [promptLength, "B", ...heads]), rate);
     };
-    return new Map(
-      layers.map((layer, i): [number, LayerPrompt] => [
-        layer,
-        { key: perExample(parts[2 * i]!), value: perExample(parts[2 * i + 1]!) },
-      ]),
-    );
+    // Written where the layer reads them: what is as large as the batch belongs to the layer's checkpoint.
+    return (layer: number): LayerPrompt | undefined => {
+      const i = layers.indexOf(layer);
+      if (i < 0) return undefined;
+      return b.scope("prompt", () => ({
+        key: perExample(parts[2 * i]!),
+        value: perExample(parts[2 * i + 1]!),
+      }));
+    };
   });
-  return { positionOffset, layerPrompt: (layer) => prompts.get(layer) };
+  return { positionOffset, layerPrompt: prompts };
 }
 
 function linearParameters(

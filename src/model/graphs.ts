@@ -6,13 +6,13 @@ import { type Graph, GraphBuilder } from "../graph/index.ts";
 import type { Method } from "../methods/index.ts";
 import { Dropout, type DropoutPlan } from "../nn/index.ts";
 import type { Task } from "../tasks/index.ts";
-import { buildLogits, buildMeanPooled, type ModelParts, paramInputs } from "./model.ts";
+import { buildLogits, buildMeanPooled, type ModelParts, paramInputs, type Trunk } from "./model.ts";
 import type { ParamShapes } from "./parameters.ts";
 
-/** The graph of prediction: batch and trained tensors in, `logits` out. */
-export function inferenceGraph(parts: ModelParts, params: ParamShapes): Graph {
+/** The graph of prediction: batch and trained tensors in, and the states of a trunk if there is one; `logits` out. */
+export function inferenceGraph(parts: ModelParts, params: ParamShapes, trunk?: Trunk): Graph {
   const b = new GraphBuilder("inference");
-  b.output("logits", buildLogits(b, parts, paramInputs(b, params), undefined));
+  b.output("logits", buildLogits(b, parts, paramInputs(b, params), undefined, trunk));
   return b.build();
 }
 
@@ -28,6 +28,19 @@ export interface BackboneDropout {
   readonly hidden?: number;
   readonly attention?: number;
 }
+
+/**
+ * `fast` keeps what the backward pass reads; `lean` keeps the input of each checkpointed segment (an encoder layer)
+ * and computes the rest again. Both give the same numbers.
+ */
+export type MemoryMode = "fast" | "lean";
+
+/**
+ * Whether a training session's weights are worth rearranging: packed fp32 weights are held once per direction
+ * beside each other, packed int8 weights take the place of the file's pages.
+ */
+export const prepackFor = (memory: MemoryMode, precision: "fp32" | "int8"): boolean =>
+  memory === "fast" || precision === "int8";
 
 /** A training step, and what its dropout needs. */
 export interface TrainingGraph {
@@ -50,6 +63,8 @@ export function trainingGraph(
   task: Task,
   params: ParamShapes,
   backboneDropout: BackboneDropout = {},
+  memory: MemoryMode = "fast",
+  trunk?: Trunk,
 ): TrainingGraph {
   const b = new GraphBuilder("training");
   const dropout = new Dropout(b);
@@ -61,7 +76,7 @@ export function trainingGraph(
     attentionDropout: backboneDropout.attention ?? config.attentionDropout,
   };
   const training = { ...parts, backbone: { ...parts.backbone, config: trainedConfig } };
-  const logits = buildLogits(b, training, values, dropout);
+  const logits = buildLogits(b, training, values, dropout, trunk);
   const summed = task.loss(b, logits);
   const loss = b.op("Mul", [summed, b.input(lossScaleInput, "float32", [])]);
   const names = Object.keys(values);
@@ -69,6 +84,7 @@ export function trainingGraph(
     b,
     loss,
     names.map((name) => values[name]!),
+    { recompute: memory === "lean" },
   );
   b.output("loss", loss);
   for (const [i, name] of names.entries()) b.output(gradientOutput(name), grads[i]!);

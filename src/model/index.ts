@@ -4,7 +4,9 @@ export {
   gradientOutput,
   inferenceGraph,
   lossScaleInput,
+  type MemoryMode,
   meanPoolingGraph,
+  prepackFor,
   type TrainingGraph,
   trainingGraph,
 } from "./graphs.ts";
@@ -15,6 +17,10 @@ export {
   longestInput,
   type ModelParts,
   missingWeights,
+  type Trunk,
+  type TrunkDtype,
+  trunkStates,
   weightPrefix,
 } from "./model.ts";
 export { initializeParams, type ParamShapes, paramShapes } from "./parameters.ts";
+export { trunkGraph, trunkLayers } from "./trunk.ts";

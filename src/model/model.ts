@@ -1,9 +1,11 @@
 /** Legend: B batch, S sequence. */
 import type { Adaptation, Architecture, BackboneConfig, BackboneInputs } from "../backbones/index.ts";
 import {
+  type Dim,
   type ExternalTensor,
   elementCount,
   floats,
+  multiplyDims,
   type Params,
   PtuningError,
   type Rng,
@@ -99,12 +101,48 @@ export function buildLogits(
   parts: ModelParts,
   params: ParamValues,
   dropout: Dropout | undefined,
+  trunk?: Trunk,
 ): Value {
   const { architecture, config } = parts.backbone;
   const { ctx, inputs } = startModel(b, parts, dropout, params);
   const adaptation: Adaptation = parts.method.build(ctx, config, params, architecture);
-  const hidden = architecture.forward(ctx, config, inputs, adaptation, parts.head.rows);
+  const from = trunk && { layer: trunk.layers, hidden: trunkInput(b, parts, inputs, trunk) };
+  const hidden = architecture.forward(ctx, config, inputs, adaptation, parts.head.rows, from ? { from } : {});
   return parts.head.build(ctx, { architecture, config, inputs, hidden, params });
+}
+
+/** How cached states are kept. */
+export type TrunkDtype = "float32" | "float16";
+
+/** The lowest layers that no trained tensor reaches: what they compute is the same in every epoch. */
+export interface Trunk {
+  /** Number of layers. */
+  readonly layers: number;
+  readonly dtype: TrunkDtype;
+}
+
+/** Input of a graph on a trunk, and the output of the trunk's own graph: `[S·B, E]`. */
+export const trunkStates = "trunk.states";
+
+/** States that were computed before, as an input. */
+function trunkInput(
+  b: GraphBuilder,
+  { backbone }: ModelParts,
+  { inputIds }: BackboneInputs,
+  { dtype }: Trunk,
+): Value {
+  const rows = inputIds.shape.reduce<Dim>(multiplyDims, 1);
+  const states = b.input(trunkStates, dtype, [rows, backbone.config.hiddenSize]);
+  return dtype === "float32" ? states : b.op("Cast", [states], { to: "float32" });
+}
+
+/** Writes the lowest layers alone, which the method leaves as they are. */
+export function buildTrunk(b: GraphBuilder, parts: ModelParts, layers: number): Value {
+  const { backbone, method } = parts;
+  const { ctx, inputs } = startModel(b, parts, undefined, {});
+  const positionOffset = method.positionOffset(backbone.architecture);
+  const untouched: Adaptation = { positionOffset, layerPrompt: () => undefined };
+  return backbone.architecture.forward(ctx, backbone.config, inputs, untouched, "all", { end: layers });
 }
 
 /** Writes the untouched backbone; returns its last layer averaged over the tokens, `[B, E]`. */

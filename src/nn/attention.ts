@@ -5,7 +5,7 @@
 import { type Dim, divideDims } from "../core/index.ts";
 import { failGraph, type Value } from "../graph/index.ts";
 import type { LayerContext } from "./context.ts";
-import { dropout, linear } from "./layers.ts";
+import { linear } from "./layers.ts";
 
 /** Keys and values in front of the text's own at one layer, each `[P, B, H, D]`. */
 export interface LayerPrompt {
@@ -52,10 +52,31 @@ export function attention(
     // [Q, B, H, D] · [T, B, H, D]ᵀ → [B, H, Q, T]
     const alpha = 1 / Math.sqrt(width / heads);
     const scores = b.op("FusedMatMul", [query, key], { transBatchA: 1, transBatchB: 1, transB: 1, alpha });
-    const weights = dropout(ctx, b.op("Softmax", [b.op("Add", [scores, mask])], { axis: -1 }), dropoutRate);
+    const weights = attentionWeights(ctx, b.op("Add", [scores, mask]), dropoutRate);
     const mixed = b.op("FusedMatMul", [weights, value], { transBatchB: 1 });
     return b.reshape(b.op("Transpose", [mixed], { perm: [2, 0, 1, 3] }), queries.shape);
   });
+}
+
+/**
+ * Dropout of a softmax, d = m ∘ y. Its gradient d ∘ g − y · Σ d ∘ g needs no mask: one that is kept would be as
+ * large as the weights.
+ */
+function attentionWeights({ b, dropout }: LayerContext, logits: Value, rate: number): Value {
+  const site = dropout?.site(logits.shape, rate);
+  const softmax = (): Value => b.op("Softmax", [logits], { axis: -1 });
+  if (site === undefined) return softmax();
+  return b.withGradient(
+    [logits],
+    () => {
+      const y = softmax();
+      return [b.scope(site.name, () => b.op("Mul", [y, site.mask(site.start, y)])), y];
+    },
+    (grad, _, { output, saved: [y] }) => {
+      const pulled = b.op("Mul", [output, grad]);
+      return [b.op("Sub", [pulled, b.op("Mul", [y, b.sum(pulled, [-1], 1)])])];
+    },
+  );
 }
 
 function rowsPerExample(rows: Value, batch: Dim): Dim {
@@ -63,7 +84,7 @@ function rowsPerExample(rows: Value, batch: Dim): Dim {
 }
 
 /** Value that an additive mask puts on padding; its exponential is 0 in float32 and float64. */
-const maskedLogit = -10_000;
+export const maskedLogit = -10_000;
 
 /**
  * Additive attention mask `[B, 1, 1, P + S]` from a 1/0 padding mask `[S, B]`; the P prompt columns are open.

@@ -17,6 +17,16 @@ const spareElements = 1 << 20;
 const offsetsInput = "dropout.offsets";
 const bankInput = (rate: number): string => `dropout.bank.${rate}`;
 
+/** One place where elements are dropped. */
+export interface DropoutSite {
+  /** For scopes. */
+  readonly name: string;
+  /** Offset into the bank, an int64 vector of one element. */
+  readonly start: Value;
+  /** The scaled mask at an offset, 0 or 1 / (1 − rate); made when `masked` is there, not long before. */
+  mask(offset: Value, masked: Value): Value;
+}
+
 /**
  * Dropout without random numbers in the graph: one bank of pre-drawn keep bits per rate, read at offsets that
  * are fed with each step. Cheap, reproducible from a seed, and the same in a resumed run. Elements are kept
@@ -37,23 +47,45 @@ export class Dropout {
    * @throws OPTION_INVALID if the rate is not in [0, 1)
    */
   apply(x: Value, rate: number): Value {
-    if (rate === 0) return x;
+    const site = this.site(x.shape, rate);
+    if (site === undefined) return x;
+    const b = this.#b;
+    return b.scope(site.name, () =>
+      b.withGradient(
+        [x, site.start],
+        () => b.op("Mul", [x, site.mask(site.start, x)]),
+        // The mask is read from the bank again: kept from the forward pass, it would take as much memory as x.
+        (grad, _, { inputs: [, start] }) => [b.op("Mul", [grad, site.mask(start!, grad)])],
+      ),
+    );
+  }
+
+  /**
+   * A place with masks of its own, for layers that write their dropout themselves; `undefined` where nothing is
+   * dropped.
+   * @throws OPTION_INVALID if the rate is not in [0, 1)
+   */
+  site(shape: readonly Dim[], rate: number): DropoutSite | undefined {
+    if (rate === 0) return undefined;
     if (!(rate > 0 && rate < 1)) {
       throw new PtuningError("OPTION_INVALID", `dropout: expected a rate from 0 to below 1, got ${rate}.`);
     }
     const b = this.#b;
-    const site = this.#sites.length;
-    const elements = productOfDims(x.shape);
+    const number = this.#sites.length;
+    const elements = productOfDims(shape);
     this.#sites.push(elements);
     this.#offsets ??= b.input(offsetsInput, "int64", ["sites"]);
-    const offsets = this.#offsets;
-    return b.scope(`dropout.${site}`, () => {
-      const start = b.slice(offsets, 0, site, site + 1);
-      const end = b.op("Add", [start, b.dims([elements])]);
-      const bits = b.op("Slice", [this.#bank(rate), start, end, b.integers([0])]);
-      const mask = b.op("DequantizeLinear", [b.reshape(bits, x.shape), b.scalar(1 / (1 - rate))]);
-      return b.op("Mul", [x, mask]);
-    });
+    const name = `dropout.${number}`;
+    return {
+      name,
+      start: b.scope(name, () => b.slice(this.#offsets!, 0, number, number + 1)),
+      mask: (offset, masked) => {
+        const start = b.after(offset, masked);
+        const end = b.op("Add", [start, b.dims([elements])]);
+        const bits = b.op("Slice", [this.#bank(rate), start, end, b.integers([0])]);
+        return b.op("DequantizeLinear", [b.reshape(bits, shape), b.scalar(1 / (1 - rate))]);
+      },
+    };
   }
 
   #bank(rate: number): Value {
@@ -84,6 +116,11 @@ export function dropoutBanks(plan: DropoutPlan, largest: DimBindings, rng: Rng):
   return Object.fromEntries(
     plan.rates.map((rate) => [bankInput(rate), drawBank(rng.split(rate), rate, elements)]),
   );
+}
+
+/** Bytes of these banks. */
+export function dropoutBankBytes(plan: DropoutPlan, largest: DimBindings): number {
+  return plan.rates.length === 0 ? 0 : plan.rates.length * bankLength(plan, largest);
 }
 
 /** Draws one step's offsets into banks of the same `largest` sizes. */

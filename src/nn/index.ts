@@ -1,6 +1,6 @@
 export { type AttentionOptions, attention, attentionMask, type LayerPrompt } from "./attention.ts";
 export type { LayerContext } from "./context.ts";
-export { Dropout, type DropoutPlan, dropoutBanks, dropoutOffsets } from "./dropout.ts";
+export { Dropout, type DropoutPlan, dropoutBankBytes, dropoutBanks, dropoutOffsets } from "./dropout.ts";
 export { activations, dropout, embedding, layerNorm, linear } from "./layers.ts";
-export { crossEntropy } from "./loss.ts";
+export { binaryCrossEntropy, crossEntropy, positionCrossEntropy, squaredError } from "./loss.ts";
 export { type LstmWeights, lstm } from "./lstm.ts";

@@ -1,7 +1,8 @@
 import type { Backbone } from "../backbones/index.ts";
+import type { TensorMap } from "../core/index.ts";
 import type { Session } from "../engine/index.ts";
 import { batchFeeds } from "../model/index.ts";
-import type { Encoded, Evaluation, HeadOutput, Task } from "../tasks/index.ts";
+import type { Encoded, Evaluation, HeadOutput, PassShape, Task } from "../tasks/index.ts";
 import { forwardBatches, padBatch } from "../text/index.ts";
 
 /** The logits of one pass, and how far the work is. */
@@ -10,16 +11,20 @@ export interface ForwardPass extends HeadOutput {
   readonly done: number;
 }
 
+/** Feeds of a pass beside its tokens. */
+export type PassFeeds = (pass: PassShape) => TensorMap;
+
 /** Runs an inference session over all sequences, in batches of like length. */
 export async function* forward(
   session: Session,
   { sequences }: Pick<Encoded, "sequences">,
   backbone: Pick<Backbone, "config">,
+  more: PassFeeds = () => ({}),
 ): AsyncGenerator<ForwardPass> {
   let done = 0;
   for (const rows of forwardBatches(sequences)) {
     const batch = padBatch(sequences, rows, backbone.config.padTokenId);
-    const { logits } = await session.run(batchFeeds(batch));
+    const { logits } = await session.run({ ...batchFeeds(batch), ...more({ rows, length: batch.length }) });
     done += rows.length;
     const { length } = batch;
     yield { rows, length, logits: logits!.data as Float32Array, done: done / sequences.count };
@@ -32,8 +37,9 @@ export async function evaluateSession(
   task: Task,
   encoded: Encoded,
   backbone: Pick<Backbone, "config">,
+  more?: PassFeeds,
 ): Promise<Evaluation> {
   const evaluator = task.evaluator(encoded);
-  for await (const pass of forward(session, encoded, backbone)) evaluator.add(pass);
+  for await (const pass of forward(session, encoded, backbone, more)) evaluator.add(pass);
   return evaluator.result();
 }

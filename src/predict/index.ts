@@ -1,3 +1,3 @@
 export { embedTexts } from "./embed.ts";
-export { evaluateSession, type ForwardPass, forward } from "./forward.ts";
+export { evaluateSession, type ForwardPass, forward, type PassFeeds } from "./forward.ts";
 export { createPredictor, type Predictor, type PredictorOptions } from "./predictor.ts";

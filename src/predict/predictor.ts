@@ -1,7 +1,7 @@
 import { type Adapter, attach } from "../adapters/index.ts";
 import { type Backbone, type Precision, withPrecision } from "../backbones/index.ts";
 import { inferenceGraph } from "../model/index.ts";
-import type { Evaluation } from "../tasks/index.ts";
+import type { Evaluation, Review } from "../tasks/index.ts";
 import { evaluateSession, forward } from "./forward.ts";
 
 /** An adapter on its backbone, ready to answer. */
@@ -10,6 +10,8 @@ export interface Predictor<E = unknown, P = unknown> {
   predict(examples: readonly E[], onProgress?: (done: number) => void): Promise<P[]>;
   /** Scores of labelled examples. */
   evaluate(examples: readonly E[]): Promise<Evaluation>;
+  /** Looks at each labelled example, for reports; undefined where the task has nothing to tell. */
+  review(examples: readonly E[]): Promise<Review | undefined>;
   /** Frees the session; the backbone stays. */
   close(): Promise<void>;
 }
@@ -54,6 +56,13 @@ export async function createPredictor<E = unknown, P = unknown>(
         await task.encode(examples, backbone.tokenizer, maxLength),
         backbone,
       );
+    },
+    async review(examples) {
+      const encoded = await task.encode(examples, backbone.tokenizer, maxLength);
+      const reviewer = task.reviewer?.(encoded);
+      if (reviewer === undefined) return undefined;
+      for await (const pass of forward(session, encoded, backbone)) reviewer.add(pass);
+      return reviewer.finish();
     },
     close: () => session.release(),
   };

@@ -1,1 +1,2 @@
-export { createRun, type RunFolder, resumeRun, runStatus } from "./run-folder.ts";
+export { createRun, type RunFolder, readRunConfig, resumeRun, runStatus } from "./run-folder.ts";
+export { type ReportParts, writeReport } from "./write-report.ts";

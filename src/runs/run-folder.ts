@@ -5,15 +5,20 @@ import type { Adapter } from "../adapters/index.ts";
 import { formatConfig, parseConfig, type RunConfig, redact } from "../config/index.ts";
 import { PtuningError } from "../core/index.ts";
 import { asStorageError, lockFile, writeFileAtomic } from "../files/index.ts";
+import type { RunResult } from "../report/index.ts";
 import { encodeState, readState, type TrainEvent, type TrainingState } from "../train/index.ts";
+import { openEventFile, scalarsOf, withPrefix } from "./event-file.ts";
 
 /** What a run folder holds. */
-const names = {
+export const names = {
   config: "config.yaml",
   events: "events.jsonl",
   state: "state.safetensors",
   adapter: "adapter",
   result: "result.json",
+  report: "report.html",
+  /** Folder of TensorBoard event files. */
+  scalars: "tensorboard",
   lock: "run.lock",
 } as const;
 
@@ -28,7 +33,7 @@ export interface RunFolder {
   /** Appends to the log; checkpoints are saved, and the final adapter. */
   record(event: TrainEvent): Promise<void>;
   /** Writes the results; the training state goes, as the run is complete. */
-  finish(result: Readonly<Record<string, unknown>>): Promise<void>;
+  finish(result: RunResult): Promise<void>;
   /** Gives the folder free. */
   close(): Promise<void>;
 }
@@ -49,7 +54,8 @@ export async function createRun(folder: string, config: RunConfig, overwrite = f
   }
   await mkdir(folder, { recursive: true });
   const release = await lock(folder);
-  for (const name of [names.events, names.state, names.result, names.adapter]) {
+  const { config: _, lock: __, ...products } = names;
+  for (const name of Object.values(products)) {
     await rm(join(folder, name), { recursive: true, force: true });
   }
   await writeFileAtomic(join(folder, names.config), formatConfig(config));
@@ -73,16 +79,30 @@ export async function resumeRun(folder: string): Promise<RunFolder> {
   }
   const release = await lock(folder);
   try {
-    const path = join(folder, names.config);
-    const config = parseConfig({ text: await readFile(path, "utf8"), where: path });
+    const config = await readRunConfig(folder);
     const hasState = await exists(join(folder, names.state));
     const state = hasState ? await readState(join(folder, names.state)) : undefined;
     await cutEvents(join(folder, names.events), state?.step ?? 0);
-    return openLocked(folder, config, state, release);
+    return await openLocked(folder, config, state, release);
   } catch (error) {
     await release();
     throw error;
   }
+}
+
+/**
+ * The configuration that a run has or had.
+ * @throws RUN_INVALID if the folder holds no run
+ */
+export async function readRunConfig(folder: string): Promise<RunConfig> {
+  const path = join(folder, names.config);
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw new PtuningError("RUN_INVALID", `${folder}: expected a run, got no ${names.config} there.`, {
+      hint: "Check the path.",
+      cause,
+    });
+  });
+  return parseConfig({ text, where: path });
 }
 
 /** Whether a folder holds a run, and whether it is complete. */
@@ -96,12 +116,15 @@ function lock(folder: string): Promise<() => Promise<void>> {
   return lockFile(join(folder, names.lock), { what: `run folder ${folder}` });
 }
 
-function openLocked(
+async function openLocked(
   folder: string,
   config: RunConfig,
   state: TrainingState | undefined,
   release: () => Promise<void>,
-): RunFolder {
+): Promise<RunFolder> {
+  const scalars = config.report.tensorboard
+    ? await openEventFile(join(folder, names.scalars), (state?.step ?? 0) + 1)
+    : undefined;
   const log = createWriteStream(join(folder, names.events), { flags: "a" });
   const failure = new Promise<never>((_, reject) => log.on("error", reject));
   failure.catch(() => {});
@@ -121,14 +144,17 @@ function openLocked(
           throw asStorageError(join(folder, names.events), cause);
         },
       );
+      if ("step" in event) await scalars?.write(event.step, scalarsOf(event));
       if (event.type === "done" && event.reason !== "aborted") await event.adapter.save(adapterFolder);
     },
     async finish(result) {
       await writeFileAtomic(join(folder, names.result), `${JSON.stringify(redact(result), null, 2)}\n`);
+      await scalars?.write(result.steps, withPrefix("test", result.test ?? {}));
       await rm(join(folder, names.state), { force: true });
     },
     async close() {
       await new Promise<void>((resolve) => log.end(() => resolve()));
+      await scalars?.close();
       await release();
     },
   };

@@ -1,16 +1,52 @@
-export { taskFrom, tasks } from "./registry.ts";
+export { answerSelection } from "./answer-selection.ts";
+export type { EncodedAnswers } from "./answer-windows.ts";
+export { type CandidatePrediction, candidateRanking } from "./candidate-ranking.ts";
+export type { CandidateOptions } from "./candidates.ts";
+export type { TaskFamily, TaskOptions } from "./family.ts";
+export {
+  type MultiLabelOptions,
+  type MultiLabelPrediction,
+  multiLabelClassification,
+} from "./multi-label.ts";
+export { type ChoicePrediction, type MultipleChoiceOptions, multipleChoice } from "./multiple-choice.ts";
+export {
+  type AnswerSpan,
+  hasAnswerless,
+  type QuestionAnswer,
+  type QuestionAnsweringOptions,
+  questionAnswering,
+} from "./question-answering.ts";
+export { familyOf, taskFamilies, taskFrom } from "./registry.ts";
+export { type RegressionOptions, type ScorePrediction, textRegression } from "./regression.ts";
+export type { ConfusionMatrix, Review, ReviewedExample, Reviewer, ReviewTable } from "./review.ts";
+export {
+  type PredicateMarking,
+  type Role,
+  type RolePrediction,
+  type SemanticRoleOptions,
+  semanticRoles,
+} from "./semantic-roles.ts";
 export type {
   Decoder,
   Encoded,
   Evaluation,
   Evaluator,
   HeadOutput,
+  LinearView,
   PassShape,
   TableRow,
   Task,
+  TrivialAnswer,
 } from "./task.ts";
 export {
   type SequenceClassificationOptions,
   sequenceClassification,
   type TextPrediction,
 } from "./text-classification.ts";
+export {
+  type Entity,
+  type TokenClassificationOptions,
+  type TokenPrediction,
+  tokenClassification,
+} from "./token-classification.ts";
+export { type EncodedWords, spanLabels, type TaggedWords, type WordTaskOptions } from "./words.ts";

@@ -3,7 +3,8 @@ import type { ExampleKind } from "../data/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import type { Head } from "../heads/index.ts";
 import type { Scores } from "../metrics/index.ts";
-import type { Tokenizer, TokenSequences } from "../text/index.ts";
+import type { TextInput, Tokenizer, TokenSequences } from "../text/index.ts";
+import type { Reviewer } from "./review.ts";
 
 /**
  * Examples as token sequences, with what the task needs to score them. An example has one sequence or several:
@@ -56,6 +57,23 @@ export interface Decoder<P = unknown> {
   finish(): P[];
 }
 
+/** An answer that looks at no example: what a result has to beat. */
+export interface TrivialAnswer<N extends Encoded = Encoded> {
+  /** For people: `majority class`. */
+  readonly name: string;
+  /** The logits that a head would give for it, laid out as the head's. */
+  logits(encoded: N, pass: PassShape): ArrayLike<number>;
+}
+
+/** Examples as a plain linear classifier wants them; its scores per class then count as logits. */
+export interface LinearView<N extends Encoded = Encoded> {
+  readonly classes: number;
+  /** One text or pair per sequence. */
+  texts(encoded: N): readonly TextInput[];
+  /** Class number of each sequence. */
+  gold(encoded: N): ArrayLike<number>;
+}
+
 /** One line of a table of predictions: a title and a cell per column. */
 export type TableRow = Readonly<Record<string, string | number>>;
 
@@ -80,6 +98,8 @@ export interface Task<E = unknown, N extends Encoded = Encoded, P = unknown> {
   readonly scores: readonly string[];
   /** Score that decides which state is best, unless the user says otherwise. */
   readonly selectBy: string;
+  /** Scores of which less is better; of all others more is. */
+  readonly lowerIsBetter?: readonly string[];
   /**
    * @param maxLength greatest number of tokens per sequence, special ones included
    * @throws DATA_INVALID if an example does not fit the task
@@ -94,8 +114,17 @@ export interface Task<E = unknown, N extends Encoded = Encoded, P = unknown> {
   /** Scores predictions against the gold answers in `encoded`. */
   evaluator(encoded: N): Evaluator;
   decoder(encoded: N): Decoder<P>;
-  /** The same task with options that an evaluation found; absent where there is nothing to tune. */
+  /** Looks at each example for the report of a run; absent where there is nothing to tell beside the scores. */
+  reviewer?(encoded: N): Reviewer;
+  /**
+   * The same task with options that an evaluation found; what it did not find (there is no dev set) is fixed at its
+   * default. Absent where there is nothing to tune.
+   */
   tune?(options: Readonly<Record<string, unknown>>): Task<E, N, P>;
+  /** The best answer that looks at no example, learnt from training examples; absent where there is none. */
+  trivial?(train: N): TrivialAnswer<N>;
+  /** What a linear classifier on texts can learn of it; absent where that makes no sense. */
+  readonly linear?: LinearView<N>;
   /** A text and nothing else as an example, for predictions from a command line; absent where that makes no sense. */
   fromText?(text: string, pair?: string): E;
   /** A prediction as lines of a table. @param detailed also with the scores of what was not chosen */

@@ -1,18 +1,25 @@
 /** Legend: B batch, C labels. */
-import { PtuningError, type Tensor } from "../core/index.ts";
-import type { TextExample } from "../data/index.ts";
+import * as z from "zod";
+import { PtuningError } from "../core/index.ts";
+import type { Dataset, TextExample } from "../data/index.ts";
 import { type SequenceHeadOptions, sequenceHead } from "../heads/index.ts";
-import { ClassificationMetrics } from "../metrics/index.ts";
+import { ClassificationMetrics, type ClassificationScore } from "../metrics/index.ts";
 import { crossEntropy } from "../nn/index.ts";
 import type { TextInput } from "../text/index.ts";
-import type { Decoder, Encoded, Evaluator, HeadOutput, TableRow, Task } from "./task.ts";
+import { family, type TaskFamily } from "./family.ts";
+import { reviewLabels } from "./label-review.ts";
+import { argmax, logSumExp, softmax } from "./logits.ts";
+import type { Task } from "./task.ts";
+import { constantAnswer, type EncodedTexts, headSettings, type TextKind, textTask } from "./text-task.ts";
 
 /** Settings of text classification. */
 export interface SequenceClassificationOptions extends SequenceHeadOptions {
   /** The labels, in the order of the logits. */
   readonly labels: readonly string[];
-  /** Weight of each label in the loss; default 1. `"balanced"` needs the training data: see `balancedWeights`. */
+  /** Weight of each label in the loss; default 1. */
   readonly classWeights?: Readonly<Record<string, number>>;
+  /** Label of texts that belong to none of the others: scored apart from them. */
+  readonly outOfScope?: string;
 }
 
 /** The label of one text, with the probability of each. */
@@ -21,11 +28,6 @@ export interface TextPrediction {
   /** Probability of `label`. */
   readonly score: number;
   readonly probabilities: Readonly<Record<string, number>>;
-}
-
-interface EncodedTexts extends Encoded {
-  /** Label number of each example; −1 where it has none. */
-  readonly labels: Int32Array;
 }
 
 /**
@@ -37,137 +39,183 @@ interface EncodedTexts extends Encoded {
  */
 export function sequenceClassification(
   options: SequenceClassificationOptions,
-): Task<TextExample, EncodedTexts, TextPrediction> {
-  const { labels, classWeights, ...headOptions } = options;
-  const numLabels = labels.length;
-  const index = new Map(labels.map((label, i) => [label, i]));
-  if (numLabels < 2 || index.size !== numLabels) {
-    throw new PtuningError(
-      "OPTION_INVALID",
-      `labels: expected at least two different labels, got ${JSON.stringify(labels.slice(0, 10))}.`,
-      { hint: "Check which column holds the label." },
-    );
+): Task<TextExample, EncodedTexts<number>, TextPrediction> {
+  return textTask(classificationKind("text-classification", options));
+}
+
+/** What classification of texts is made of, for families that score it in other ways. */
+export function classificationKind(
+  type: string,
+  { labels, classWeights, outOfScope, ...headOptions }: SequenceClassificationOptions,
+): TextKind<number, TextPrediction> {
+  const width = labels.length;
+  const index = labelIndex(labels);
+  if (outOfScope !== undefined && !index.has(outOfScope)) {
+    throw new PtuningError("OPTION_INVALID", `outOfScope: expected one of the labels, got "${outOfScope}".`);
   }
-  const weights = labels.map((label) => classWeights?.[label] ?? 1);
-  const unknown = Object.keys(classWeights ?? {}).find((label) => !index.has(label));
-  if (
-    unknown !== undefined ||
-    weights.some((weight) => !(weight >= 0) || weight === Number.POSITIVE_INFINITY)
-  ) {
-    const problem =
-      unknown === undefined ? "a negative or infinite weight" : `the unknown label "${unknown}"`;
-    throw new PtuningError("OPTION_INVALID", `classWeights: expected a weight per label, got ${problem}.`);
-  }
-  const head = sequenceHead(numLabels, headOptions);
+  const weights = weightsOf(labels, classWeights);
+  const head = sequenceHead(width, headOptions);
+  const scores: ClassificationScore[] = ["accuracy", "macroF1", "matthews"];
+  if (outOfScope !== undefined) scores.push("inScopeAccuracy", "outOfScopeRecall");
   return {
-    type: "text-classification",
-    options: { labels, ...(classWeights && { classWeights }), ...head.options },
-    reads: "text",
+    type,
+    options: {
+      labels,
+      ...(classWeights && { classWeights }),
+      ...(outOfScope !== undefined && { outOfScope }),
+      ...head.options,
+    },
     head,
-    scores: ["accuracy", "macroF1"],
+    scores,
     selectBy: "accuracy",
-    async encode(examples, tokenizer, maxLength) {
-      const numbers = Int32Array.from(examples, ({ label }) => {
-        if (label === undefined) return -1;
-        const number = index.get(label);
-        if (number !== undefined) return number;
-        throw new PtuningError(
-          "DATA_INVALID",
-          `label: expected one of ${labels.join(", ")}, got "${label}".`,
-        );
+    width,
+    gold: ({ label }) => (label === undefined ? undefined : labelNumber(index, label)),
+    unlabelled: -1,
+    isLabelled: (gold) => gold >= 0,
+    weight: (gold) => weights[gold]!,
+    target(into, gold) {
+      into[gold] = 1;
+    },
+    loss: (b, logits, targets, shares) => crossEntropy(b, logits, b.op("Mul", [targets, shares])),
+    lossOf: (logits, gold) => logSumExp(logits) - logits[gold]!,
+    scorer() {
+      const metrics = new ClassificationMetrics(width, {
+        scores,
+        ...(outOfScope !== undefined && { outOfScopeLabel: index.get(outOfScope)! }),
       });
-      const texts = examples.map(({ text, pair }): TextInput => (pair === undefined ? text : [text, pair]));
+      const seen = new Set<number>();
       return {
-        count: examples.length,
-        sequences: await tokenizer.encode(texts, maxLength),
-        labels: numbers,
+        add(_, logits, gold) {
+          seen.add(gold);
+          metrics.add(argmax(logits), gold);
+        },
+        result: () => ({
+          scores: metrics.result(),
+          collapsed: seen.size > 1 && metrics.predictedLabels === 1,
+        }),
       };
     },
-    weight: ({ labels: gold }, rows) =>
-      rows.reduce((sum, row) => sum + (gold[row]! < 0 ? 0 : weights[gold[row]!]!), 0),
-    targets(encoded, { rows }) {
-      const targets: Tensor<"float32"> = {
-        dtype: "float32",
-        shape: [rows.length, numLabels],
-        data: new Float32Array(rows.length * numLabels),
+    predict(logits) {
+      const probabilities = softmax(logits);
+      const best = argmax(logits);
+      return {
+        label: labels[best]!,
+        score: probabilities[best]!,
+        probabilities: Object.fromEntries(labels.map((label, i) => [label, probabilities[i]!])),
       };
-      for (const [b, row] of rows.entries()) {
-        const label = encoded.labels[row]!;
-        if (label >= 0) targets.data[b * numLabels + label] = weights[label]!;
-      }
-      return { targets };
     },
-    loss: (b, logits) => crossEntropy(b, logits, b.input("targets", "float32", ["B", numLabels])),
-    evaluator: (encoded) => textEvaluator(encoded, weights),
-    decoder: (encoded) => textDecoder(encoded, labels),
-    fromText: (text, pair) => ({ text, ...(pair !== undefined && { pair }) }),
-    tabulate: ({ text, pair }, { label, score, probabilities }, detailed): readonly TableRow[] => [
-      {
-        label,
-        score,
-        ...(detailed && probabilities),
-        text: pair === undefined ? text : `${text} | ${pair}`,
-      },
-    ],
+    describe: (gold, { label }) => ({ gold: labels[gold]!, predicted: label }),
+    summarize: (answers) =>
+      reviewLabels(
+        labels,
+        answers.map(({ logits, gold }) => ({ gold, predicted: argmax(logits) })),
+      ),
+    cells: ({ label, score, probabilities }, detailed) => ({ label, score, ...(detailed && probabilities) }),
+    trivial({ labels: gold }) {
+      const counts = new Array<number>(width).fill(0);
+      for (let i = 0; i < gold.length; i++) if (gold[i]! >= 0) counts[gold[i]!]!++;
+      return constantAnswer("majority class", counts);
+    },
+    linear: {
+      classes: width,
+      texts: ({ examples }) =>
+        examples.map(({ text, pair }): TextInput => (pair === undefined ? text : [text, pair])),
+      gold: (encoded) => encoded.labels,
+    },
   };
 }
 
-function textEvaluator({ labels }: EncodedTexts, weights: readonly number[]): Evaluator {
-  const width = weights.length;
-  const metrics = new ClassificationMetrics(width);
-  let [loss, weight] = [0, 0];
-  const seen = new Set<number>();
-  return {
-    add({ rows, logits }) {
-      for (const [b, row] of rows.entries()) {
-        const gold = labels[row]!;
-        if (gold < 0) continue;
-        seen.add(gold);
-        metrics.add(argmaxRow(logits, b, width), gold);
-        loss += weights[gold]! * (logSumExpRow(logits, b, width) - logits[b * width + gold]!);
-        weight += weights[gold]!;
-      }
-    },
-    result: () => ({
-      scores: metrics.result(),
-      loss: weight === 0 ? 0 : loss / weight,
-      collapsed: seen.size > 1 && metrics.predictedLabels === 1,
-    }),
-  };
+/**
+ * The numbers of labels by their names.
+ * @throws OPTION_INVALID if there are fewer than two, or repeats
+ */
+export function labelIndex(labels: readonly string[]): ReadonlyMap<string, number> {
+  const index = new Map(labels.map((label, i) => [label, i]));
+  if (labels.length >= 2 && index.size === labels.length) return index;
+  throw new PtuningError(
+    "OPTION_INVALID",
+    `labels: expected at least two different labels, got ${JSON.stringify(labels.slice(0, 10))}.`,
+    { hint: "Check which column holds the label." },
+  );
 }
 
-function textDecoder({ count }: EncodedTexts, labels: readonly string[]): Decoder<TextPrediction> {
-  const predictions = new Array<TextPrediction>(count);
-  return {
-    add({ rows, logits }: HeadOutput) {
-      for (const [b, row] of rows.entries()) {
-        const probabilities = softmaxRow(logits, b, labels.length);
-        const best = argmaxRow(logits, b, labels.length);
-        predictions[row] = {
-          label: labels[best]!,
-          score: probabilities[best]!,
-          probabilities: Object.fromEntries(labels.map((label, i) => [label, probabilities[i]!])),
-        };
-      }
-    },
-    finish: () => predictions,
-  };
+/** @throws DATA_INVALID if there is no such label */
+export function labelNumber(index: ReadonlyMap<string, number>, label: string): number {
+  const number = index.get(label);
+  if (number !== undefined) return number;
+  throw new PtuningError(
+    "DATA_INVALID",
+    `label: expected one of ${[...index.keys()].join(", ")}, got "${label}".`,
+  );
 }
 
-function argmaxRow(logits: ArrayLike<number>, row: number, width: number): number {
-  let best = 0;
-  for (let i = 1; i < width; i++) if (logits[row * width + i]! > logits[row * width + best]!) best = i;
-  return best;
+function weightsOf(
+  labels: readonly string[],
+  classWeights: Readonly<Record<string, number>> = {},
+): readonly number[] {
+  const weights = labels.map((label) => classWeights[label] ?? 1);
+  const unknown = Object.keys(classWeights).find((label) => !labels.includes(label));
+  if (unknown === undefined && weights.every((weight) => weight >= 0 && weight < Number.POSITIVE_INFINITY)) {
+    return weights;
+  }
+  const problem = unknown === undefined ? "a negative or infinite weight" : `the unknown label "${unknown}"`;
+  throw new PtuningError("OPTION_INVALID", `classWeights: expected a weight per label, got ${problem}.`);
 }
 
-function logSumExpRow(logits: ArrayLike<number>, row: number, width: number): number {
-  const largest = logits[row * width + argmaxRow(logits, row, width)]!;
-  let total = 0;
-  for (let i = 0; i < width; i++) total += Math.exp(logits[row * width + i]! - largest);
-  return largest + Math.log(total);
+interface Settings extends SequenceHeadOptions {
+  readonly classWeights?: "balanced" | Readonly<Record<string, number>>;
+  readonly outOfScope?: string;
 }
 
-function softmaxRow(logits: ArrayLike<number>, row: number, width: number): number[] {
-  const total = logSumExpRow(logits, row, width);
-  return Array.from({ length: width }, (_, i) => Math.exp(logits[row * width + i]! - total));
+/** Keys of every task with one label per text. */
+export const classSettings: z.core.$ZodLooseShape = {
+  ...headSettings,
+  classWeights: z
+    .union([z.literal("balanced"), z.record(z.string(), z.number().min(0))])
+    .exactOptional()
+    .describe("weight of each label in the loss, or balanced: inverse to its frequency in train"),
+};
+
+/** Labels and weights from the data. */
+export function resolveClasses(
+  settings: Settings,
+  data: Dataset<TextExample>,
+): SequenceClassificationOptions {
+  const { classWeights, ...rest } = settings;
+  const weights = classWeights === "balanced" ? balancedWeights(data) : classWeights;
+  return { labels: data.labels, ...rest, ...(weights && { classWeights: weights }) };
 }
+
+/** n / (C · count) of each label, as scikit-learn's `class_weight="balanced"`. */
+function balancedWeights({ train, labels }: Dataset<TextExample>): Record<string, number> {
+  const counts = new Map<string, number>();
+  for (const { label } of train) counts.set(label!, (counts.get(label!) ?? 0) + 1);
+  return Object.fromEntries(
+    [...counts].map(([label, count]) => [label, train.length / (labels.length * count)]),
+  );
+}
+
+/** Text classification, for the registry. */
+export const textClassificationFamily: TaskFamily = family<
+  TextExample,
+  Settings,
+  SequenceClassificationOptions
+>({
+  type: "text-classification",
+  title: "one label per text or pair of texts",
+  reads: "text",
+  hasPresets: true,
+  settings: z.strictObject({
+    ...classSettings,
+    outOfScope: z
+      .string()
+      .exactOptional()
+      .describe(
+        "label of texts that belong to none of the others: in-scope accuracy and its recall are scored",
+      ),
+  }),
+  fits: (examples) => examples.every(({ label }) => label !== undefined),
+  resolve: resolveClasses,
+  create: (options) => sequenceClassification(options) as Task,
+  sample: { labels: ["a", "b"] },
+});

@@ -9,6 +9,7 @@ export {
   type TokenBatch,
 } from "./batches.ts";
 export type { PieceSequences, TextPieces, WordPieces } from "./pieces.ts";
-export { SequenceCollector, type TokenSequences, tokenCount } from "./sequences.ts";
+export { longestSequence, SequenceCollector, type TokenSequences, tokenCount } from "./sequences.ts";
 export type { Assembled, Template } from "./template.ts";
 export { openTokenizer, type SpecialTokens, type TextInput, type Tokenizer } from "./tokenizer.ts";
+export { type TokenWindow, tokenWindows, windowWithMostContext } from "./windows.ts";

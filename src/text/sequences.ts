@@ -18,6 +18,13 @@ export function tokenCount({ starts }: Pick<TokenSequences, "starts">, index: nu
   return starts[index + 1]! - starts[index]!;
 }
 
+/** Tokens of the longest example. */
+export function longestSequence(sequences: TokenSequences): number {
+  let longest = 0;
+  for (let i = 0; i < sequences.count; i++) longest = Math.max(longest, tokenCount(sequences, i));
+  return longest;
+}
+
 /** Collects {@link TokenSequences} example by example. */
 export class SequenceCollector {
   readonly #ids = new Growing((length) => new Int32Array(length));

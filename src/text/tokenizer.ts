@@ -50,58 +50,58 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
   let nativeForWords: NativeTokenizer | undefined;
   const plain = { addSpecialTokens: false };
 
-  // The greatest length is a setting of the native object: one caller at a time.
-  let last: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const next = last.then(work).finally(() => native.disableTruncation());
-    last = next.catch(() => {});
-    return next;
-  };
-
+  const template = await templateOf(native, folder);
   return {
-    ...(await templateOf(native, folder)),
+    ...template,
     specialTokens: specialTokensOf(native, definition),
-    encode: (texts, maxLength) =>
-      inTurn(async () => {
-        native.setTruncation(maxLength);
-        const collected = new SequenceCollector();
-        for (const chunk of chunks(texts, chunkSize)) {
-          // One call per text: the batch call of this binding takes no pairs, and is no faster.
-          const encodings = await Promise.all(
-            chunk.map((text) =>
-              typeof text === "string" ? native.encode(text) : native.encode(text[0], text[1]),
-            ),
-          );
-          for (const encoding of encodings) {
-            collected.add(encoding.getIds(), encoding.getTypeIds(), encoding.getOverflowing().length > 0);
-          }
+    async encode(texts, maxLength) {
+      const collected = new SequenceCollector();
+      for (const chunk of chunks(texts, chunkSize)) {
+        const encodings = await native.encodeBatch(chunk.flat() as string[], plain);
+        let next = 0;
+        for (const text of chunk) {
+          const first = encodings[next++]!.getIds();
+          const second = typeof text === "string" ? undefined : encodings[next++]!.getIds();
+          const added = template.addedTokens[second === undefined ? "single" : "pair"];
+          const kept = longestFirst(first.length, second?.length ?? 0, Math.max(0, maxLength - added));
+          const { ids, typeIds } = template.assemble(first.slice(0, kept[0]), second?.slice(0, kept[1]));
+          collected.add(ids, typeIds, kept[0] < first.length || kept[1] < (second?.length ?? 0));
         }
-        return collected.finish();
-      }),
-    encodeWords: (sentences) =>
-      inTurn(async () => {
-        nativeForWords ??= openForWords(definition.json, folder) ?? native;
-        // The binding takes no words. The library itself encodes each word by itself, so each is done once.
-        const words = [...new Set(sentences.flat())];
-        const idsOf = new Map<string, readonly number[]>();
-        for (const chunk of chunks(words, wordChunkSize)) {
-          const encodings = await nativeForWords.encodeBatch(chunk, plain);
-          for (const [i, encoding] of encodings.entries()) idsOf.set(chunk[i]!, encoding.getIds());
+      }
+      return collected.finish();
+    },
+    async encodeWords(sentences) {
+      nativeForWords ??= openForWords(definition.json, folder) ?? native;
+      // The binding takes no words. The library itself encodes each word by itself, so each is done once.
+      const words = [...new Set(sentences.flat())];
+      const idsOf = new Map<string, readonly number[]>();
+      for (const chunk of chunks(words, wordChunkSize)) {
+        const encodings = await nativeForWords.encodeBatch(chunk, plain);
+        for (const [i, encoding] of encodings.entries()) idsOf.set(chunk[i]!, encoding.getIds());
+      }
+      return layOutWords(sentences, idsOf);
+    },
+    async encodeTexts(texts) {
+      const collected = new TextPieceCollector();
+      for (const chunk of chunks(texts, chunkSize)) {
+        const encodings = await native.encodeBatch(chunk, plain);
+        for (const [i, encoding] of encodings.entries()) {
+          collected.add(chunk[i]!, encoding.getIds(), encoding.getOffsets());
         }
-        return layOutWords(sentences, idsOf);
-      }),
-    encodeTexts: (texts) =>
-      inTurn(async () => {
-        const collected = new TextPieceCollector();
-        for (const chunk of chunks(texts, chunkSize)) {
-          const encodings = await native.encodeBatch(chunk, plain);
-          for (const [i, encoding] of encodings.entries()) {
-            collected.add(chunk[i]!, encoding.getIds(), encoding.getOffsets());
-          }
-        }
-        return collected.finish();
-      }),
+      }
+      return collected.finish();
+    },
   };
+}
+
+/**
+ * How many tokens of two texts are kept: the longer one gives first, as `LongestFirst` in the Python library (the
+ * library below this binding gives the odd token of two long texts to the second one).
+ */
+function longestFirst(first: number, second: number, limit: number): readonly [number, number] {
+  if (first + second <= limit) return [first, second];
+  const shorter = Math.min(first, second, Math.floor(limit / 2));
+  return first > second ? [limit - shorter, shorter] : [shorter, limit - shorter];
 }
 
 function* chunks<T>(items: readonly T[], size: number): Generator<T[]> {
@@ -111,7 +111,7 @@ function* chunks<T>(items: readonly T[], size: number): Generator<T[]> {
 function openNative(definition: string, folder: string): NativeTokenizer {
   try {
     const native = nativeLibrary().Tokenizer.fromString(definition);
-    // Saved settings of another program; ours come with each call.
+    // Saved settings of another program.
     native.disablePadding();
     native.disableTruncation();
     return native;

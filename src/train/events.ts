@@ -16,6 +16,22 @@ export interface StartEvent {
   /** Updates that a resumed run had done. */
   readonly startStep: number;
   readonly engine: string;
+  /** Examples per pass, and the bytes that the process is estimated to reach. */
+  readonly memory: { readonly microBatchSize: number; readonly estimatedBytes: number };
+}
+
+/** The layers beneath the lowest prompt were computed once for every text; their output is read in every epoch. */
+export interface TrunkEvent {
+  readonly type: "trunk";
+  /** Lowest layers that are not computed again; 0 where training reaches the lowest one. */
+  readonly layers: number;
+  readonly numLayers: number;
+  readonly place: "memory" | "file";
+  readonly bytes: number;
+  readonly dtype: "float32" | "float16";
+  /** Rates of the dropout that is left out in these layers. */
+  readonly droppedOut: { readonly hidden: number; readonly attention: number };
+  readonly seconds: number;
 }
 
 /** One update was made. */
@@ -32,7 +48,7 @@ export interface StepEvent {
   /** Real tokens, padding not counted. */
   readonly tokens: number;
   readonly seconds: number;
-  /** Of these, spent waiting for the batch to be made. */
+  /** Of these, lost because the next batch was not made yet when the engine was done; at most. */
   readonly dataSeconds: number;
 }
 
@@ -74,6 +90,7 @@ export interface DoneEvent {
 /** Everything that a run tells, in the order in which it happens. */
 export type TrainEvent =
   | StartEvent
+  | TrunkEvent
   | StepEvent
   | EvaluationEvent
   | CheckpointEvent

@@ -5,9 +5,10 @@ export type {
   StartEvent,
   StepEvent,
   TrainEvent,
+  TrunkEvent,
   WarningEvent,
 } from "./events.ts";
 export type { ResolvedSettings, TrainOptions, TrainSettings } from "./options.ts";
-export { settingDefaults } from "./options.ts";
+export { resolveSettings, settingDefaults } from "./options.ts";
 export { type EvaluationRecord, encodeState, readState, type TrainingState } from "./state.ts";
 export { train } from "./train.ts";

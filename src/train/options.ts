@@ -2,13 +2,15 @@ import { type Backbone, choosePrecision, type Precision } from "../backbones/ind
 import { PtuningError } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
 import type { Method } from "../methods/index.ts";
-import { longestInput, type ModelParts } from "../model/index.ts";
+import { longestInput, type MemoryMode, type ModelParts, type TrunkDtype } from "../model/index.ts";
 import { type OptimizerName, optimizers, type ScheduleName } from "../optim/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
+import { parseBytes } from "./memory.ts";
 import type { TrainingState } from "./state.ts";
 
 /** Settings of the training loop, all with defaults. */
 export interface TrainSettings {
+  /** Passes over the training data. Default: what makes about 1,500 updates, from 3 to 30. */
   readonly epochs?: number;
   /** Examples per update. */
   readonly batchSize?: number;
@@ -28,6 +30,20 @@ export interface TrainSettings {
   /** Dropout of the backbone while it trains; `"checkpoint"` is what its config says. */
   readonly hiddenDropout?: number | "checkpoint";
   readonly attentionDropout?: number | "checkpoint";
+  /** `lean` computes activations again in the backward pass: a fraction of the memory, a third more time. */
+  readonly memory?: MemoryMode;
+  /**
+   * Memory that the whole process may take, `"2 GB"` or bytes: passes are cut into micro-batches that are
+   * estimated to fit. Default `"none"`; a given `microBatchSize` wins.
+   */
+  readonly memoryLimit?: number | string;
+  /**
+   * Computes the layers beneath the lowest prompt once per text, without their dropout, and keeps the output:
+   * in memory, in a file, or `auto` by its size. Default `"off"`, as it changes what is trained.
+   */
+  readonly trunkCache?: "off" | "auto" | "memory" | "file";
+  /** How that output is kept. */
+  readonly trunkCacheType?: TrunkDtype;
   /** Of the frozen linear layers: `auto` takes int8 where the CPU is good at it. */
   readonly precision?: Precision;
   /** Evaluate on dev after every epoch, or every so many updates. */
@@ -58,7 +74,6 @@ export type ResolvedSettings = Required<TrainSettings> & { readonly precision: "
 
 /** Measured on six data sets with three seeds; see results/defaults.md. */
 export const settingDefaults = {
-  epochs: 10,
   batchSize: 32,
   optimizer: "adamw",
   schedule: "linear",
@@ -67,12 +82,27 @@ export const settingDefaults = {
   clipNorm: 1,
   hiddenDropout: "checkpoint",
   attentionDropout: "checkpoint",
+  memory: "fast",
+  memoryLimit: "none",
+  trunkCache: "off",
+  trunkCacheType: "float32",
   precision: "auto",
   evaluateEvery: "epoch",
   patience: 0,
   seed: 11,
   checkpointSeconds: 60,
 } as const;
+
+/** A run should make about this many updates: fewer leave small data sets half learnt, more are time lost. */
+const targetSteps = 1500;
+const fewestEpochs = 3;
+const mostEpochs = 30;
+
+/** Epochs that make about {@link targetSteps} updates, within bounds. */
+function defaultEpochs(examples: number, batchSize: number): number {
+  const epochs = Math.round(targetSteps / Math.ceil(examples / batchSize));
+  return Math.min(mostEpochs, Math.max(fewestEpochs, epochs));
+}
 
 /** Longer texts are rare in classification and cost much: the default cuts here. */
 const defaultMaxLength = 256;
@@ -94,6 +124,7 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
     throw invalid("optimizer", `one of ${Object.keys(optimizers).join(", ")}`, optimizer);
   const resolved: ResolvedSettings = {
     ...settingDefaults,
+    epochs: defaultEpochs(data.train.length, batchSize),
     microBatchSize: batchSize,
     ...method.defaults,
     // Another optimizer than the method's usual one wants other settings.
@@ -117,6 +148,12 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
   const scores = [...task.scores, "loss"];
   if (!scores.includes(resolved.selectBy)) {
     throw invalid("selectBy", `one of ${scores.join(", ")}`, `"${resolved.selectBy}"`);
+  }
+  if (resolved.memory !== "fast" && resolved.memory !== "lean") {
+    throw invalid("memory", "fast or lean", resolved.memory);
+  }
+  if (parseBytes(resolved.memoryLimit) === undefined) {
+    throw invalid("memoryLimit", 'bytes, a size such as "2 GB", or "none"', resolved.memoryLimit);
   }
   const every = resolved.evaluateEvery;
   if (every !== "epoch" && !(Number.isInteger(every) && every > 0)) {

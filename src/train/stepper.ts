@@ -6,13 +6,16 @@ import {
   lossScaleInput,
   type ModelParts,
   type ParamShapes,
+  prepackFor,
   trainingGraph,
 } from "../model/index.ts";
-import { dropoutBanks, dropoutOffsets } from "../nn/index.ts";
+import { dropoutBankBytes, dropoutBanks, dropoutOffsets } from "../nn/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
-import { itemRows, largestItem, padBatch } from "../text/index.ts";
+import { itemRows, largestItem, longestSequence, padBatch } from "../text/index.ts";
+import { estimateSessionBytes, fitMicroBatch, parseBytes, runtimeBytes } from "./memory.ts";
 import type { ResolvedSettings } from "./options.ts";
 import type { ParameterStore } from "./store.ts";
+import type { TrunkCache } from "./trunk.ts";
 
 /** The feeds of one update, cut into passes. */
 interface PreparedBatch {
@@ -23,6 +26,10 @@ interface PreparedBatch {
 
 /** Computes losses and gradients: owns the training session and what is fed to it beside the trainable tensors. */
 export interface Stepper {
+  /** Examples per pass. */
+  readonly microBatchSize: number;
+  /** Memory that the process is estimated to reach in training. */
+  readonly estimatedBytes: number;
   /** Makes the feeds of an update from its training items; `step` names its dropout. */
   prepare(items: Int32Array, step: number): PreparedBatch;
   /** Computes the gradients of an update, which the store keeps. @returns the mean loss over the whole batch */
@@ -38,19 +45,44 @@ export async function createStepper(
   shapes: ParamShapes,
   store: ParameterStore,
   settings: ResolvedSettings,
+  cache?: TrunkCache,
 ): Promise<Stepper> {
   const { backbone } = parts;
-  const { hiddenDropout: hidden, attentionDropout: attention, microBatchSize, seed } = settings;
-  const { graph, dropout } = trainingGraph(parts, task, shapes, {
-    ...(hidden !== "checkpoint" && { hidden }),
-    ...(attention !== "checkpoint" && { attention }),
-  });
-  const session: Session = await backbone.engine.compile(graph, { prepack: true });
+  const { hiddenDropout: hidden, attentionDropout: attention, memory, seed } = settings;
+  const { graph, dropout } = trainingGraph(
+    parts,
+    task,
+    shapes,
+    { ...(hidden !== "checkpoint" && { hidden }), ...(attention !== "checkpoint" && { attention }) },
+    memory,
+    cache?.trunk,
+  );
+  const prepack = prepackFor(memory, settings.precision);
+  const length = longestSequence(encoded.sequences);
+  const idleBytes = process.memoryUsage().rss;
+  const perItem = largestItem(encoded);
+  const estimate = (items: number): number =>
+    idleBytes +
+    runtimeBytes +
+    dropoutBankBytes(dropout, { B: items * perItem, S: settings.maxLength }) +
+    estimateSessionBytes({
+      graph,
+      sizes: { B: items * perItem, S: length },
+      weightCopies: prepack && settings.precision === "fp32" ? 2 : 1,
+    });
+  const limit = parseBytes(settings.memoryLimit)!;
+  const microBatchSize =
+    settings.microBatchSize < settings.batchSize || limit === Number.POSITIVE_INFINITY
+      ? settings.microBatchSize
+      : fitMicroBatch(settings.batchSize, limit, estimate);
+  const session: Session = await backbone.engine.compile(graph, { prepack });
   const rng = new Rng(seed, "dropout");
-  const largest: DimBindings = { B: microBatchSize * largestItem(encoded), S: settings.maxLength };
+  const largest: DimBindings = { B: microBatchSize * perItem, S: settings.maxLength };
   if (dropout.sites.length > 0) await session.bind(dropoutBanks(dropout, largest, rng));
 
   return {
+    microBatchSize,
+    estimatedBytes: estimate(microBatchSize),
     prepare(items, step) {
       const weight = task.weight(encoded, itemRows(encoded, items));
       const scale = floats([], [weight === 0 ? 0 : 1 / weight]);
@@ -64,6 +96,7 @@ export async function createStepper(
         passes.push({
           ...batchFeeds(batch),
           ...task.targets(encoded, { rows, length: batch.length }),
+          ...cache?.feeds(encoded, { rows, length: batch.length }),
           ...dropoutOffsets(dropout, largest, sizes, rng.split(step, start)),
           [lossScaleInput]: scale,
         });

@@ -22,6 +22,7 @@ import { type ResolvedSettings, resolveSettings, type TrainOptions } from "./opt
 import type { EvaluationRecord, TrainingState } from "./state.ts";
 import { createStepper } from "./stepper.ts";
 import { createStore } from "./store.ts";
+import { createTrunkCache } from "./trunk.ts";
 
 /**
  * Tunes a method and a head on a frozen backbone. An async generator: it does nothing until events are taken,
@@ -74,8 +75,10 @@ async function setUp(options: TrainOptions) {
   const params =
     structuredClone(resume?.params) ??
     (await initializeParams(parts, new Rng(settings.seed, "init"), labelsOf(task)));
+  const cache = await createTrunkCache(parts, params, [trainSet, devSet], settings);
+  const lower = cache && cache.trunk.layers > 0 ? cache : undefined;
   const inference =
-    devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params)) : undefined;
+    devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params, lower?.trunk)) : undefined;
   const stepsPerEpoch = Math.ceil(itemCount(trainSet) / settings.batchSize);
   const totalSteps = stepsPerEpoch * settings.epochs;
   const rate = schedule(settings.schedule, {
@@ -89,7 +92,7 @@ async function setUp(options: TrainOptions) {
   const optimizer = optimizers[settings.optimizer];
   const update = { schedule: rate, weightDecay, decayed, clipNorm };
   const store = await createStore(backbone.engine, params, resume?.optimizer, optimizer, update);
-  const stepper = await createStepper(parts, task, trainSet, params, store, settings);
+  const stepper = await createStepper(parts, task, trainSet, params, store, settings, lower);
   return {
     options,
     backbone,
@@ -109,6 +112,7 @@ async function setUp(options: TrainOptions) {
     step: resume?.step ?? 0,
     lossSum: resume?.lossSum ?? 0,
     lossCount: resume?.lossCount ?? 0,
+    cache,
     stepper,
     inference,
     rate,
@@ -118,6 +122,7 @@ async function setUp(options: TrainOptions) {
       await stepper.close();
       await store.close();
       await inference?.release();
+      cache?.close();
     },
   };
 }
@@ -140,6 +145,9 @@ function runIdentity({ backbone, task, data, method }: TrainOptions, settings: R
   ];
   return hashText(JSON.stringify(facts));
 }
+
+/** An answer that comes within this time was there before it was asked for. */
+const sameMomentMs = 1;
 
 async function* loop(run: Run, signal: AbortSignal | undefined): AsyncGenerator<TrainEvent> {
   const { settings, stepper, stepsPerEpoch, totalSteps } = run;
@@ -164,6 +172,8 @@ async function* loop(run: Run, signal: AbortSignal | undefined): AsyncGenerator<
     next = run.step + 1 < totalSteps ? prepare(run.step + 1) : undefined;
     const prepared = performance.now();
     const loss = await running;
+    // Where the engine still had to be waited for, it never waited for the batch.
+    const isEngineLast = performance.now() - prepared > sameMomentMs;
     const gradientNorm = await run.store.gradientNorm();
     const learningRate = run.rate(run.step);
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) throw diverged(run, loss, learningRate);
@@ -182,7 +192,7 @@ async function* loop(run: Run, signal: AbortSignal | undefined): AsyncGenerator<
       examples,
       tokens,
       seconds: (finished - started) / 1000,
-      dataSeconds: Math.min(prepared - started, finished - started) / 1000,
+      dataSeconds: isEngineLast ? 0 : (prepared - started) / 1000,
     };
     const every = settings.evaluateEvery === "epoch" ? stepsPerEpoch : settings.evaluateEvery;
     const isLast = run.step === totalSteps;
@@ -219,7 +229,12 @@ function* start(run: Run): Generator<TrainEvent> {
     totalSteps: run.totalSteps,
     startStep: run.step,
     engine: backbone.engine.name,
+    memory: {
+      microBatchSize: run.stepper.microBatchSize,
+      estimatedBytes: Math.round(run.stepper.estimatedBytes),
+    },
   };
+  if (run.cache) yield run.cache.event;
   for (const message of run.options.data.warnings) yield { type: "warning", code: "data", message };
   const drawn = Object.keys(run.frozen);
   if (drawn.length > 0) {
@@ -245,7 +260,10 @@ async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
   if (run.inference === undefined) return;
   const started = performance.now();
   await run.store.bindTo(run.inference);
-  const result = await evaluateSession(run.inference, run.task, run.devSet, run.backbone);
+  const { inference, task, devSet, backbone, cache } = run;
+  const result = await evaluateSession(inference, task, devSet, backbone, (pass) =>
+    cache ? cache.feeds(devSet, pass) : {},
+  );
   const record: EvaluationRecord = { step: run.step, epoch: run.step / run.stepsPerEpoch, ...result };
   const isBest = run.best === undefined || selected(run, record) > selected(run, run.best.evaluation);
   if (isBest) run.best = { evaluation: record, params: await run.store.params() };
@@ -262,8 +280,9 @@ async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
 }
 
 /** The number by which states are compared: higher is better. */
-function selected({ settings: { selectBy } }: Run, { scores, loss }: EvaluationRecord): number {
-  return selectBy === "loss" ? -loss : scores[selectBy]!;
+function selected({ settings: { selectBy }, task }: Run, { scores, loss }: EvaluationRecord): number {
+  if (selectBy === "loss") return -loss;
+  return task.lowerIsBetter?.includes(selectBy) ? -scores[selectBy]! : scores[selectBy]!;
 }
 
 /** Whether `patience` evaluations have passed without a better one. */
@@ -285,7 +304,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
       type: "warning",
       code: "collapsed",
       message:
-        "The model predicts one class for every text. Try a learning rate three to ten times lower or higher " +
+        "The model gives one answer for every example. Try a learning rate three to ten times lower or higher " +
         `(it was ${settings.learningRate}), reparameterization: none, more epochs, or classWeights for rare labels.`,
     };
   }
@@ -306,9 +325,8 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
     seed,
   } = settings;
   const { hiddenDropout, attentionDropout, selectBy, precision } = settings;
-  const tuned = best?.evaluation.tuned;
   const adapter = new Adapter({
-    task: (tuned && task.tune?.(tuned)) ?? task,
+    task: task.tune?.(best?.evaluation.tuned ?? {}) ?? task,
     method: options.method.deployed,
     params,
     frozen: run.frozen,
@@ -350,7 +368,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
 
 /** Dev scores of an int8 run's adapter with fp32 weights: what the rounding costs. */
 async function evaluateExactly(
-  { settings, options, devSet, task }: Run,
+  { settings, options, devSet }: Run,
   adapter: Adapter,
 ): Promise<Scores | undefined> {
   if (settings.precision === "fp32" || devSet.count === 0) return undefined;
@@ -358,7 +376,7 @@ async function evaluateExactly(
   const parts = attach(adapter, backbone);
   const session = await backbone.engine.compile(inferenceGraph(parts, adapter.params));
   await session.bind(adapter.params);
-  const { scores } = await evaluateSession(session, task, devSet, backbone);
+  const { scores } = await evaluateSession(session, adapter.task, devSet, backbone);
   await session.release();
   return scores;
 }

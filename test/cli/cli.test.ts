@@ -66,7 +66,7 @@ describe("a run from start to end", () => {
     expect(stderr).not.toMatch(/error|defect|at .*\.js/);
     expect(code).toBe(0);
     expect(stdout).toMatch(/trainable {2}\d+ \(\d.*%\): prompt 384, head 99/);
-    expect(stdout).toMatch(/epoch +step +train loss +dev loss +accuracy +macroF1 +time/);
+    expect(stdout).toMatch(/epoch +step +train loss +dev loss +accuracy +macroF1 +matthews +time/);
     expect(stdout.match(/^ +[1-8] +\d+ +\d\.\d{4}/gm)).toHaveLength(8);
     expect(stdout).toMatch(/test +accuracy 0\.\d{4}/);
     expect(stdout).toMatch(/accuracy 0\.\d{4}.*majority class\n.*accuracy 0\.\d{4}.*TF-IDF/);
@@ -76,7 +76,9 @@ describe("a run from start to end", () => {
       "adapter",
       "config.yaml",
       "events.jsonl",
+      "report.html",
       "result.json",
+      "tensorboard",
     ]);
     const result = JSON.parse(await readFile(join(folder, "runs/run/result.json"), "utf8"));
     expect(result).toMatchObject({
@@ -167,6 +169,63 @@ describe("a run from start to end", () => {
       rows: 120,
     });
     expect(await run(["inspect", "cache"])).toMatchObject({ code: 1 });
+  });
+
+  test("report makes the page anew, and says what is out of reach", async () => {
+    const path = join(folder, "runs/run/report.html");
+    const strip = (html: string): string => html.replace(/on \d{4}-\d\d-\d\d \d\d:\d\d UTC/, "");
+    const first = await readFile(path, "utf8");
+    expect(first).toMatch(/w\d+ w\d+/);
+    await rm(path);
+    const { code, stdout, stderr } = await run(["report", "runs/run"]);
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "runs/run/report.html\n", stderr: "" });
+    expect(strip(await readFile(path, "utf8"))).toBe(strip(first));
+    const data = join(folder, "train.csv");
+    const before = await readFile(data, "utf8");
+    await writeFile(data, before.replace("class 1", "class 2"));
+    const changed = await run(["report", "runs/run"]);
+    await writeFile(data, before);
+    expect(changed).toMatchObject({ code: 0, stderr: expect.stringMatching(/Without the data: .*changed/) });
+    expect(await readFile(path, "utf8")).not.toMatch(/w\d+ w\d+/);
+    expect(await run(["report", "cache"])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/expected a run/),
+    });
+  });
+
+  test("texts of examples are in the report and nowhere else", async () => {
+    const files = await readdir(join(folder, "runs/run"), { recursive: true, withFileTypes: true });
+    const quoting: string[] = [];
+    for (const file of files.filter((entry) => entry.isFile())) {
+      const content = await readFile(join(file.parentPath, file.name), "latin1");
+      if (/w\d+ w\d+/.test(content)) quoting.push(file.name);
+    }
+    expect(quoting).toEqual([]);
+    expect((await run(["report", "runs/run"])).code).toBe(0);
+    expect(await readFile(join(folder, "runs/run/report.html"), "latin1")).toMatch(/w\d+ w\d+/);
+  });
+
+  test("check-data takes a file, a configuration and a run; errors end with 1", async () => {
+    const use = ["--backbone", tinyFolder];
+    const text = await run(["check-data", "train.csv", "--test", "test.csv", "--max-length", "5", ...use]);
+    expect(text.code).toBe(0);
+    expect(text.stdout).toMatch(/^split +examples +repeated +median tokens +95 % +longest\ntrain +\d+ /);
+    expect(text.stdout).toMatch(/class 0 +\d+ +\d+ +\d+/);
+    expect(text.stdout).toMatch(/5 \(this run\) +\d+ +\d/);
+    expect(text.stdout).toMatch(/warning: .* longer than maxLength 5, which are cut/);
+    expect(text.stdout).toMatch(/These data suggest: maxLength \d+/);
+    const file = JSON.parse((await run(["check-data", "run.yaml", ...use, "--json"])).stdout);
+    expect(file).toMatchObject({ type: "data-checks", splits: [{ name: "train" }, { name: "dev" }] });
+    const ofRun = JSON.parse((await run(["check-data", "runs/run", "--json"])).stdout);
+    expect(ofRun.splits.map(({ examples }: { examples: number }) => examples)).toEqual([108, 12, 60]);
+    expect(ofRun.lengths.maxLength).toBe(16);
+    await writeFile(join(folder, "odd.csv"), "text,label\nw1,class 9\n");
+    const odd = await run(["check-data", "train.csv", "--test", "odd.csv", ...use]);
+    expect(odd.code).toBe(1);
+    expect(odd.stdout).toMatch(/error: label: expected one of class 0.*got "class 9"/);
+    expect(odd.stdout).toMatch(/warning: 1 labels occur in the test data only.*\n {2}lines 2\n/);
+    const none = await run(["check-data", "train.csv"]);
+    expect(none).toMatchObject({ code: 0, stderr: expect.stringContaining("lengths are not checked") });
   });
 
   test("doctor and backbones answer", async () => {
@@ -330,7 +389,9 @@ describe("signals", () => {
     expect((await readdir(join(folder, output))).sort()).toEqual([
       "config.yaml",
       "events.jsonl",
+      "report.html",
       "state.safetensors",
+      "tensorboard",
     ]);
     expect((await run(["inspect", output])).stdout).toMatch(/state +unfinished/);
     // Make the rest short.

@@ -26,7 +26,7 @@ describe("the method of a configuration", () => {
   });
 
   test("decides which keys a commented file shows", () => {
-    expect(commentedConfig({}, configDefaults())).toContain("#   promptLayers: all");
+    expect(commentedConfig({}, configDefaults("text-classification"))).toContain("#   promptLayers: all");
     expect(commentedConfig({ method: { name: "bitfit" } })).not.toContain("promptLayers");
   });
 });

@@ -75,7 +75,8 @@ for (const architecture of ["bert", "roberta"]) {
       const frozen = precise(named(`${golden.key}.frozen.`) as Params);
       const parts = { backbone, method, head: task.head, frozen };
       const params = precise(named(`${golden.key}.param.`) as Params);
-      const encoded = { count: 4, sequences: undefined as never, labels: Int32Array.from(manifest.labels) };
+      const labels = Int32Array.from(manifest.labels);
+      const encoded = { count: 4, sequences: undefined as never, labels, examples: [] };
       const rows = Int32Array.of(0, 1, 2, 3);
       const feeds = task.targets(encoded, { rows, length });
       const scale = floats([], [1 / task.weight(encoded, rows)]);

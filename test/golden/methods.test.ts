@@ -84,7 +84,12 @@ describe.each(cases)("$name", (golden) => {
     const start = await initializeParams(parts, new Rng(1));
     // What comes from the checkpoint is not in the golden file.
     const params: Params = { ...start, ...(named(`${golden.key}.param.`) as Params) };
-    const encoded = { count: 4, sequences: undefined as never, labels: Int32Array.from(labels) };
+    const encoded = {
+      count: 4,
+      sequences: undefined as never,
+      labels: Int32Array.from(labels),
+      examples: [],
+    };
     const rows = Int32Array.of(0, 1, 2, 3);
     const feeds = task.targets(encoded, { rows, length });
     const stepFeeds = { ...batchFeeds, ...feeds, [lossScaleInput]: floats([], [1 / labels.length]) };

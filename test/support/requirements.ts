@@ -8,12 +8,22 @@ import { referenceEnvironment } from "../../tools/reference/run.mjs";
 
 export const repository: string = new URL("../..", import.meta.url).pathname;
 
-const sharedData: string = join(repository, "../shared/data");
+/** The data sets beside the checkout. */
+export const sharedData: string = join(repository, "../shared/data");
 
-export const has: { readonly python: boolean; readonly data: boolean; readonly minilm: boolean } = {
+/** Debian's Chromium. */
+export const chromiumPath = "/usr/bin/chromium";
+
+export const has: {
+  readonly python: boolean;
+  readonly data: boolean;
+  readonly minilm: boolean;
+  readonly chromium: boolean;
+} = {
   /** Pinned PyTorch, transformers and PEFT. */
   python: existsSync(join(referenceEnvironment.folder, "ready")),
   data: existsSync(sharedData),
+  chromium: existsSync(chromiumPath),
   /** Real weights in our cache. */
   minilm: existsSync(
     join(

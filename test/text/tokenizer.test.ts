@@ -136,12 +136,28 @@ describe("texts", () => {
     expect([...charEnds]).toEqual([1, 4, 9, 12, 13]);
   });
 
-  test("are not cut by the length of another call", async () => {
-    const text = Array(600).fill("a").join(" ");
-    const [cut, whole] = await Promise.all([wordPiece!.encode([text], 8), wordPiece!.encodeTexts([text])]);
-    expect(cut.ids).toHaveLength(8);
-    expect(cut.truncated).toBe(1);
-    expect(whole.ids).toHaveLength(600);
+  test("are cut where they are encoded for a model: the longer text of a pair first", async () => {
+    const text = (length: number): string => Array(length).fill("a").join(" ");
+    expect((await wordPiece!.encodeTexts([text(600)])).ids).toHaveLength(600);
+    const single = await wordPiece!.encode([text(6), text(7)], 8);
+    expect([...single.starts]).toEqual([0, 8, 16]);
+    expect(single.truncated).toBe(1);
+    // Tokens of each text with 17 to share, as the Python library (0.23.3) has them.
+    for (const [first, second, ...kept] of [
+      [40, 40, 8, 9],
+      [40, 10, 9, 8],
+      [10, 40, 8, 9],
+      [8, 40, 8, 9],
+      [40, 7, 10, 7],
+      [15, 14, 9, 8],
+      [41, 40, 9, 8],
+      [10, 7, 10, 7],
+    ] as const) {
+      const { typeIds, truncated } = await wordPiece!.encode([[text(first), text(second)]], 20);
+      const ofSecond = typeIds.reduce((sum, type) => sum + type, 0) - 1;
+      expect([typeIds.length - 3 - ofSecond, ofSecond]).toEqual(kept);
+      expect(truncated).toBe(first + second > 17 ? 1 : 0);
+    }
   });
 });
 

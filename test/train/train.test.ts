@@ -76,7 +76,7 @@ describe("a run", () => {
     const lowest = Math.min(...evaluations.map(({ loss }) => loss));
     expect(ofType(events, "done")[0]!.best!.loss).toBe(lowest);
     await expect(eventsOf(tinyOptions(backbone, { selectBy: "accurracy", epochs: 1 }))).rejects.toThrow(
-      /selectBy: expected one of accuracy, macroF1, loss, got "accurracy"/,
+      /selectBy: expected one of accuracy, macroF1, matthews, loss, got "accurracy"/,
     );
   });
 
@@ -216,7 +216,7 @@ describe("known wounds", () => {
     const events = await eventsOf(tinyOptions(backbone, { data, task, learningRate: 1e-2, epochs: 2 }));
     const [warning] = ofType(events, "warning").filter(({ code }) => code === "collapsed");
     expect(warning!.message).toMatch(
-      /one class for every text.*learning rate.*reparameterization: none.*classWeights/,
+      /one answer for every example.*learning rate.*reparameterization: none.*classWeights/,
     );
   });
 

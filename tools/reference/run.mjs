@@ -2,7 +2,7 @@
 /**
  * Runs a reference program in a Python environment of its own, made on first use:
  *   node tools/reference/run.mjs make_ops.py
- * The environment lies under .cache/ and is keyed by requirements.txt.
+ * The environment lies under .cache/ and is keyed by requirements.txt and wheels.txt.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -12,7 +12,9 @@ import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const requirements = join(here, "requirements.txt");
-const key = createHash("sha256").update(readFileSync(requirements)).digest("hex").slice(0, 12);
+const wheels = join(here, "wheels.txt");
+const pins = [requirements, wheels].map((file) => readFileSync(file, "utf8"));
+const key = createHash("sha256").update(pins.join("")).digest("hex").slice(0, 12);
 const folder = join(here, "../../.cache", `reference-${key}`);
 const python = join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
 
@@ -31,10 +33,13 @@ export function referencePython() {
   if (!existsSync(ready)) {
     const quiet = { stdio: ["ignore", "ignore", "inherit"] };
     run(process.platform === "win32" ? "python" : "python3", ["-m", "venv", folder], quiet);
-    const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    const options = ["--quiet", "--disable-pip-version-check"];
+    const pip = ["-m", "pip", "install", ...options];
     // torch first: the pinned CPU build satisfies what the others ask for.
-    run(python, [...pip, readFileSync(requirements, "utf8").match(/^torch==.*$/m)[0]], quiet);
+    run(python, [...pip, pins[0].match(/^torch==.*$/m)[0]], quiet);
     run(python, [...pip, "-r", requirements], quiet);
+    const hashed = ["--no-deps", "--require-hashes", "-r", wheels, "--dest", join(folder, "wheels")];
+    run(python, ["-m", "pip", "download", ...options, ...hashed], quiet);
     writeFileSync(ready, "");
   }
   return python;

@@ -1,10 +1,13 @@
+/** Names of the twin runs; see twin-sets.mjs. */
+export type TwinSet = "trec" | "rte" | "conll04" | "squad" | "ewt-word" | "ewt-token-type";
 export interface TwinResult {
-  readonly set: string;
+  readonly set: TwinSet;
+  readonly reference: "peft" | "plain";
   readonly steps: number;
   readonly firstLosses: { readonly count: number; readonly greatestDifference: number };
   readonly allLosses: { readonly greatestDifference: number };
   readonly dev: { readonly rows: number; readonly agreement: number };
-  readonly lastLoss: { readonly ours: number; readonly peft: number };
+  readonly lastLoss: { readonly ours: number; readonly theirs: number };
 }
 export interface TwinOptions {
   /** Catalog name, hub id or folder; default `minilm`. */
@@ -12,4 +15,4 @@ export interface TwinOptions {
   readonly maxLength?: number;
   readonly log?: (line: string) => void;
 }
-export function twin(set: "trec" | "rte", steps: number, options?: TwinOptions): Promise<TwinResult>;
+export function twin(set: TwinSet, steps: number, options?: TwinOptions): Promise<TwinResult>;

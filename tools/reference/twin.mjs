@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 /**
- * The twin run: our training beside PEFT's, from the same tensors on the same batches, preset peft, dropout 0, fp32.
- *   node tools/reference/twin.mjs trec|rte [steps] [backbone] [maxLength]
- * Prints one JSON line: how far the first 50 losses differ, and on how many dev rows the predictions agree.
+ * The twin run: our training beside that of an independent implementation, from the same tensors on the same batches,
+ * preset peft, dropout 0, fp32. The other is PEFT where it can do the task, else plain PyTorch (prefix_bert.py).
+ *   node tools/reference/twin.mjs trec|rte|conll04|squad|ewt-word|ewt-token-type [steps] [backbone] [maxLength]
+ * Prints one JSON line: how far the first 50 losses differ, and on how many dev rows (texts, words, questions) the
+ * predictions agree.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -12,35 +14,26 @@ import { fileURLToPath } from "node:url";
 import { referenceTo, saveAdapter } from "ptuning/adapters";
 import { loadBackbone } from "ptuning/backbones";
 import { Rng } from "ptuning/core";
-import { readTable } from "ptuning/data";
 import { nodeEngine } from "ptuning/engine";
-import { encodeSafetensors } from "ptuning/files";
+import { encodeSafetensors, readSafetensors } from "ptuning/files";
 import { deepPrompt } from "ptuning/methods";
 import { initializeParams, missingWeights } from "ptuning/model";
 import { createPredictor } from "ptuning/predict";
-import { sequenceClassification } from "ptuning/tasks";
-import { bucketedBatches, forwardBatches, padBatch } from "ptuning/text";
+import { bucketedBatches, forwardBatches, itemRows, padBatch } from "ptuning/text";
 import { train } from "ptuning/train";
 import { referencePython } from "./run.mjs";
+import { sets } from "./twin-sets.mjs";
 
-const shared = fileURLToPath(new URL("../../../shared/data/", import.meta.url));
-const sets = {
-  trec: [`${shared}trec/train.txt`, { text: 1, labelPattern: "^(?<label>\\w+):\\S+ (?<text>.*)$" }],
-  rte: [
-    `${shared}superglue-rte/train.jsonl`,
-    { text: ["premise", "hypothesis"], label: "label", dev: `${shared}superglue-rte/val.jsonl` },
-  ],
-};
 /** Runs both and compares. */
 export async function twin(
   set,
   steps,
-  { backbone: name = "minilm", maxLength = 128, log = console.error } = {},
+  { backbone: name = "minilm", maxLength: longest, log = console.error } = {},
 ) {
-  const [batchSize, promptLength, learningRate, seed] = [32, 20, 1e-2, 11];
-  const data = await readTable(...sets[set]);
+  const [promptLength, learningRate, seed] = [20, 1e-2, 11];
+  const { data, task, other, gold, answers, size } = await sets[set]();
+  const [batchSize, maxLength] = [size[0], longest ?? size[1]];
   const backbone = await loadBackbone(name, { engine: nodeEngine() });
-  const task = sequenceClassification({ labels: data.labels, preset: "peft", headDropout: 0 });
   const method = deepPrompt({ preset: "peft", promptLength });
   const parts = { backbone, method, head: task.head };
   const params = await initializeParams(parts, new Rng(seed, "init"));
@@ -56,13 +49,13 @@ export async function twin(
   });
   const dump = (rows, set, name) => {
     const batch = padBatch(set.sequences, rows, backbone.config.padTokenId);
-    const labels = Int32Array.from(rows, (row) => set.labels[row]);
-    return {
-      [`${name}.ids`]: transposed(batch.inputIds),
-      [`${name}.types`]: transposed(batch.tokenTypeIds),
-      [`${name}.mask`]: transposed(batch.attentionMask),
-      [`${name}.labels`]: { dtype: "int32", shape: [rows.length], data: labels },
+    const tensors = {
+      ids: transposed(batch.inputIds),
+      types: transposed(batch.tokenTypeIds),
+      mask: transposed(batch.attentionMask),
+      ...gold(set, rows, batch.length),
     };
+    return Object.fromEntries(Object.entries(tensors).map(([part, tensor]) => [`${name}.${part}`, tensor]));
   };
   const stepsPerEpoch = Math.ceil(encoded.sequences.count / batchSize);
   const epochs = Math.ceil(steps / stepsPerEpoch);
@@ -72,7 +65,7 @@ export async function twin(
   const devBatches = forwardBatches(dev.sequences);
   const folder = mkdtempSync(join(tmpdir(), "ptuning-twin-"));
   try {
-    const settings = { backbone: backbone.folder, numLabels: data.labels.length, promptLength, learningRate };
+    const settings = { backbone: backbone.folder, ...other, promptLength, learningRate };
     const totalSteps = epochs * stepsPerEpoch;
     writeFileSync(
       join(folder, "twin.json"),
@@ -83,7 +76,7 @@ export async function twin(
     await saveAdapter(start, join(folder, "start"));
     const batches = Object.assign(
       {},
-      ...order.slice(0, steps).map((rows, step) => dump(rows, encoded, String(step))),
+      ...order.slice(0, steps).map((items, step) => dump(itemRows(encoded, items), encoded, String(step))),
     );
     writeFileSync(join(folder, "batches.safetensors"), encodeSafetensors(batches));
     writeFileSync(
@@ -95,8 +88,15 @@ export async function twin(
       stdio: ["ignore", "inherit", "inherit"],
       env: { ...process.env, HF_HUB_OFFLINE: "1", TRANSFORMERS_VERBOSITY: "error" },
     });
-    if (python.status !== 0) throw new Error("the PEFT half failed");
-    const theirs = JSON.parse(readFileSync(join(folder, "peft.json"), "utf8"));
+    if (python.status !== 0) throw new Error("the other half failed");
+    const theirs = JSON.parse(readFileSync(join(folder, "theirs.json"), "utf8"));
+    const { tensors } = await readSafetensors(join(folder, "logits.safetensors"));
+    const decoder = task.decoder(dev);
+    for (const [i, rows] of devBatches.entries()) {
+      const { length } = padBatch(dev.sequences, rows, backbone.config.padTokenId);
+      decoder.add({ rows, length, logits: tensors[String(i)].data });
+    }
+    const theirPredictions = decoder.finish();
 
     const losses = [];
     const stopping = new AbortController();
@@ -124,20 +124,18 @@ export async function twin(
     const predictor = await createPredictor(adapter, backbone, { precision: "fp32" });
     const predictions = await predictor.predict(data.dev);
     await predictor.close();
-    const inTheirOrder = devBatches.flatMap((rows) => [...rows]);
-    const agree = inTheirOrder.filter(
-      (row, i) => data.labels.indexOf(predictions[row].label) === theirs.predictions[i],
-    );
-    const differences = losses.slice(0, 50).map((loss, i) => Math.abs(loss - theirs.losses[i]));
+    const [ours, others] = [predictions, theirPredictions].map((list) => list.flatMap(answers));
+    const agree = ours.filter((answer, i) => answer === others[i]).length;
+    const differences = losses.map((loss, i) => Math.abs(loss - theirs.losses[i]));
+    const first = differences.slice(0, 50);
     return {
       set,
+      reference: other.reference,
       steps,
-      firstLosses: { count: differences.length, greatestDifference: Math.max(...differences) },
-      allLosses: {
-        greatestDifference: Math.max(...losses.map((loss, i) => Math.abs(loss - theirs.losses[i]))),
-      },
-      dev: { rows: inTheirOrder.length, agreement: agree.length / inTheirOrder.length },
-      lastLoss: { ours: losses.at(-1), peft: theirs.losses.at(-1) },
+      firstLosses: { count: first.length, greatestDifference: Math.max(...first) },
+      allLosses: { greatestDifference: Math.max(...differences) },
+      dev: { rows: ours.length, agreement: agree / ours.length },
+      lastLoss: { ours: losses.at(-1), theirs: theirs.losses.at(-1) },
     };
   } finally {
     rmSync(folder, { recursive: true });

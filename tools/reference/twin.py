@@ -1,60 +1,124 @@
-"""The other half of a twin run: PEFT on the same weights, from the same tensors, on the same batches.
+"""The other half of a twin run: PEFT or plain PyTorch on the same weights, from the same tensors, on the same batches.
 
 Usage: twin.py FOLDER
 FOLDER holds twin.json (settings), start/ (the adapter that both start from), batches.safetensors (per step: ids, types,
-mask, labels) and dev.safetensors. Writes peft.json: losses, and dev predictions after the last step.
+mask and the gold answers) and dev.safetensors. Writes theirs.json (losses) and logits.safetensors: dev logits after
+the last step, positions outside.
 """
 
 import json
+import math
 import sys
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from peft import PrefixTuningConfig, TaskType, get_peft_model
-from safetensors.torch import load_file
-from transformers import AutoModelForSequenceClassification
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoConfig,
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+)
+
+from prefix_bert import PrefixBert
 
 folder = Path(sys.argv[1])
 settings = json.loads((folder / "twin.json").read_text())
 torch.manual_seed(0)
-model = AutoModelForSequenceClassification.from_pretrained(settings["backbone"], num_labels=settings["numLabels"])
-peft = get_peft_model(
-    model, PrefixTuningConfig(task_type=TaskType.SEQ_CLS, num_virtual_tokens=settings["promptLength"])
-)
 initial = load_file(folder / "start" / "adapter_model.safetensors")
-peft.prompt_encoder["default"].embedding.weight.data = initial["prompt_embeddings"].clone()
-head = peft.base_model.classifier.modules_to_save["default"]
-for name, parameter in head.named_parameters():
-    parameter.data = initial[f"base_model.classifier.{name}"].clone()
-    # P-tuning-v2 keeps the pooler frozen, PEFT trains its like in RoBERTa's classifier.
-    parameter.requires_grad = not name.startswith("dense.")
-# Dropout 0 everywhere: eval mode, with gradients.
-peft.eval()
-trainable = [p for p in peft.parameters() if p.requires_grad]
+
+
+def answer_loss(logits, part):
+    # transformers lets padding compete as well; here, as with us, it does not.
+    kept = logits.masked_fill(part["mask"][:, :, None] == 0, -math.inf)
+    return (F.cross_entropy(kept[..., 0], part["starts"]) + F.cross_entropy(kept[..., 1], part["ends"])) / 2
+
+
+def label_loss(logits, part):
+    return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), part["labels"].reshape(-1))
+
+
+heads = {
+    "sequence": (AutoModelForSequenceClassification, TaskType.SEQ_CLS, "classifier", label_loss),
+    "token": (AutoModelForTokenClassification, TaskType.TOKEN_CLS, "classifier", label_loss),
+    "span": (AutoModelForQuestionAnswering, TaskType.QUESTION_ANS, "qa_outputs", answer_loss),
+}
+model_class, task_type, module, loss_of = heads[settings["head"]]
+
+
+def with_peft():
+    sizes = {} if settings["head"] == "span" else {"num_labels": settings["numLabels"]}
+    model = model_class.from_pretrained(settings["backbone"], **sizes)
+    peft = get_peft_model(model, PrefixTuningConfig(task_type=task_type, num_virtual_tokens=settings["promptLength"]))
+    peft.prompt_encoder["default"].embedding.weight.data = initial["prompt_embeddings"].clone()
+    head = getattr(peft.base_model, module).modules_to_save["default"]
+    for name, parameter in head.named_parameters():
+        parameter.data = initial[f"base_model.{module}.{name}"].clone()
+        # P-tuning-v2 keeps the pooler frozen, PEFT trains its like in RoBERTa's classifier.
+        parameter.requires_grad = not name.startswith("dense.")
+    # Dropout 0 everywhere: eval mode, with gradients.
+    peft.eval()
+
+    def logits(part):
+        out = peft(input_ids=part["ids"], token_type_ids=part["types"], attention_mask=part["mask"])
+        return torch.stack([out.start_logits, out.end_logits], -1) if settings["head"] == "span" else out.logits
+
+    return logits, [p for p in peft.parameters() if p.requires_grad]
+
+
+def with_plain_torch():
+    backbone = Path(settings["backbone"])
+    weights = {k.removeprefix("bert."): v.float() for k, v in load_file(backbone / "model.safetensors").items()}
+    config = AutoConfig.from_pretrained(backbone)
+    layers = list(range(config.num_hidden_layers))
+    net = PrefixBert(weights, config, layers, "all", settings["promptLength"])
+    ours = {f"base_model.{module}.": "head.", "prompt_": "prompt."}
+    params = {}
+    for name, value in initial.items():
+        for theirs, own in ours.items():
+            name = name.replace(theirs, own)
+        params[name] = value.clone().requires_grad_()
+
+    def logits(part):
+        hidden = net.hidden(params, part["ids"], part["types"], part["mask"])
+        return F.linear(hidden, params["head.weight"], params["head.bias"])
+
+    return logits, list(params.values())
+
+
+logits, trainable = {"peft": with_peft, "plain": with_plain_torch}[settings["reference"]]()
+
+
+def parts_of(tensors, name):
+    return {key.split(".")[1]: value.long() for key, value in tensors.items() if key.split(".")[0] == name}
+
+
 optimizer = torch.optim.AdamW(trainable, lr=settings["learningRate"], weight_decay=0.0)
 total = settings["totalSteps"]
 schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, (total - step) / total))
 batches = load_file(folder / "batches.safetensors")
 losses = []
 for step in range(settings["steps"]):
-    part = {name: batches[f"{step}.{name}"].long() for name in ("ids", "types", "mask", "labels")}
+    part = parts_of(batches, str(step))
     optimizer.zero_grad()
-    loss = peft(
-        input_ids=part["ids"], token_type_ids=part["types"], attention_mask=part["mask"], labels=part["labels"]
-    ).loss
+    loss = loss_of(logits(part), part)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(trainable, 1.0)
     optimizer.step()
     schedule.step()
     losses.append(loss.item())
     if step % 25 == 0:
-        print(f"PEFT step {step}/{settings['steps']}", file=sys.stderr)
+        print(f"theirs step {step}/{settings['steps']}", file=sys.stderr)
 
 dev = load_file(folder / "dev.safetensors")
-predictions = []
+outputs = {}
 with torch.no_grad():
     for i in range(settings["devBatches"]):
-        part = {name: dev[f"{i}.{name}"].long() for name in ("ids", "types", "mask")}
-        logits = peft(input_ids=part["ids"], token_type_ids=part["types"], attention_mask=part["mask"]).logits
-        predictions += logits.argmax(-1).tolist()
-(folder / "peft.json").write_text(json.dumps({"losses": losses, "predictions": predictions, "torch": torch.__version__}))
+        found = logits(parts_of(dev, str(i)))
+        # [B, S, C] → [S·B, C]
+        rows = found.transpose(0, 1).reshape(-1, found.shape[-1]) if found.dim() == 3 else found
+        outputs[str(i)] = rows.contiguous()
+save_file(outputs, folder / "logits.safetensors")
+(folder / "theirs.json").write_text(json.dumps({"losses": losses, "torch": torch.__version__}))

@@ -4,7 +4,7 @@ import { createPredictor } from "../../predict/index.ts";
 import { formatDuration } from "../../report/index.ts";
 import { loadAdapterAndBackbone } from "../adapter-folder.ts";
 import { print, style, warn } from "../terminal.ts";
-import { columnsFor } from "../training-columns.ts";
+import { readingFor } from "../training-columns.ts";
 
 interface EvaluateFlags {
   readonly text?: string;
@@ -19,7 +19,7 @@ interface EvaluateFlags {
 export async function evaluateCommand(path: string, dataPath: string, flags: EvaluateFlags): Promise<void> {
   const { adapter, backbone } = await loadAdapterAndBackbone(path, flags);
   try {
-    const file = await readExamples(dataPath, await columnsFor(adapter, dataPath, flags));
+    const file = await readExamples(dataPath, await readingFor(adapter, dataPath, flags));
     for (const warning of file.warnings) warn(warning);
     const predictor = await createPredictor(
       adapter,
@@ -42,11 +42,12 @@ export async function evaluateCommand(path: string, dataPath: string, flags: Eva
       );
       return;
     }
+    const width = Math.max(10, ...Object.keys(scores).map((name) => name.length));
     for (const [name, value] of Object.entries(scores))
-      print(`${name.padEnd(10)} ${style("bold", value.toFixed(4))}`);
-    print(`${"loss".padEnd(10)} ${loss.toFixed(4)}`);
+      print(`${name.padEnd(width)} ${style("bold", value.toFixed(4))}`);
+    print(`${"loss".padEnd(width)} ${loss.toFixed(4)}`);
     print(style("dim", `${file.examples.length} examples in ${formatDuration(seconds)}`));
-    if (collapsed) warn("one label was predicted for every text.");
+    if (collapsed) warn("one answer was given for every example.");
   } finally {
     await backbone.close();
   }

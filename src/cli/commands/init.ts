@@ -1,11 +1,12 @@
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { confirm, intro, isCancel, outro, select } from "@clack/prompts";
-import { commentedConfig, configDefaults } from "../../config/index.ts";
+import { commentedConfig, completeConfig, configDefaults, parseConfig } from "../../config/index.ts";
 import { PtuningError } from "../../core/index.ts";
-import { type Column, type Guess, guessTable } from "../../data/index.ts";
+import { type Column, type Guess, guessReading, type ReadOptions } from "../../data/index.ts";
 import { writeFileAtomic } from "../../files/index.ts";
 import { escapeControls } from "../../report/index.ts";
+import { familyOf } from "../../tasks/index.ts";
 import { exitCodes } from "../exit.ts";
 import { print } from "../terminal.ts";
 
@@ -25,67 +26,68 @@ export async function init(dataPath: string, flags: InitFlags): Promise<void> {
       hint: "Choose another name with --output, or replace it with --overwrite.",
     });
   }
-  const guess = await guessTable(dataPath);
+  const guess = await guessReading(dataPath);
   const isInteractive = process.stdin.isTTY && process.stdout.isTTY && !flags.yes;
-  const columns = isInteractive ? await ask(dataPath, guess) : chosen(guess);
-  if (columns === undefined) {
+  const options = isInteractive ? await ask(dataPath, guess) : guess.options;
+  if (options === undefined) {
     process.exitCode = exitCodes.interrupted;
     return;
   }
-  if (columns.label === undefined && columns.labelPattern === undefined) {
-    throw new PtuningError("DATA_INVALID", `${dataPath}: no column looks like a label.`, {
-      hint: `Columns: ${guess.columns.join(", ")}. Write the configuration by hand, or train with --text and --label.`,
-    });
+  const given = { train: dataPath, ...options };
+  const { task } = await completeConfig(
+    parseConfig({ text: JSON.stringify({ data: given }), where: dataPath }),
+  );
+  const sections = { backbone: "minilm", data: given, task: { type: task.type } };
+  await writeFileAtomic(flags.output, commentedConfig(sections, configDefaults(task.type)));
+  print(`${basename(dataPath)}: ${describe(options) || `${guess.kind} (${guess.format})`}`);
+  print(`Task: ${task.type}, ${familyOf(task.type).title}`);
+  if (guess.labels.length > 0) {
+    const labels = guess.labels.slice(0, 12).map(escapeControls).join(", ");
+    print(
+      `${guess.labels.length} labels in the first ${guess.rows} rows: ${labels}${guess.labels.length > 12 ? ", …" : ""}`,
+    );
   }
-  const data = { train: dataPath, ...columns };
-  await writeFileAtomic(
-    flags.output,
-    commentedConfig({ backbone: "minilm", data, task: { type: "text-classification" } }, configDefaults()),
-  );
-  const text = [columns.text].flat().join(" + ");
-  print(`${basename(dataPath)}: text ${text}, label ${columns.label ?? columns.labelPattern}`);
-  const labels = guess.labels.slice(0, 12).map(escapeControls).join(", ");
-  print(
-    `${guess.labels.length} labels in the first ${guess.rows} rows: ${labels}${guess.labels.length > 12 ? ", …" : ""}`,
-  );
   print(`Wrote ${flags.output}. Next: ptuning train ${flags.output}`);
 }
 
-type Columns = Pick<Guess, "format" | "header" | "text" | "label" | "labelPattern">;
-
-function chosen({ format, header, text, label, labelPattern }: Guess): Columns {
-  return {
-    format,
-    ...(format === "csv" || format === "tsv" ? { header } : {}),
-    text: (text.length === 1 ? text[0] : text) as Guess["text"],
-    ...(label !== undefined && { label }),
-    ...(labelPattern !== undefined && { labelPattern }),
-  } as Columns;
+/** Columns in words: `text premise + hypothesis, label label`. */
+function describe(options: ReadOptions): string {
+  const { format, header, ...columns } = options;
+  return Object.entries(columns)
+    .map(([name, value]) => `${name} ${[value].flat().join(" + ")}`)
+    .join(", ");
 }
 
-/** Shows the guesses and lets the user change them; `undefined` where they cancel. */
-async function ask(path: string, guess: Guess): Promise<Columns | undefined> {
-  intro(`${path}: ${guess.format}, columns ${guess.columns.join(", ")}`);
-  const label = guess.label ?? guess.labelPattern ?? "none";
+/** Shows the guesses and lets the user change the columns of texts; `undefined` where they cancel. */
+async function ask(
+  path: string,
+  { kind, format, options, columns }: Guess,
+): Promise<ReadOptions | undefined> {
+  intro(`${path}: ${format}${columns.length > 0 ? `, columns ${columns.join(", ")}` : ""}`);
   const right = await confirm({
-    message: `Text: ${guess.text.join(" + ")}. Label: ${label}. Is that right?`,
+    message: `It holds ${kind}: ${describe(options) || format}. Is that right?`,
   });
   if (isCancel(right)) return undefined;
-  if (right) return chosen(guess);
-  const options = guess.columns.map((name) => ({ value: name, label: name }));
+  if (right || kind !== "text" || columns.length === 0) return options;
+  const choices = columns.map((name) => ({ value: name, label: name }));
   // Without a header columns are numbers.
-  const column = (name: string): Column => (guess.header || guess.format === "jsonl" ? name : Number(name));
-  const text = await select({ message: "Which column holds the text?", options });
+  const column = (name: string): Column => (options.header === false ? Number(name) : name);
+  const text = await select({ message: "Which column holds the text?", options: choices });
   if (isCancel(text)) return undefined;
-  const others = options.filter(({ value }) => value !== text);
+  const others = choices.filter(({ value }) => value !== text);
   const pair = await select({
     message: "Is there a second text (for pairs)?",
     options: [{ value: "", label: "no" }, ...others],
   });
   if (isCancel(pair)) return undefined;
-  const labelColumn = await select({ message: "Which column holds the label?", options: others });
-  if (isCancel(labelColumn)) return undefined;
+  const label = await select({ message: "Which column holds the label?", options: others });
+  if (isCancel(label)) return undefined;
   outro("Thank you.");
-  const texts = (pair === "" ? [text] : [text, pair]).map(column) as [Column] | [Column, Column];
-  return chosen({ ...guess, text: texts, label: column(labelColumn) });
+  const { header } = options;
+  return {
+    format,
+    ...(header !== undefined && { header }),
+    text: pair === "" ? column(text) : [column(text), column(pair)],
+    label: column(label),
+  };
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { loadAdapter } from "../../adapters/index.ts";
 import { loadBackbone } from "../../backbones/index.ts";
 import { messageOf, PtuningError } from "../../core/index.ts";
-import { guessTable } from "../../data/index.ts";
+import { guessReading } from "../../data/index.ts";
 import { inventory } from "../../model/index.ts";
 import { escapeControls, formatBytes, formatCount, textTable } from "../../report/index.ts";
 import { adapterFolder } from "../adapter-folder.ts";
@@ -89,11 +89,13 @@ async function backboneFacts(name: string): Promise<Facts> {
 async function dataFacts(path: string): Promise<Facts> {
   const { size } = await stat(path);
   try {
-    const { labels, ...guess } = await guessTable(path);
+    const { labels, kind, options, ...guess } = await guessReading(path);
     return {
       kind: "data",
       size: formatBytes(size),
+      examples: kind,
       ...guess,
+      ...options,
       labelCount: labels.length,
       labels: labels.slice(0, 20),
     };

@@ -2,13 +2,13 @@ import { createInterface } from "node:readline";
 import { stringify } from "csv-stringify/sync";
 import type { Precision } from "../../backbones/index.ts";
 import { PtuningError } from "../../core/index.ts";
-import { readExamples, type TextExample } from "../../data/index.ts";
+import { readExamples } from "../../data/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { escapeControls, textTable } from "../../report/index.ts";
-import type { TableRow } from "../../tasks/index.ts";
+import type { TableRow, Task } from "../../tasks/index.ts";
 import { loadAdapterAndBackbone } from "../adapter-folder.ts";
 import { bar, print, progressLine, warn } from "../terminal.ts";
-import { columnsFor } from "../training-columns.ts";
+import { readingFor } from "../training-columns.ts";
 
 interface PredictFlags {
   readonly input?: string;
@@ -35,16 +35,18 @@ export async function predictCommand(
   }
   const { adapter, backbone } = await loadAdapterAndBackbone(path, flags);
   try {
-    let examples: readonly TextExample[];
+    const { task } = adapter;
+    let examples: readonly unknown[];
     if (flags.input !== undefined) {
-      const file = await readExamples(flags.input, await columnsFor(adapter, flags.input, flags, false));
+      const file = await readExamples(flags.input, await readingFor(adapter, flags.input, flags, false));
       for (const warning of file.warnings) warn(warning);
       examples = file.examples;
-    } else if (texts.length > 0) {
-      examples = texts.map((text) => ({ text, ...(flags.pair !== undefined && { pair: flags.pair }) }));
-    } else examples = await standardInput();
+    } else {
+      const makeExample = exampleMaker(task);
+      const given = texts.length > 0 ? texts : await standardInput();
+      examples = given.map((text) => makeExample(text, flags.pair));
+    }
     if (examples.length === 0) throw new PtuningError("DATA_INVALID", "predict: expected texts, got none.");
-    const { task } = adapter;
     const predictor = await createPredictor(
       adapter,
       backbone,
@@ -66,11 +68,23 @@ export async function predictCommand(
   }
 }
 
-async function standardInput(): Promise<TextExample[]> {
-  const examples: TextExample[] = [];
+/** @throws OPTION_INVALID if an example of the task is more than a text */
+function exampleMaker({ type, fromText }: Task): NonNullable<Task["fromText"]> {
+  if (fromText !== undefined) return fromText;
+  throw new PtuningError(
+    "OPTION_INVALID",
+    `predict: expected --input, as a text alone is no ${type} example.`,
+    {
+      hint: "Give a file in the form of the training data; labels may be missing.",
+    },
+  );
+}
+
+async function standardInput(): Promise<string[]> {
+  const texts: string[] = [];
   for await (const text of createInterface({ input: process.stdin }))
-    if (text.trim() !== "") examples.push({ text });
-  return examples;
+    if (text.trim() !== "") texts.push(text);
+  return texts;
 }
 
 interface Predicted {

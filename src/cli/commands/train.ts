@@ -1,23 +1,30 @@
 import { readFile, stat } from "node:fs/promises";
-import { cpus } from "node:os";
 import { basename, isAbsolute, join, resolve } from "node:path";
 import { type Backbone, loadBackbone } from "../../backbones/index.ts";
 import { type BaselineScore, baselineScores } from "../../baselines/index.ts";
-import { completeData, methodOf, parseConfig, type RunConfig, readData, taskOf } from "../../config/index.ts";
+import {
+  type CompleteConfig,
+  completeConfig,
+  methodOf,
+  parseConfig,
+  readData,
+  taskOf,
+} from "../../config/index.ts";
 import { messageOf, PtuningError } from "../../core/index.ts";
 import type { Dataset } from "../../data/index.ts";
-import { nodeEngine } from "../../engine/index.ts";
+import { describeMachine, nodeEngine } from "../../engine/index.ts";
 import { packageVersion } from "../../files/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { formatBytes, formatDuration } from "../../report/index.ts";
-import { createRun, type RunFolder, resumeRun } from "../../runs/index.ts";
+import { createRun, type ReportParts, type RunFolder, resumeRun, writeReport } from "../../runs/index.ts";
 import { type DoneEvent, type TrainOptions, train } from "../../train/index.ts";
 import { parseColumn, parseColumns } from "../columns.ts";
 import { exitCodes } from "../exit.ts";
 import { downloadReporter, note, print, style } from "../terminal.ts";
 import { jsonReporter, textReporter } from "../train-reporter.ts";
 
-interface TrainFlags {
+/** Options of the command line for `train`. */
+export interface TrainFlags {
   readonly set?: readonly string[];
   readonly output?: string;
   readonly overwrite?: boolean;
@@ -31,6 +38,7 @@ interface TrainFlags {
 /** Flags that are short for keys of the configuration. */
 const flagKeys: Readonly<Record<string, readonly [key: string, parse?: (text: string) => unknown]>> = {
   data: ["data.train"],
+  task: ["task.type"],
   dev: ["data.dev"],
   test: ["data.test"],
   text: ["data.text", parseColumns],
@@ -51,12 +59,12 @@ const flagKeys: Readonly<Record<string, readonly [key: string, parse?: (text: st
 
 export async function trainCommand(source: string | undefined, flags: TrainFlags): Promise<void> {
   const run = flags.resume === undefined ? undefined : await openResumed(flags.resume, source, flags);
-  const config = run?.config ?? (await readConfig(source, flags));
+  const config = run === undefined ? await readConfig(source, flags) : await completeConfig(run.config);
   let folder = run;
   let backbone: Backbone | undefined;
   try {
     // Data first: a mistake there should not wait for a download.
-    const data = await readData(await completeData(config.data));
+    const data = await readData(config);
     backbone = await loadBackbone(config.backbone, {
       engine: nodeEngine(config.engine),
       onProgress: downloadReporter(),
@@ -96,8 +104,14 @@ async function openResumed(
   return resumeRun(folder);
 }
 
+/** Writes the report, unless the run is to have none. */
+async function report(folder: RunFolder, parts: Omit<ReportParts, "config">): Promise<string | undefined> {
+  const { config } = folder;
+  return config.report.html ? writeReport(folder.folder, { config, ...parts }) : undefined;
+}
+
 /** The configuration from a file, from flags, or from both; paths become absolute, so that a run can be resumed from anywhere. */
-async function readConfig(source: string | undefined, flags: TrainFlags): Promise<RunConfig> {
+export async function readConfig(source: string | undefined, flags: TrainFlags): Promise<CompleteConfig> {
   const isConfig = source !== undefined && /\.(ya?ml|json)$/i.test(source);
   const assignments = Object.entries(flagKeys).flatMap(([flag, [key, parse]]) => {
     const given = flags[flag] as string | undefined;
@@ -106,9 +120,11 @@ async function readConfig(source: string | undefined, flags: TrainFlags): Promis
   if (source !== undefined && !isConfig) assignments.unshift(`data.train=${JSON.stringify(source)}`);
   const text = isConfig ? await readConfigFile(source) : "";
   const where = isConfig ? source : "command line";
-  const config = parseConfig({ text, where, overrides: [...assignments, ...(flags.set ?? [])] });
-  const data = await completeData(config.data);
-  const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(path));
+  const given = parseConfig({ text, where, overrides: [...assignments, ...(flags.set ?? [])] });
+  const config = await completeConfig(given);
+  const { data } = config;
+  const absolute = (path: string): string =>
+    isAbsolute(path) || path.startsWith("hf:") ? path : resolve(path);
   const name = basename(isConfig ? source : data.train)
     .replace(/\.(gz)$/, "")
     .replace(/\.[^.]+$/, "");
@@ -140,10 +156,10 @@ async function readConfigFile(path: string): Promise<string> {
 async function trainInto(
   folder: RunFolder,
   options: TrainOptions,
-  data: Dataset,
+  data: Dataset<unknown>,
   flags: TrainFlags,
 ): Promise<void> {
-  const report = flags.json ? jsonReporter() : textReporter();
+  const tell = flags.json ? jsonReporter() : textReporter();
   const stopping = new AbortController();
   let signalCode: number | undefined;
   const stop = (signal: NodeJS.Signals): void => {
@@ -156,45 +172,59 @@ async function trainInto(
   process.on("SIGINT", stop).on("SIGTERM", stop);
   const started = performance.now();
   let done: DoneEvent | undefined;
+  let dataSeconds = 0;
   try {
     for await (const event of train({ ...options, signal: stopping.signal })) {
       await folder.record(event);
-      report(event);
+      tell(event);
+      if (event.type === "step") dataSeconds += event.dataSeconds;
       if (event.type === "done") done = event;
     }
+  } catch (error) {
+    // The curves up to there say most about what went wrong.
+    await report(folder, { task: options.task, notes: [messageOf(error)] }).catch(() => {});
+    throw error;
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
   }
   if (done!.reason === "aborted") {
+    await report(folder, { task: options.task });
     note(`Stopped at step ${done!.step}. Go on with: ptuning train --resume ${folder.folder}`);
     process.exitCode = signalCode ?? exitCodes.interrupted;
     return;
   }
-  await complete(folder, options, data, done!, (performance.now() - started) / 1000, flags);
+  const seconds = { seconds: (performance.now() - started) / 1000, dataSeconds };
+  await complete(folder, options, data, done!, seconds, flags);
 }
 
 /** Scores the test data, writes the results and says what to do next. */
 async function complete(
   folder: RunFolder,
   options: TrainOptions,
-  data: Dataset,
+  data: Dataset<unknown>,
   done: DoneEvent,
-  seconds: number,
+  spent: { readonly seconds: number; readonly dataSeconds: number },
   flags: TrainFlags,
 ): Promise<void> {
+  const { backbone } = options;
+  const isReviewed = folder.config.report.html && data.dev.length > 0;
   let test: Readonly<Record<string, number>> | undefined;
+  let review: ReportParts["review"];
   let baselines: BaselineScore[] = [];
-  if (data.test.length > 0) {
-    const predictor = await createPredictor(done.adapter, options.backbone);
-    test = (await predictor.evaluate(data.test)).scores;
+  if (data.test.length > 0 || isReviewed) {
+    const { precision } = options;
+    const predictor = await createPredictor(done.adapter, backbone, precision ? { precision } : {});
+    if (data.test.length > 0) test = (await predictor.evaluate(data.test)).scores;
+    if (isReviewed) review = await predictor.review(data.dev);
     await predictor.close();
-    if (flags.baselines) baselines = await baselineScores(data, data.test, options.backbone);
   }
+  if (data.test.length > 0 && flags.baselines)
+    baselines = await baselineScores(done.adapter.task, data, backbone);
   const result = {
     type: "result",
     reason: done.reason,
     steps: done.step,
-    seconds,
+    ...spent,
     best: done.best,
     ...(done.exact && { exact: done.exact }),
     ...(test && { test }),
@@ -202,9 +232,11 @@ async function complete(
     adapter: folder.adapterFolder,
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     versions: { ptuning: packageVersion(), node: process.versions.node },
-    hardware: `${cpus()[0]?.model ?? "unknown CPU"}, ${cpus().length} cores`,
+    hardware: describeMachine(),
   };
   await folder.finish(result);
+  const { task } = done.adapter;
+  const page = await report(folder, { task, data, backbone, ...(review && { review }) });
   if (flags.json) {
     print(JSON.stringify(result));
     return;
@@ -220,10 +252,13 @@ async function complete(
     line("fp32 dev", `${scores(done.exact)}  (int8 cost: ${int8Cost(done.best.scores, done.exact)})`);
   if (test) line("test", style("bold", scores(test)));
   for (const { name, scores: values } of baselines) line("", `${scores(values)}  ${style("dim", name)}`);
-  line("time", formatDuration(seconds));
+  const waiting = spent.dataSeconds.toFixed(1);
+  line("time", `${formatDuration(spent.seconds)}, of which ${waiting} s waiting for data`);
   line("adapter", folder.adapterFolder);
+  if (page) line("report", page);
   print();
-  print(`Try it:  ptuning predict ${folder.adapterFolder} "a text of your own"`);
+  const input = done.adapter.task.fromText ? '"a text of your own"' : "--input FILE";
+  print(`Try it:  ptuning predict ${folder.adapterFolder} ${input}`);
 }
 
 /** Difference of the first score, in points. */

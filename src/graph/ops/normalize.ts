@@ -104,7 +104,9 @@ function reduce(
       const kept = attributes.keepdims
         ? shape.map((dim, axis) => (axes.has(axis) ? 1 : dim))
         : shape.filter((_, axis) => !axes.has(axis));
-      return [{ dtype, shape: kept }];
+      // A sum over nothing is known: control edges (`GraphBuilder.after`) add it to shapes.
+      const isEmptySum = fn === sum && kept.length === 0 && shape.includes(0);
+      return [{ dtype, shape: kept, ...(isEmptySum && { elements: [0] }) }];
     },
     reference({ inputs, attributes }) {
       const x = required(inputs, 0);

@@ -1,4 +1,11 @@
-import { allocate, elementCount, isExternal, type Tensor, type TensorSource } from "../../core/index.ts";
+import {
+  allocate,
+  elementCount,
+  isExternal,
+  isFloat,
+  type Tensor,
+  type TensorSource,
+} from "../../core/index.ts";
 import type { Graph, Node, Value } from "../graph.ts";
 import type { NdArray } from "../ndarray.ts";
 import { specOf } from "../table.ts";
@@ -12,16 +19,27 @@ const maxFoldedElements = 4096;
  * inference knows, become initializers. Weights that lie in a file are never read.
  */
 export function foldConstants(graph: Graph): Graph {
+  // Known numbers that are computed from data all the same, so as to wait for it: control edges stay.
+  const waiting = new Set<Value>();
   return rewriteGraph(graph, (node, initializers) => {
+    if (waitsForData(node) || node.inputs.some((input) => input && waiting.has(input))) {
+      for (const output of node.outputs) if (output.elements) waiting.add(output);
+      return undefined;
+    }
     const results = knownIntegers(node) ?? evaluate(node, initializers);
     return results?.map((result, i) => {
       const { name, dtype, shape, elements } = node.outputs[i]!;
       const value: Value = { name, dtype, shape, ...(elements && { elements }) };
-      initializers.set(value, fromNdArray(result, dtype));
+      initializers.set(value, {
+        ...fromNdArray(result, dtype),
+        ...(isFloat(dtype) && { exact: result.data }),
+      });
       return value;
     });
   });
 }
+
+const waitsForData = ({ op, outputs }: Node): boolean => op === "ReduceSum" && !!outputs[0]!.elements;
 
 function knownIntegers(node: Node): NdArray[] | undefined {
   if (!node.outputs.every(({ elements }) => elements?.every((e) => typeof e === "number"))) return undefined;
@@ -48,8 +66,8 @@ function evaluate(
 }
 
 /** Host tensor → reference array. */
-export function toNdArray({ shape, data }: Tensor): NdArray {
-  return { shape, data: Float64Array.from(data as ArrayLike<number | bigint>, Number) };
+export function toNdArray({ shape, data, exact }: Tensor): NdArray {
+  return { shape, data: exact ?? Float64Array.from(data as ArrayLike<number | bigint>, Number) };
 }
 
 /** Reference array → host tensor of `dtype`. */

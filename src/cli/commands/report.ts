@@ -1,0 +1,82 @@
+import { type Adapter, loadAdapter } from "../../adapters/index.ts";
+import { type Backbone, loadBackbone } from "../../backbones/index.ts";
+import { completeConfig, type RunConfig, readData, taskOf } from "../../config/index.ts";
+import { PtuningError } from "../../core/index.ts";
+import type { Dataset } from "../../data/index.ts";
+import { nodeEngine } from "../../engine/index.ts";
+import { createPredictor } from "../../predict/index.ts";
+import { readRunConfig, runStatus, writeReport } from "../../runs/index.ts";
+import type { Review, Task } from "../../tasks/index.ts";
+import { adapterFolder } from "../adapter-folder.ts";
+import { print, warn } from "../terminal.ts";
+
+/** Makes the report of a run from what is still there: log and results in the folder, data and backbone elsewhere. */
+export async function reportCommand(
+  folder: string,
+  { threads }: { readonly threads?: string },
+): Promise<void> {
+  const config = await readRunConfig(folder);
+  const notes: string[] = [];
+  /** A part of the report that may be out of reach by now. */
+  const attempt = async <T>(what: string, get: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await get();
+    } catch (error) {
+      if (!(error instanceof PtuningError)) throw error;
+      notes.push(`Without ${what}: ${error.message}`);
+      return undefined;
+    }
+  };
+  const isFinished = (await runStatus(folder)) === "finished";
+  const adapter = isFinished ? await loadAdapter(await adapterFolder(folder)) : undefined;
+  const read = await attempt("the data", () => readUnchanged(config, adapter));
+  const backbone = await attempt("the backbone", () =>
+    loadBackbone(config.backbone, {
+      engine: nodeEngine({ ...config.engine, ...(threads && { threads: Number(threads) }) }),
+      offline: true,
+    }),
+  );
+  try {
+    const data = read?.data;
+    const review = data && backbone && adapter ? await reviewOf(adapter, backbone, data) : undefined;
+    const task = adapter?.task ?? read?.task;
+    for (const note of notes) warn(note);
+    const path = await writeReport(folder, {
+      config,
+      notes,
+      ...(task && { task }),
+      ...(data && { data }),
+      ...(backbone && { backbone }),
+      ...(review && { review }),
+    });
+    print(path);
+  } finally {
+    await backbone?.close();
+  }
+}
+
+/** The data of the run. @throws RUN_INVALID if its files were changed since */
+async function readUnchanged(
+  config: RunConfig,
+  adapter: Adapter | undefined,
+): Promise<{ data: Dataset<unknown>; task: Task }> {
+  const complete = await completeConfig(config);
+  const data = await readData(complete);
+  const known = adapter?.provenance.data?.fingerprint;
+  if (known !== undefined && known !== data.fingerprint) {
+    throw new PtuningError("RUN_INVALID", "its files have changed since the run.");
+  }
+  return { data, task: taskOf(complete, data) };
+}
+
+async function reviewOf(
+  adapter: Adapter,
+  backbone: Backbone,
+  data: Dataset<unknown>,
+): Promise<Review | undefined> {
+  if (data.dev.length === 0) return undefined;
+  const predictor = await createPredictor(adapter, backbone);
+  const review = await predictor.review(data.dev);
+  await predictor.close();
+  return review;
+}

@@ -1,0 +1,68 @@
+import { type ErrorDetails, PtuningError } from "../core/index.ts";
+import type { ByteSource } from "../files/index.ts";
+import type { ExampleKind, ExampleKinds } from "./example.ts";
+import type { ReadOptions } from "./options.ts";
+
+/** One record of a table, with the line that it starts on. */
+export interface Row {
+  readonly line: number;
+  /** By column name; without a header by number, from `"1"`. */
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** What a format is recognised by. */
+export interface FileLook {
+  /** Name without folders and without `.gz`, in lower case. */
+  readonly name: string;
+  /** First characters, unpacked; empty for a folder. */
+  readonly start: string;
+  /** Names in a folder; empty for a file. */
+  readonly entries: readonly string[];
+}
+
+/** One file, or folder of parallel files, as a format gets it. */
+export interface FormatInput {
+  /** For messages. */
+  readonly path: string;
+  readonly options: ReadOptions;
+  /**
+   * Decoded text in pieces of any length, without byte order mark, unpacked and bounded.
+   * @param file of a folder: the name in it
+   */
+  text(file?: string): AsyncIterable<string>;
+  /** Random access, unpacked. The caller closes it. */
+  bytes(): Promise<ByteSource>;
+  /** A record that cannot be used: throws the error, or counts it where the options say so. */
+  reject(error: unknown): void;
+  /** Counts something for the warnings: `what` continues "12 …". */
+  notice(what: string): undefined;
+}
+
+/** Reads one kind of example from a file. */
+export type Reader<K extends ExampleKind> = (input: FormatInput) => AsyncIterable<ExampleKinds[K]>;
+
+/**
+ * A file format. Shared code asks it what it needs to know and never which format it is.
+ */
+export interface Format {
+  /** For messages: `SQuAD 1.1 or 2.0 (JSON)`. */
+  readonly title: string;
+  /** The kinds of example that it holds, each with what reads them; the first is the default. */
+  readonly readers: { readonly [K in ExampleKind]?: Reader<K> };
+  /** Whether a file looks like this. */
+  fits(look: FileLook): boolean;
+  /** Table formats: the records before columns are chosen. */
+  readonly rows?: (input: FormatInput) => AsyncIterable<Row>;
+  /** CSV and TSV: the first row may name the columns. */
+  readonly hasHeader?: boolean;
+  /** One file holds these splits; `options.split` chooses. */
+  readonly splits?: readonly Split[];
+}
+
+/** Part of a data set. */
+export type Split = "train" | "dev" | "test";
+
+/** An error about a line of a data file. */
+export function dataError(path: string, line: number, what: string, details?: ErrorDetails): PtuningError {
+  return new PtuningError("DATA_INVALID", `${path}: line ${line}: ${what}.`, details);
+}

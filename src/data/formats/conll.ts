@@ -1,0 +1,38 @@
+import type { TokenExample } from "../example.ts";
+import type { Format, FormatInput } from "../format.ts";
+import { column, sentencesOf } from "../sentences.ts";
+
+async function* read(input: FormatInput): AsyncGenerator<TokenExample> {
+  const { tokenColumn = 1, tagColumn } = input.options;
+  for await (const sentence of sentencesOf(input)) {
+    try {
+      const width = sentence.rows[0]!.length;
+      const words = column(sentence, tokenColumn, input);
+      const isLabelled = tagColumn !== undefined || width > tokenColumn;
+      const tags = isLabelled ? column(sentence, tagColumn ?? width, input) : undefined;
+      yield { words, ...(tags && { tags }), line: sentence.line };
+    } catch (error) {
+      input.reject(error);
+    }
+  }
+}
+
+/**
+ * CoNLL columns (CoNLL-2003 and its kin): a word per line with its tag, separated by tabs or blanks, sentences
+ * separated by blank lines. The first column is the word and the last the tag unless the options say otherwise.
+ */
+export const conll: Format = {
+  title: "CoNLL columns",
+  readers: { tokens: read },
+  fits: ({ name, start }) => /\.(conll|conll\d*|bio|iob2?|ner)$/.test(name) || looksLikeColumns(name, start),
+};
+
+/** Lines of words with a tag in the last column (or followed by tabs), and something between the sentences. */
+function looksLikeColumns(name: string, start: string): boolean {
+  if (/\.(csv|tsv|jsonl?|conllu)$/.test(name)) return false;
+  if (start.startsWith("-DOCSTART-")) return true;
+  const lines = start.split(/\r?\n/).slice(0, -1);
+  const rows = lines.filter((line) => line.trim() !== "" && !line.startsWith("#")).slice(0, 50);
+  const isRow = (line: string): boolean => /[ \t]([BIESLU]-\S+|O)(\t.*)?$/.test(line);
+  return rows.length > 0 && rows.length < lines.length && rows.every(isRow);
+}

@@ -1,0 +1,12 @@
+import type { Format } from "../format.ts";
+import { jsonRows } from "../lines.ts";
+import { tableReaders } from "../mapping.ts";
+
+/** JSON lines: an object per line, its keys the columns. */
+export const jsonl: Format = {
+  title: "JSON lines",
+  readers: tableReaders(jsonRows),
+  rows: jsonRows,
+  fits: ({ name, start }) =>
+    /\.(jsonl|ndjson)$/.test(name) || (!/\.json$/.test(name) && start.trimStart().startsWith("{")),
+};

@@ -1,0 +1,19 @@
+import type { Format, FormatInput, Row } from "../format.ts";
+import { linesOf } from "../lines.ts";
+import { tableReaders } from "../mapping.ts";
+
+async function* rows(input: FormatInput): AsyncGenerator<Row> {
+  for await (const { line, text } of linesOf(input)) {
+    if (text.trim() !== "") yield { line, fields: { "1": text } };
+  }
+}
+
+const texts = tableReaders(rows).text!;
+
+/** Plain text, a record per line: column 1. */
+export const plainLines: Format = {
+  title: "plain lines",
+  readers: { text: (input) => texts({ ...input, options: { text: 1, ...input.options } }) },
+  rows,
+  fits: ({ name, start }) => /\.txt$/.test(name) || (!/\.\w+$/.test(name) && start !== ""),
+};

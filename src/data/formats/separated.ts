@@ -1,0 +1,53 @@
+import { csvRecords } from "../csv-records.ts";
+import { dataError, type Format, type FormatInput, type Row } from "../format.ts";
+import { tableReaders } from "../mapping.ts";
+
+/** Values separated by a delimiter, as Python's `csv` reads them. */
+function separated(title: string, extensions: RegExp, fallback: string, isQuoted: boolean): Format {
+  async function* rows(input: FormatInput): AsyncGenerator<Row> {
+    const { delimiter = fallback, header = true } = input.options;
+    // Without quotes and header, trailing fields of some rows are harmless (STS-B's files have them).
+    const mayGrow = !isQuoted && !header;
+    let names: string[] | undefined;
+    const check = ({ length }: readonly string[]): string | undefined => {
+      if (names === undefined || length === names.length || (mayGrow && length > names.length))
+        return undefined;
+      return `expected ${names.length} fields as in the rows before, got ${length}`;
+    };
+    for await (const record of csvRecords(input, delimiter, isQuoted && delimiter !== "\t", check)) {
+      if (names === undefined) {
+        names = header ? columnNames(record.fields, input.path) : record.fields.map((_, i) => String(i + 1));
+        if (header) continue;
+      }
+      const fields: Record<string, string> = Object.create(null);
+      for (let i = 0; i < record.fields.length; i++) fields[names[i] ?? String(i + 1)] = record.fields[i]!;
+      yield { line: record.line, fields };
+    }
+  }
+  return {
+    title,
+    readers: tableReaders(rows),
+    rows,
+    hasHeader: true,
+    fits: ({ name, start }) => extensions.test(name) || looksSeparated(name, start, fallback),
+  };
+}
+
+/** Files whose name says nothing: the delimiter stands in each of the first lines. */
+function looksSeparated(name: string, start: string, delimiter: string): boolean {
+  if (delimiter !== "\t" || /\.\w+$/.test(name) || /^\s*[[{]/.test(start)) return false;
+  return start.split("\n", 1)[0]!.includes(delimiter);
+}
+
+function columnNames(record: readonly string[], path: string): string[] {
+  const names = record.map((name) => name.trim());
+  const repeated = names.find((name, i) => names.indexOf(name) !== i);
+  if (repeated === undefined) return names;
+  throw dataError(path, 1, `the column "${repeated}" occurs twice`);
+}
+
+/** Comma-separated values, quoted with `"`. */
+export const csv: Format = separated("CSV", /\.csv$/, ",", true);
+
+/** Tab-separated values without quotes. */
+export const tsv: Format = separated("TSV", /\.(tsv|tab)$/, "\t", false);

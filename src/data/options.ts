@@ -1,0 +1,85 @@
+import type { ExampleKind } from "./example.ts";
+import type { Split } from "./format.ts";
+import type { FormatName } from "./formats.ts";
+
+/** A column by name, or by number counted from 1 in files without a header. */
+export type Column = string | number;
+
+/** Which columns of a table (CSV, TSV, JSON lines, Parquet) an example is made of. */
+export interface ColumnOptions {
+  /** Column of the text, or of the two texts of a pair. */
+  readonly text?: Column | readonly [Column] | readonly [Column, Column];
+  /** Column of the label; leave it out for data that is only to be predicted, or with a `labelPattern`. */
+  readonly label?: Column;
+  /**
+   * Regular expression that finds the label inside a field, with a group named `label` and, where the field
+   * holds the text as well, a group named `text`: `^(?<label>\w+):\S+ (?<text>.*)$` reads TREC's files. It is
+   * applied to the label's column, or without one to the text's.
+   */
+  readonly labelPattern?: string;
+  /** Multi-label: a column with a list, a JSON array, or labels joined by {@link labelSeparator}. */
+  readonly labels?: Column;
+  /** Default `,`. */
+  readonly labelSeparator?: string;
+  /** Regression: a column of numbers. */
+  readonly score?: Column;
+  /** Examples that share it are scored together and stay in one split. Answers: the article. */
+  readonly group?: Column;
+  /** Multiple choice: a column with a list, or one column per alternative. The label is the number of the right one, from 0, or its text. */
+  readonly choices?: Column | readonly Column[];
+  /** Words: a list, a JSON array, or words joined by blanks. Default `tokens` or `words`. */
+  readonly tokens?: Column;
+  /** A tag for each word, in the same forms. Default `tags`, `ner_tags`, `labels` or `pos_tags`. */
+  readonly tags?: Column;
+  /** Roles: number of the predicate's word, from 0. Default `predicate` or `predicate_index`. */
+  readonly predicate?: Column;
+  /** Default `sense` or `roleset`, if there is one. */
+  readonly sense?: Column;
+  /** Default `question`. */
+  readonly question?: Column;
+  /** Default `context`. */
+  readonly context?: Column;
+  /** `{text: […], answer_start: […]}` or a list of `{text, answer_start}`, also as JSON text. Default `answers`. */
+  readonly answers?: Column;
+  /** Default `id`. */
+  readonly id?: Column;
+}
+
+/** Options that name what is to be predicted: left out when a file is only to be predicted. */
+export const goldOptions: readonly (keyof ColumnOptions)[] = [
+  "label",
+  "labelPattern",
+  "labels",
+  "score",
+  "tags",
+  "answers",
+];
+
+/** How one file is read. */
+export interface ReadOptions extends ColumnOptions {
+  /** Which examples the file gives; default: what its format or its columns say. */
+  readonly kind?: ExampleKind;
+  /** Default: by the file's name, else by how it starts. */
+  readonly format?: FormatName;
+  readonly delimiter?: string;
+  /** Whether the first row of a CSV or TSV names the columns. Default: true if a column is given by name. */
+  readonly header?: boolean;
+  /** Default `utf-8`; others are named, never guessed. */
+  readonly encoding?: string;
+  /** Records that cannot be read: an error (the default), or left out and counted. */
+  readonly damaged?: "refuse" | "skip";
+  /** What a gzip file may unpack to at most, in bytes. Default 8 GiB. */
+  readonly maxUnpackedBytes?: number;
+  /** Files that hold several splits: the one that is read. Default: all. */
+  readonly split?: Split;
+  /** CoNLL columns: number of the column of the words, from 1. Default: the first. */
+  readonly tokenColumn?: number;
+  /** CoNLL columns: number of the column of the tags, from 1. Default: the last; CoNLL-U: the fourth. */
+  readonly tagColumn?: number;
+  /** WiC and WSC: 0 (the default, used with RoBERTa) or 1 (used with BERT); see paper.md 1.11. */
+  readonly template?: 0 | 1;
+  /** Spans that do not end at word borders: an error (the default), widened to whole words, or left out. */
+  readonly misaligned?: "refuse" | "snap" | "drop";
+  /** Spans that overlap: an error (the default), or the longest is kept. */
+  readonly overlapping?: "refuse" | "longest";
+}

@@ -1,0 +1,249 @@
+import { createHash } from "node:crypto";
+import { readdir, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { closest, PtuningError } from "../core/index.ts";
+import type { ExampleFile, ExampleKind, ExampleKinds } from "./example.ts";
+import type { FileLook, Format, FormatInput, Row } from "./format.ts";
+import { type FormatName, formats } from "./formats.ts";
+import { isDataError } from "./lines.ts";
+import { choosesColumns, kindOfColumns } from "./mapping.ts";
+import type { ReadOptions } from "./options.ts";
+import { openBytesAt, openTextFile, startOf } from "./source.ts";
+
+/** A file whose examples come as a stream. */
+export interface OpenedExamples<E> {
+  readonly format: FormatName;
+  readonly kind: ExampleKind;
+  readonly examples: AsyncIterable<E>;
+  /** SHA-256 of the bytes on disk; complete once all examples were read. */
+  sha256(): string;
+  /** What was noticed so far, with counts. */
+  warnings(): string[];
+}
+
+/** {@link ReadOptions} that say which kind of example is wanted. */
+export type ReadOptionsFor<K extends ExampleKind> = ReadOptions & { readonly kind?: K };
+
+/**
+ * Opens a data file, or a folder of parallel files, as a stream of examples: memory stays flat however large it
+ * is. The format is the one that is named, else the first that the file looks like.
+ *
+ * @throws DATA_NOT_FOUND, OPTION_INVALID, or DATA_INVALID naming file, line and what was expected
+ */
+export async function openExamples<K extends ExampleKind = "text">(
+  path: string,
+  options: ReadOptionsFor<K> = {},
+): Promise<OpenedExamples<ExampleKinds[K]>> {
+  const look = await lookAt(path, options.encoding);
+  const { name, kind } = chooseFormat(path, look, options);
+  const reader = formats[name].readers[kind as K];
+  if (reader === undefined) throw new PtuningError("OPTION_INVALID", refusal(path, name, kind, look));
+  const input = openInput(path, withHeader(options));
+  return { format: name, kind, examples: reader(input), sha256: input.sha256, warnings: input.warnings };
+}
+
+/**
+ * Reads all examples of one file or folder. Rows with an empty text or label are left out and counted.
+ *
+ * @throws DATA_NOT_FOUND, OPTION_INVALID, or DATA_INVALID naming file, line and what was expected
+ */
+export async function readExamples<K extends ExampleKind = "text">(
+  path: string,
+  options: ReadOptionsFor<K> = {},
+): Promise<ExampleFile<ExampleKinds[K]>> {
+  const opened = await openExamples<K>(path, options);
+  const examples: ExampleKinds[K][] = [];
+  for await (const example of opened.examples) examples.push(example);
+  const warnings = opened.warnings();
+  if (examples.length === 0) {
+    const { title } = formats[opened.format];
+    throw new PtuningError(
+      "DATA_INVALID",
+      `${path}: expected rows with ${opened.kind} (${title}), got none.`,
+      {
+        hint: warnings[0] ?? "The file has a header at most.",
+      },
+    );
+  }
+  return { path, examples, sha256: opened.sha256(), warnings };
+}
+
+/** The rows of a table file as a stream, before columns are chosen. */
+export async function openRows(
+  path: string,
+  options: ReadOptions,
+): Promise<{ rows: AsyncIterable<Row>; format: FormatName; sha256: () => string }> {
+  const look = await lookAt(path, options.encoding);
+  const name = options.format ?? fitting(look).find((format) => formats[format].rows !== undefined);
+  const rows = name === undefined ? undefined : formats[name].rows;
+  if (name === undefined || rows === undefined) {
+    throw new PtuningError("DATA_INVALID", `${path}: expected a table, got ${describe(look)}.`, {
+      hint: `Tables are: ${namesOf((format) => format.rows !== undefined)}.`,
+    });
+  }
+  const input = openInput(path, options);
+  return { rows: rows(input), format: name, sha256: input.sha256 };
+}
+
+/** The formats that a file looks like, likeliest first. */
+export async function formatsOf(path: string, encoding?: string): Promise<FormatName[]> {
+  return fitting(await lookAt(path, encoding));
+}
+
+function fitting(look: FileLook): FormatName[] {
+  return namesList().filter((name) => formats[name].fits(look));
+}
+
+function namesList(): FormatName[] {
+  return Object.keys(formats) as FormatName[];
+}
+
+function namesOf(wanted: (format: Format) => boolean): string {
+  return namesList()
+    .filter((name) => wanted(formats[name]))
+    .join(", ");
+}
+
+async function lookAt(path: string, encoding?: string): Promise<FileLook> {
+  const name = basename(path).toLowerCase().replace(/\.gz$/, "");
+  const status = await stat(path).catch(() => undefined);
+  if (status?.isDirectory()) return { name, start: "", entries: (await readdir(path)).sort() };
+  return { name, start: (await startOf(path, encoding)).replace(/^\ufeff/, ""), entries: [] };
+}
+
+function describe({ name, entries }: FileLook): string {
+  return entries.length > 0 ? `a folder with ${entries.slice(0, 6).join(", ")}` : `"${name}"`;
+}
+
+/** Columns that the user chose are read from a table; else special formats go before tables. */
+function chooseFormat(
+  path: string,
+  look: FileLook,
+  options: ReadOptions,
+): { name: FormatName; kind: ExampleKind } {
+  const named = options.format;
+  if (named !== undefined && !Object.hasOwn(formats, named)) {
+    const near = closest(named, namesList());
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `format: expected one of ${namesList().join(", ")}, got "${named}".`,
+      near === undefined ? {} : { hint: `Did you mean "${near}"?` },
+    );
+  }
+  const asTable = choosesColumns(options);
+  const candidates = (named === undefined ? fitting(look) : [named]).filter(
+    (name) => !asTable || formats[name].rows !== undefined,
+  );
+  const kindOf = (name: FormatName): ExampleKind =>
+    options.kind ??
+    (formats[name].rows ? kindOfColumns(options) : (Object.keys(formats[name].readers)[0] as ExampleKind));
+  const name = candidates.find((one) => formats[one].readers[kindOf(one)] !== undefined);
+  if (name !== undefined) return { name, kind: kindOf(name) };
+  if (candidates.length > 0) {
+    throw new PtuningError("OPTION_INVALID", refusal(path, candidates[0]!, kindOf(candidates[0]!), look));
+  }
+  throw new PtuningError(
+    "DATA_INVALID",
+    `${path}: expected a data file of a known format, got ${describe(look)}.`,
+    {
+      hint: `Name its format: ${namesOf((format) => options.kind === undefined || format.readers[options.kind] !== undefined)}.`,
+    },
+  );
+}
+
+function refusal(path: string, name: FormatName, kind: ExampleKind, look: FileLook): string {
+  const others = namesOf((format) => format.readers[kind] !== undefined);
+  const fits = fitting(look).filter((one) => formats[one].readers[kind] !== undefined);
+  const looks = fits.length > 0 ? ` The file looks like ${fits.join(" or ")}.` : "";
+  return `${path}: expected a format with ${kind} (${others}), got ${name}.${looks}`;
+}
+
+/** The first row of a table names the columns if one is chosen by name. */
+function withHeader(options: ReadOptions): ReadOptions {
+  if (options.header !== undefined) return options;
+  const {
+    text,
+    label,
+    labels,
+    score,
+    group,
+    choices,
+    tokens,
+    tags,
+    predicate,
+    question,
+    context,
+    answers,
+    id,
+  } = options;
+  const columns = [
+    text,
+    label,
+    labels,
+    score,
+    group,
+    choices,
+    tokens,
+    tags,
+    predicate,
+    question,
+    context,
+    answers,
+    id,
+  ]
+    .flat()
+    .filter((column) => column !== undefined);
+  return { ...options, header: columns.length === 0 || columns.some((column) => typeof column === "string") };
+}
+
+interface OpenInput extends FormatInput {
+  sha256(): string;
+  warnings(): string[];
+}
+
+function openInput(path: string, options: ReadOptions): OpenInput {
+  const hashes: (() => string)[] = [];
+  const notices = new Map<string, number>();
+  const rejected: string[] = [];
+  let rejections = 0;
+  const tolerant = options.damaged === "skip";
+  return {
+    path,
+    options,
+    async *text(file) {
+      const source = await openTextFile(file === undefined ? path : join(path, file), {
+        ...options,
+        tolerant,
+      });
+      hashes.push(source.sha256);
+      yield* source.chunks;
+    },
+    async bytes() {
+      const source = await openBytesAt(path, options);
+      hashes.push(() => source.sha256);
+      return source;
+    },
+    reject(error) {
+      if (!tolerant || !isDataError(error)) throw error;
+      rejections++;
+      if (rejected.length < 3) rejected.push(error.message.replace(`${path}: `, "").replace(/\.$/, ""));
+    },
+    notice(what) {
+      notices.set(what, (notices.get(what) ?? 0) + 1);
+      return undefined;
+    },
+    sha256() {
+      if (hashes.length === 1) return hashes[0]!();
+      const hash = createHash("sha256");
+      for (const one of hashes) hash.update(one());
+      return hash.digest("hex");
+    },
+    warnings() {
+      const found = [...notices].map(([what, count]) => `${path}: ${count} ${what}.`);
+      if (rejections > 0) {
+        found.push(`${path}: ${rejections} damaged records were left out: ${rejected.join("; ")}.`);
+      }
+      return found;
+    },
+  };
+}

@@ -1,0 +1,239 @@
+import { createHash } from "node:crypto";
+import { createReadStream, createWriteStream, type ReadStream } from "node:fs";
+import { mkdtemp, open, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { TextDecoder } from "node:util";
+import { createGunzip } from "node:zlib";
+import { messageOf, PtuningError, systemCode } from "../core/index.ts";
+import { type ByteSource, hashFile, openFile } from "../files/index.ts";
+
+/** A gzip file may not unpack to more than this, 8 GiB: a small file can hold petabytes of zeros. */
+export const defaultMaxUnpackedBytes: number = 8 * 2 ** 30;
+
+export interface SourceOptions {
+  /** A label of the WHATWG encoding standard; never guessed. Default `utf-8`. */
+  readonly encoding?: string;
+  /** Default {@link defaultMaxUnpackedBytes}. */
+  readonly maxUnpackedBytes?: number;
+  /** Bytes that are no text become U+FFFD instead of an error. */
+  readonly tolerant?: boolean;
+}
+
+export interface TextSource {
+  /** Decoded text in pieces of any length, without byte order mark. */
+  readonly chunks: AsyncIterable<string>;
+  /** SHA-256 of the bytes on disk; known once all chunks were read. */
+  readonly sha256: () => string;
+}
+
+/** @throws DATA_NOT_FOUND if there is no such file; DATA_INVALID if it is empty */
+async function checkFile(path: string): Promise<void> {
+  const status = await stat(path).catch((cause: unknown) => {
+    const reason = systemCode(cause) === "ENOENT" ? "no such file" : messageOf(cause);
+    throw new PtuningError("DATA_NOT_FOUND", `${path}: expected a data file, got ${reason}.`, { cause });
+  });
+  if (!status.isFile()) throw new PtuningError("DATA_NOT_FOUND", `${path}: expected a file, got a folder.`);
+  if (status.size === 0) throw new PtuningError("DATA_INVALID", `${path}: the file is empty.`);
+}
+
+/**
+ * Opens a text file, gzipped ones unpacked, as a stream.
+ * @throws DATA_NOT_FOUND if there is no such file; DATA_INVALID, with the line, on bytes that are not text
+ */
+export async function openTextFile(path: string, options: SourceOptions = {}): Promise<TextSource> {
+  const { encoding = "utf-8", tolerant = false } = options;
+  await checkFile(path);
+  const decoder = makeDecoder(encoding, !tolerant);
+  const hash = createHash("sha256");
+  const bytes = await openBytes(path, options, (chunk) => hash.update(chunk));
+  return {
+    chunks: decode(path, bytes, decoder, encoding, tolerant),
+    sha256: () => hash.copy().digest("hex"),
+  };
+}
+
+/** The bytes of a file, unpacked and bounded. */
+async function openBytes(
+  path: string,
+  { maxUnpackedBytes = defaultMaxUnpackedBytes }: SourceOptions,
+  onChunk: (chunk: Buffer) => void = () => {},
+): Promise<AsyncIterable<Buffer>> {
+  const zipped = await isGzip(path);
+  const file = createReadStream(path, { highWaterMark: 1 << 18 });
+  file.on("data", (chunk) => onChunk(chunk as Buffer));
+  if (!zipped) return file;
+  const unpacked = file.pipe(createGunzip({ chunkSize: 1 << 18 }));
+  // A pipe does not hand on errors of its source.
+  file.on("error", (error) => unpacked.destroy(error));
+  return bounded(path, unpacked, maxUnpackedBytes, file);
+}
+
+async function* bounded(
+  path: string,
+  chunks: AsyncIterable<Buffer>,
+  limit: number,
+  file: ReadStream,
+): AsyncGenerator<Buffer> {
+  let total = 0;
+  try {
+    for await (const chunk of chunks) {
+      total += chunk.length;
+      if (total > limit) {
+        throw new PtuningError(
+          "DATA_INVALID",
+          `${path}: expected a file that unpacks to at most ${limit} bytes, got more.`,
+          { hint: "Split the file, or raise maxUnpackedBytes if it is as large as it should be." },
+        );
+      }
+      yield chunk;
+    }
+  } finally {
+    file.destroy();
+  }
+}
+
+async function isGzip(path: string): Promise<boolean> {
+  const handle = await open(path);
+  try {
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(2), 0, 2, 0);
+    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The first characters of a file, unpacked; what does not decode is replaced. */
+export async function startOf(path: string, encoding = "utf-8", length: number = 1 << 16): Promise<string> {
+  await checkFile(path);
+  const decoder = makeDecoder(encoding, false);
+  let text = "";
+  try {
+    for await (const chunk of await openBytes(path, {})) {
+      text += decoder.decode(chunk, { stream: true });
+      if (text.length >= length) break;
+    }
+  } catch {
+    // Reading will say what is wrong with the file.
+  }
+  return text.slice(0, length);
+}
+
+/**
+ * Opens a file for random access; a gzipped one is unpacked into a temporary file first.
+ * @throws DATA_NOT_FOUND, DATA_INVALID
+ */
+export async function openBytesAt(
+  path: string,
+  options: SourceOptions = {},
+): Promise<ByteSource & { readonly sha256: string }> {
+  await checkFile(path);
+  const sha256 = await hashFile(path);
+  if (!(await isGzip(path))) return Object.assign(await openFile(path), { sha256 });
+  const folder = await mkdtemp(join(tmpdir(), "ptuning-data-"));
+  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
+  try {
+    await pipeline(await openBytes(path, options), createWriteStream(join(folder, "unpacked")));
+    const source = await openFile(join(folder, "unpacked"));
+    return {
+      ...source,
+      name: path,
+      sha256,
+      close: async () => {
+        await source.close();
+        await remove();
+      },
+    };
+  } catch (cause) {
+    await remove();
+    if (cause instanceof PtuningError) throw cause;
+    throw unreadable(path, cause);
+  }
+}
+
+function unreadable(path: string, cause: unknown): PtuningError {
+  return new PtuningError("DATA_INVALID", `${path}: not readable: ${messageOf(cause)}.`, {
+    hint: "The file may be damaged.",
+    cause,
+  });
+}
+
+function makeDecoder(encoding: string, fatal: boolean): TextDecoder {
+  try {
+    return new TextDecoder(encoding, { fatal });
+  } catch (cause) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `encoding: expected a name such as utf-8, windows-1252 or utf-16le, got "${encoding}".`,
+      { cause },
+    );
+  }
+}
+
+async function* decode(
+  path: string,
+  bytes: AsyncIterable<Buffer>,
+  decoder: TextDecoder,
+  encoding: string,
+  tolerant: boolean,
+): AsyncGenerator<string> {
+  let line = 1;
+  const fail = (message: string, hint: string, cause?: unknown): never => {
+    throw new PtuningError("DATA_INVALID", `${path}: ${message}`, { hint, cause });
+  };
+  const check = (text: string): string => {
+    const nul = tolerant ? -1 : text.indexOf("\0");
+    if (nul >= 0) {
+      const at = line + countLines(text.slice(0, nul));
+      fail(
+        `line ${at}: expected text, got a NUL byte.`,
+        "If the file is UTF-16, say so: encoding: utf-16le.",
+      );
+    }
+    line += countLines(text);
+    return text;
+  };
+  try {
+    for await (const chunk of bytes) {
+      let text: string;
+      try {
+        text = decoder.decode(chunk, { stream: true });
+      } catch (cause) {
+        const at = line + countLines(chunk.subarray(0, firstInvalid(chunk, encoding)).toString("latin1"));
+        fail(
+          `line ${at}: expected ${encoding} text, got other bytes.`,
+          "Name the file's encoding, for instance encoding: windows-1252, or save it as UTF-8.",
+          cause,
+        );
+      }
+      if (text! !== "") yield check(text!);
+    }
+    const rest = decoder.decode();
+    if (rest !== "") yield check(rest);
+  } catch (cause) {
+    if (cause instanceof PtuningError) throw cause;
+    throw unreadable(path, cause);
+  }
+}
+
+/** Index of the first byte that does not decode; a bisection, as the decoder does not tell. */
+function firstInvalid(bytes: Buffer, encoding: string): number {
+  let [good, bad] = [0, bytes.length];
+  while (bad - good > 1) {
+    const middle = (good + bad) >> 1;
+    try {
+      new TextDecoder(encoding, { fatal: true }).decode(bytes.subarray(0, middle), { stream: true });
+      good = middle;
+    } catch {
+      bad = middle;
+    }
+  }
+  return good;
+}
+
+function countLines(text: string): number {
+  let lines = 0;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) lines++;
+  return lines;
+}

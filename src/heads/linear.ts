@@ -1,0 +1,42 @@
+/** Legend: N rows, E hidden size, C labels. The linear layer that every head ends in. */
+import type { BackboneConfig } from "../backbones/index.ts";
+import type { Params, Rng } from "../core/index.ts";
+import type { Value } from "../graph/index.ts";
+import { dropout, type LayerContext } from "../nn/index.ts";
+import type { HeadInputs } from "./head.ts";
+
+/** Parameter name of the linear layer's matrix, `[C, E]`. */
+export const headWeight = "head.weight";
+/** Parameter name of its bias, `[C]`. */
+export const headBias = "head.bias";
+
+/** Dropout in front of the linear layer; `"hidden"` takes the backbone's rate. */
+export type HeadDropout = number | "hidden";
+
+/** A matrix at N(0, initializer_range) and a zero bias. */
+export function initializeLinear(
+  numLabels: number,
+  { hiddenSize, initializerRange }: BackboneConfig,
+  rng: Rng,
+): Params {
+  const stream = rng.split(headWeight);
+  const weight = Float32Array.from(
+    { length: numLabels * hiddenSize },
+    () => stream.normal() * initializerRange,
+  );
+  return {
+    [headWeight]: { dtype: "float32", shape: [numLabels, hiddenSize], data: weight },
+    [headBias]: { dtype: "float32", shape: [numLabels], data: new Float32Array(numLabels) },
+  };
+}
+
+/** Dropout and the linear layer: `[N, E]` → `[N, C]`. */
+export function linearLogits(
+  ctx: LayerContext,
+  features: Value,
+  { config, params }: HeadInputs,
+  rate: HeadDropout,
+): Value {
+  const kept = dropout(ctx, features, rate === "hidden" ? config.hiddenDropout : rate);
+  return ctx.b.op("Gemm", [kept, params[headWeight], params[headBias]], { transB: 1 });
+}

@@ -1,0 +1,54 @@
+import type { DataChecks } from "../checks/index.ts";
+import type { ExampleText } from "../data/index.ts";
+import type { Scores } from "../metrics/index.ts";
+import type { Review } from "../tasks/index.ts";
+import type { EvaluationEvent, EvaluationRecord, StartEvent, StepEvent } from "../train/index.ts";
+
+/** What a finished run came to: the content of its `result.json`. */
+export interface RunResult {
+  readonly reason: string;
+  readonly steps: number;
+  readonly seconds: number;
+  /** The dev evaluation of the state that was kept. */
+  readonly best?: EvaluationRecord | undefined;
+  /** Dev scores with fp32 weights, after an int8 run. */
+  readonly exact?: Scores;
+  readonly test?: Scores;
+  readonly baselines?: readonly { readonly name: string; readonly scores: Scores }[];
+  readonly peakMemoryBytes: number;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly hardware: string;
+}
+
+/** What the log of a run tells, resumed or not, finished or not. */
+export interface RunLog {
+  /** The latest start; absent where nothing was logged. */
+  readonly start?: StartEvent;
+  readonly steps: readonly StepEvent[];
+  readonly evaluations: readonly EvaluationEvent[];
+  /** Messages, each once. */
+  readonly warnings: readonly string[];
+}
+
+/** The dev examples as the kept state answers them. */
+export interface ReviewedSplit {
+  readonly review: Review;
+  /** Where an example of the review stands, and its texts. */
+  example(index: number): { readonly line?: number; readonly texts: readonly ExampleText[] };
+}
+
+/** Everything that the report of a run shows. What is absent is left out, and `notes` say why. */
+export interface RunReport extends RunLog {
+  /** Name of the run. */
+  readonly name: string;
+  readonly task: string;
+  readonly result?: RunResult;
+  readonly dev?: ReviewedSplit;
+  readonly checks?: DataChecks;
+  /** Settings by section: `method` → `promptLength` → 20. */
+  readonly settings: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly notes: readonly string[];
+  /** When the report was made: an ISO date. */
+  readonly createdAt: string;
+  readonly version: string;
+}

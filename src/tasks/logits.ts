@@ -1,0 +1,32 @@
+/** Logits of one row as numbers people understand. */
+
+/** Index of the greatest value; the first where several are. */
+export function argmax(values: ArrayLike<number>): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  return best;
+}
+
+/** ln Σ exp(values). */
+export function logSumExp(values: ArrayLike<number>): number {
+  const largest = values[argmax(values)]!;
+  let total = 0;
+  for (let i = 0; i < values.length; i++) total += Math.exp(values[i]! - largest);
+  return largest + Math.log(total);
+}
+
+/** Probabilities that add up to 1. */
+export function softmax(values: ArrayLike<number>): number[] {
+  const total = logSumExp(values);
+  return Array.from(values, (value) => Math.exp(value - total));
+}
+
+/** 1 / (1 + e⁻ˣ). */
+export function sigmoid(x: number): number {
+  return 1 / (1 + Math.exp(-x));
+}
+
+/** ln(1 + eˣ), also for large x. */
+export function softplus(x: number): number {
+  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+}

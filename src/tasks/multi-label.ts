@@ -1,0 +1,153 @@
+/** Legend: B batch, C labels. */
+import * as z from "zod";
+import { PtuningError } from "../core/index.ts";
+import type { TextExample } from "../data/index.ts";
+import { type SequenceHeadOptions, sequenceHead } from "../heads/index.ts";
+import { MultiLabelMetrics, ThresholdTuner } from "../metrics/index.ts";
+import { binaryCrossEntropy } from "../nn/index.ts";
+import { family, type TaskFamily } from "./family.ts";
+import { scoreTable } from "./label-review.ts";
+import { sigmoid, softplus } from "./logits.ts";
+import type { Task } from "./task.ts";
+import { labelIndex, labelNumber } from "./text-classification.ts";
+import { constantAnswer, type EncodedTexts, headSettings, textTask } from "./text-task.ts";
+
+/** Settings of multi-label classification. */
+export interface MultiLabelOptions extends SequenceHeadOptions {
+  /** The labels, in the order of the logits. */
+  readonly labels: readonly string[];
+  /**
+   * A label is given where its probability is at least this. `"tuned"`, the default, takes the threshold with the
+   * best micro-F1 on dev, which the adapter then holds; 0.5 where there is no dev set.
+   */
+  readonly threshold?: number | "tuned";
+}
+
+/** The labels of one text: none, one or several, with the probability of each. */
+export interface MultiLabelPrediction {
+  readonly labels: readonly string[];
+  readonly probabilities: Readonly<Record<string, number>>;
+}
+
+/** Where a threshold is to be tuned and there is nothing to tune it on. */
+const plainThreshold = 0.5;
+
+/**
+ * Any number of labels per text or pair of texts: pooled vector, linear head, a sigmoid per label, binary
+ * cross-entropy summed over the labels.
+ *
+ * @throws OPTION_INVALID if there are fewer than two labels, repeats, or the threshold is no probability
+ */
+export function multiLabelClassification(
+  options: MultiLabelOptions,
+): Task<TextExample, EncodedTexts<readonly number[]>, MultiLabelPrediction> {
+  const { labels, threshold = "tuned", ...headOptions } = options;
+  const width = labels.length;
+  const index = labelIndex(labels);
+  if (threshold !== "tuned" && !(threshold >= 0 && threshold <= 1)) {
+    throw new PtuningError("OPTION_INVALID", `threshold: expected "tuned" or 0 to 1, got ${threshold}.`);
+  }
+  const applied = threshold === "tuned" ? plainThreshold : threshold;
+  const head = sequenceHead(width, headOptions);
+  const unlabelled: readonly number[] = [];
+  return textTask<readonly number[], MultiLabelPrediction>({
+    type: "multi-label",
+    options: { labels, threshold, ...head.options },
+    head,
+    scores: ["microF1", "macroF1", "samplesF1", "subsetAccuracy"],
+    selectBy: "microF1",
+    width,
+    /** One number per label: 1 where the example has it. */
+    gold({ labels: given }) {
+      if (given === undefined) return undefined;
+      const row = new Array<number>(width).fill(0);
+      for (const label of given) row[labelNumber(index, label)] = 1;
+      return row;
+    },
+    unlabelled,
+    isLabelled: (gold) => gold !== unlabelled,
+    weight: () => 1,
+    target: (into, gold) => into.set(gold),
+    loss: binaryCrossEntropy,
+    lossOf: (logits, gold) =>
+      gold.reduce((sum, target, i) => sum + softplus(logits[i]!) - target * logits[i]!, 0),
+    scorer() {
+      const rows: { readonly probabilities: number[]; readonly gold: readonly number[] }[] = [];
+      return {
+        add: (_, logits, gold) => rows.push({ probabilities: Array.from(logits, sigmoid), gold }),
+        result() {
+          const tuner = new ThresholdTuner();
+          for (const { probabilities, gold } of rows) tuner.add(probabilities, gold);
+          const found = threshold === "tuned" ? tuner.result().threshold : threshold;
+          const metrics = new MultiLabelMetrics(width, found);
+          for (const { probabilities, gold } of rows) metrics.add(probabilities, gold);
+          const kinds = (of: (row: (typeof rows)[number]) => unknown): number =>
+            new Set(rows.map((row) => String(of(row)))).size;
+          return {
+            scores: metrics.result(),
+            collapsed:
+              kinds(({ gold }) => gold) > 1 &&
+              kinds(({ probabilities }) => probabilities.map((p) => p >= found)) === 1,
+            ...(threshold === "tuned" && { tuned: { threshold: found } }),
+          };
+        },
+      };
+    },
+    predict(logits) {
+      const probabilities = Array.from(logits, sigmoid);
+      return {
+        labels: labels.filter((_, i) => probabilities[i]! >= applied),
+        probabilities: Object.fromEntries(labels.map((label, i) => [label, probabilities[i]!])),
+      };
+    },
+    describe: (gold, prediction) => ({
+      gold: labels.filter((_, i) => gold[i] === 1).join(", ") || "none",
+      predicted: prediction.labels.join(", ") || "none",
+    }),
+    summarize(answers) {
+      const metrics = new MultiLabelMetrics(width, applied);
+      for (const { logits, gold } of answers) metrics.add(logits.map(sigmoid), gold);
+      return { matrices: [], tables: [scoreTable("Labels", labels, metrics.perLabel())] };
+    },
+    cells: (prediction, detailed) => ({
+      labels: prediction.labels.join(", "),
+      ...(detailed && prediction.probabilities),
+    }),
+    tune: (tuned) => multiLabelClassification({ ...options, threshold: applied, ...tuned }),
+    trivial({ labels: gold }) {
+      const counts = new Array<number>(width).fill(0);
+      for (const row of Array.from(gold)) for (const [i, value] of row.entries()) counts[i]! += value;
+      const most = counts.indexOf(Math.max(...counts));
+      return constantAnswer(
+        "most frequent label",
+        counts.map((_, i) => (i === most ? certain : -certain)),
+      );
+    },
+  });
+}
+
+/** A logit whose probability is 1 for every purpose. */
+const certain = 30;
+
+interface Settings extends SequenceHeadOptions {
+  readonly threshold?: number | "tuned";
+}
+
+/** Multi-label classification, for the registry. */
+export const multiLabelFamily: TaskFamily = family<TextExample, Settings, MultiLabelOptions>({
+  type: "multi-label",
+  title: "any number of labels per text or pair of texts",
+  reads: "text",
+  hasPresets: true,
+  settings: z.strictObject({
+    ...headSettings,
+    threshold: z
+      .union([z.number().min(0).max(1), z.literal("tuned")])
+      .exactOptional()
+      .describe("probability from which a label is given; tuned: the best one on dev"),
+  }),
+  fits: (examples) => examples.every(({ labels }) => labels !== undefined),
+  resolve: (settings, { labels }) => ({ labels, ...settings }),
+  create: (options) => multiLabelClassification(options) as Task,
+  sample: { labels: ["a", "b"] },
+});

@@ -1,0 +1,41 @@
+import type { HeadOutput } from "./task.ts";
+
+/** How often each gold label was answered with each label. */
+export interface ConfusionMatrix {
+  readonly title: string;
+  readonly labels: readonly string[];
+  /** `counts[gold][predicted]`. */
+  readonly counts: readonly (readonly number[])[];
+}
+
+/** A small table of figures: a cell per column; shares and scores are numbers from 0 to 1. */
+export interface ReviewTable {
+  readonly title: string;
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly (string | number)[])[];
+}
+
+/** How well one example was answered. */
+export interface ReviewedExample {
+  /** Its number among the examples that were encoded. */
+  readonly index: number;
+  /** Its share of the loss, unweighted. */
+  readonly loss: number;
+  /** Gold answer and prediction as a person reads them. */
+  readonly gold: string;
+  readonly predicted: string;
+}
+
+/** What a report shows of an evaluation beside its scores. It may quote examples: it goes into reports only. */
+export interface Review {
+  readonly matrices: readonly ConfusionMatrix[];
+  readonly tables: readonly ReviewTable[];
+  /** Those with a gold answer, in any order. */
+  readonly examples: readonly ReviewedExample[];
+}
+
+/** Gathers logits pass by pass, in any order, and looks at each example. */
+export interface Reviewer {
+  add(output: HeadOutput): void;
+  finish(): Review;
+}

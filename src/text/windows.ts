@@ -1,0 +1,37 @@
+/** Tokens `start` … `end` − 1 of a longer text. */
+export interface TokenWindow {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Cuts a text of `count` tokens into windows of at most `size` tokens, of which neighbours share `stride`: as the
+ * overflow of transformers' tokenizers. A stride of more than half a window is cut to that, so that windows that
+ * shrink stay few. There is always one window, if an empty one.
+ *
+ * @param size at least 1
+ * @example
+ * tokenWindows(10, 6, 2); // [{ start: 0, end: 6 }, { start: 4, end: 10 }]
+ */
+export function tokenWindows(count: number, size: number, stride: number): TokenWindow[] {
+  const step = size - Math.min(stride, Math.floor(size / 2));
+  const windows: TokenWindow[] = [];
+  for (let start = 0; ; start += step) {
+    const end = Math.min(count, start + size);
+    windows.push({ start, end });
+    if (end === count) return windows;
+  }
+}
+
+/**
+ * Number of the window in which token `at` has most context: the greatest distance to the nearer end, the earlier
+ * window where two are alike.
+ */
+export function windowWithMostContext(windows: readonly TokenWindow[], at: number): number {
+  let [best, most] = [0, Number.NEGATIVE_INFINITY];
+  for (const [number, { start, end }] of windows.entries()) {
+    const context = Math.min(at - start, end - 1 - at);
+    if (context > most) [best, most] = [number, context];
+  }
+  return best;
+}

@@ -1,0 +1,189 @@
+/** Legend: E hidden size. */
+import { closeSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
+import { mkdir, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import type { Backbone } from "../backbones/index.ts";
+import {
+  allocate,
+  byteSize,
+  type DType,
+  type Params,
+  PtuningError,
+  type TensorMap,
+  type TypedArray,
+} from "../core/index.ts";
+import { cacheFolder } from "../files/index.ts";
+import {
+  batchFeeds,
+  type ModelParts,
+  type Trunk,
+  trunkGraph,
+  trunkLayers,
+  trunkStates,
+} from "../model/index.ts";
+import type { Encoded, PassShape } from "../tasks/index.ts";
+import { forwardBatches, padBatch, type TokenSequences, tokenCount } from "../text/index.ts";
+import type { TrunkEvent } from "./events.ts";
+import type { ResolvedSettings } from "./options.ts";
+
+/** `auto` keeps up to this many bytes in memory, and more in a file. */
+const memoryBound = 1e9;
+
+/** A file may take this share of what is free on its disk. */
+const diskShare = 0.8;
+
+/** What the lower layers compute of every sequence, once and for all. */
+export interface TrunkCache {
+  readonly trunk: Trunk;
+  readonly event: TrunkEvent;
+  /** States of a pass, for graphs on this trunk. */
+  feeds(encoded: Encoded, pass: PassShape): TensorMap;
+  close(): void;
+}
+
+/**
+ * Runs the layers beneath the lowest prompt over all sequences and keeps their output. `undefined` where that is
+ * not asked for; a cache of no layers where training reaches the lowest one.
+ *
+ * @throws OPTION_INVALID if the disk is too small
+ */
+export async function createTrunkCache(
+  parts: ModelParts & { readonly backbone: Backbone },
+  params: Params,
+  sets: readonly Encoded[],
+  settings: ResolvedSettings,
+): Promise<TrunkCache | undefined> {
+  if (settings.trunkCache === "off") return undefined;
+  const { backbone } = parts;
+  const { hiddenSize, numLayers, padTokenId, ...config } = backbone.config;
+  const started = performance.now();
+  const layers = trunkLayers(parts, params);
+  const dtype = settings.trunkCacheType;
+  const tokens = sets.reduce((sum, { sequences }) => sum + sequences.starts[sequences.count]!, 0);
+  const bytes = layers === 0 ? 0 : tokens * hiddenSize * byteSize(dtype);
+  const place =
+    settings.trunkCache === "auto" ? (bytes <= memoryBound ? "memory" : "file") : settings.trunkCache;
+  const rate = (given: number | "checkpoint", own: number): number => (given === "checkpoint" ? own : given);
+  const event = (): TrunkEvent => ({
+    type: "trunk",
+    layers,
+    numLayers,
+    place,
+    bytes,
+    dtype,
+    droppedOut: {
+      hidden: rate(settings.hiddenDropout, config.hiddenDropout),
+      attention: rate(settings.attentionDropout, config.attentionDropout),
+    },
+    seconds: (performance.now() - started) / 1000,
+  });
+  if (layers === 0) {
+    return { trunk: { layers, dtype }, event: event(), feeds: () => ({}), close: () => {} };
+  }
+  const store = place === "memory" ? memoryStore(dtype, bytes) : await fileStore(dtype, bytes);
+  try {
+    const trunk: Trunk = { layers, dtype };
+    const session = await backbone.engine.compile(trunkGraph(parts, trunk), { prepack: true });
+    let first = 0;
+    const firstToken = new Map<TokenSequences, number>();
+    for (const { sequences } of sets) {
+      firstToken.set(sequences, first);
+      for (const rows of forwardBatches(sequences)) {
+        const batch = padBatch(sequences, rows, padTokenId);
+        const { [trunkStates]: states } = await session.run(batchFeeds(batch));
+        for (const [b, row] of rows.entries()) {
+          const count = tokenCount(sequences, row);
+          const own = allocate(dtype, count * hiddenSize);
+          for (let s = 0; s < count; s++) copyRow(own, s, states!.data, s * rows.length + b, hiddenSize);
+          store.write((first + sequences.starts[row]!) * hiddenSize, own);
+        }
+      }
+      first += sequences.starts[sequences.count]!;
+    }
+    await session.release();
+    return {
+      trunk,
+      event: event(),
+      feeds({ sequences }, { rows, length }) {
+        const data = allocate(dtype, length * rows.length * hiddenSize);
+        const start = firstToken.get(sequences)!;
+        for (const [b, row] of rows.entries()) {
+          const count = tokenCount(sequences, row);
+          const own = store.read((start + sequences.starts[row]!) * hiddenSize, count * hiddenSize);
+          for (let s = 0; s < count; s++) copyRow(data, s * rows.length + b, own, s, hiddenSize);
+        }
+        return { [trunkStates]: { dtype, shape: [length * rows.length, hiddenSize], data } };
+      },
+      close: () => store.close(),
+    };
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+function copyRow(to: TypedArray, toRow: number, from: TypedArray, fromRow: number, width: number): void {
+  const row = from.subarray(fromRow * width, (fromRow + 1) * width);
+  (to as Float32Array).set(row as Float32Array, toRow * width);
+}
+
+/** Elements by their place. */
+interface Store {
+  write(start: number, elements: TypedArray): void;
+  read(start: number, count: number): TypedArray;
+  close(): void;
+}
+
+function memoryStore(dtype: DType, bytes: number): Store {
+  let all = allocate(dtype, bytes / byteSize(dtype));
+  return {
+    write: (start, elements) => (all as Float32Array).set(elements as Float32Array, start),
+    read: (start, count) => all.subarray(start, start + count),
+    close() {
+      all = allocate(dtype, 0);
+    },
+  };
+}
+
+/** A file in our cache folder that no other process sees and that goes with this one. */
+async function fileStore(dtype: DType, bytes: number): Promise<Store> {
+  const folder = cacheFolder();
+  await mkdir(folder, { recursive: true });
+  const { bavail, bsize } = await statfs(folder);
+  if (bytes > bavail * bsize * diskShare) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `trunkCache: expected ${Math.ceil(bytes / 1e6)} MB to be free in ${folder}, got ${Math.floor((bavail * bsize) / 1e6)} MB.`,
+      {
+        hint: "Use trunkCacheType: float16, a smaller maxLength, another PTUNING_CACHE, or trunkCache: off.",
+      },
+    );
+  }
+  const path = join(folder, `trunk-${process.pid}-${Date.now()}.bin`);
+  const file = openSync(path, "wx+");
+  // Unlinked while it is open, so that not even a killed process leaves it behind; Windows removes it at the end.
+  const remove = (): boolean => {
+    try {
+      unlinkSync(path);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const removed = remove();
+  const size = byteSize(dtype);
+  return {
+    write(start, elements) {
+      writeSync(file, elements, 0, elements.byteLength, start * size);
+    },
+    read(start, count) {
+      const elements = allocate(dtype, count);
+      readSync(file, elements, 0, elements.byteLength, start * size);
+      return elements;
+    },
+    close() {
+      closeSync(file);
+      if (!removed) remove();
+    },
+  };
+}

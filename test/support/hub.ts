@@ -1,0 +1,88 @@
+/** A stand-in of the model hub's HTTP interface, on this machine: repositories are maps of file contents. */
+import { createHash } from "node:crypto";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+export interface HubServer {
+  readonly url: string;
+  /** Paths asked for, in order, each with its method and range. */
+  readonly requests: string[];
+  /** Answers instead of the server where it returns true. */
+  intercept: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined;
+  close(): Promise<void>;
+}
+
+/** Serves one repository of a kind (`models` or `datasets`) under `owner/name`. */
+export async function startHub(
+  id: string,
+  files: Readonly<Record<string, Uint8Array>>,
+  kind: "models" | "datasets" = "models",
+): Promise<HubServer> {
+  const sha = createHash("sha1").update(Object.keys(files).join()).digest("hex");
+  const prefix = kind === "models" ? "" : "datasets/";
+  const oid = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
+    const { pathname } = new URL(request.url!, "http://hub");
+    const json = (value: unknown): void => {
+      response.setHeader("content-type", "application/json");
+      response.end(JSON.stringify(value));
+    };
+    if (pathname === `/api/${kind}/${id}` || pathname.startsWith(`/api/${kind}/${id}/revision/`)) {
+      json({
+        _id: "1",
+        id,
+        sha,
+        private: false,
+        gated: false,
+        downloads: 0,
+        likes: 0,
+        lastModified: new Date(0),
+      });
+    } else if (pathname.startsWith(`/api/${kind}/${id}/tree/`)) {
+      const large = { oid: "", size: 0, pointerSize: 130 };
+      json(
+        Object.entries(files).map(([path, bytes]) => ({
+          type: "file",
+          path,
+          size: bytes.length,
+          oid: oid(bytes).slice(0, 40),
+          ...(bytes.length > 1000 && { lfs: { ...large, oid: oid(bytes), size: bytes.length } }),
+        })),
+      );
+    } else if (pathname.startsWith(`/${prefix}${id}/resolve/${sha}/`)) {
+      const bytes = files[decodeURIComponent(pathname.split(`/resolve/${sha}/`)[1]!)];
+      if (bytes === undefined) {
+        response.writeHead(404).end();
+        return;
+      }
+      const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
+      const start = range ? Number(range[1]) : 0;
+      const end = range?.[2] ? Math.min(Number(range[2]), bytes.length - 1) : bytes.length - 1;
+      response.writeHead(range ? 206 : 200, {
+        etag: `"${oid(bytes)}"`,
+        "content-length": end - start + 1,
+        "content-range": `bytes ${start}-${end}/${bytes.length}`,
+        "accept-ranges": "bytes",
+      });
+      response.end(request.method === "HEAD" ? undefined : bytes.subarray(start, end + 1));
+    } else response.writeHead(404).end();
+  };
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    const { range } = request.headers;
+    requests.push(`${request.method} ${request.url}${range ? ` ${range}` : ""}`);
+    if (!hub.intercept?.(request, response)) answer(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const hub: HubServer = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    intercept: undefined,
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
+  };
+  return hub;
+}

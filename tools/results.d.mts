@@ -1,0 +1,13 @@
+/** One run of a recipe, as committed under results/. */
+export interface ResultRow {
+  readonly seed: number;
+  readonly test: Readonly<Record<string, number>>;
+  readonly precision: string;
+  readonly command: string;
+  readonly configHash: string;
+  readonly commit: string;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly hardware: string;
+}
+export function recipeHash(recipe: string): string;
+export function runRecipe(recipe: string, seed: number, baselines: boolean): ResultRow;
