@@ -120,7 +120,9 @@ export function postNormEncoder(facts: EncoderFacts): Architecture {
           return encoderLayer(ctx, config, `encoder.layer.${layer}`, x, mask, prompt, read);
         });
       }
-      return hidden;
+      // Nothing above a trunk of all layers.
+      const read = from?.layer === end ? rowsRead(inputs, rows, inputPrompt) : undefined;
+      return read ? ctx.b.slice(hidden, 0, ...read) : hidden;
     },
     poolerWeights: ({ hiddenSize }) => ({
       "pooler.dense.weight": [hiddenSize, hiddenSize],

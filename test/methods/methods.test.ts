@@ -3,8 +3,10 @@ import type { Backbone } from "ptuning/backbones";
 import { bitfit, fineTuning, linearProbe, methodFrom, methods } from "ptuning/methods";
 import { paramShapes } from "ptuning/model";
 import { sequenceClassification } from "ptuning/tasks";
+import type { TrainOptions } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { eventsOf, ofType, tinyBackbone, tinyOptions } from "../support/tiny.ts";
+import { relativeError } from "../support/golden.ts";
+import { eventsOf, ofType, tinyBackbone, tinyData, tinyOptions } from "../support/tiny.ts";
 
 let backbone: Backbone;
 beforeAll(async () => {
@@ -94,6 +96,21 @@ describe("settings", () => {
     );
     expect(ofType(auto, "start")[0]!.settings.precision).toBe("fp32");
   });
+
+  test.each(["cls", "mean"] as const)(
+    "a probe on cached features learns the same: pooling %s",
+    async (pooling) => {
+      const task = sequenceClassification({ labels: tinyData.labels, pooling });
+      const lossesWith = async (trunkCache: "off" | "memory"): Promise<number[]> => {
+        const options = tinyOptions(backbone, { method: linearProbe(), epochs: 1, trunkCache });
+        const dropouts = { hiddenDropout: 0, attentionDropout: 0 };
+        const events = await eventsOf({ ...options, ...dropouts, task: task as TrainOptions["task"] });
+        return ofType(events, "step").map(({ loss }) => loss);
+      };
+      const [plain, cached] = [await lossesWith("off"), await lossesWith("memory")];
+      expect(relativeError(cached, plain)).toBeLessThan(1e-5);
+    },
+  );
 
   test("BitFit trains the biases of int8 layers", async () => {
     const events = await eventsOf(tinyOptions(backbone, { method: bitfit(), precision: "int8", epochs: 2 }));

@@ -192,6 +192,17 @@ describe.skipIf(!has.python || !has.data)("twin runs take the same steps from th
     240_000,
   );
 
+  test.skipIf(!has.minilm).each(["prompt-tuning", "p-tuning"])(
+    "BERT, real weights, a few steps on trec with %s",
+    async (method) => {
+      const result = await twin("trec", 10, { method, log: () => {} });
+      expect(result.firstLosses.count).toBe(10);
+      expect(result.firstLosses.greatestDifference).toBeLessThan(1e-3);
+      expect(result.dev.agreement).toBeGreaterThanOrEqual(0.98);
+    },
+    240_000,
+  );
+
   test.each(["trec", "conll04", "ewt-word"] as const)(
     "RoBERTa, random weights, on %s",
     async (set) => {

@@ -13,6 +13,8 @@ export interface TwinOptions {
   /** Catalog name, hub id or folder; default `minilm`. */
   readonly backbone?: string;
   readonly maxLength?: number;
+  /** Name of the method; default `p-tuning-v2`. */
+  readonly method?: string;
   readonly log?: (line: string) => void;
 }
 export function twin(set: TwinSet, steps: number, options?: TwinOptions): Promise<TwinResult>;

@@ -3,6 +3,7 @@
  * The twin run: our training beside that of an independent implementation, from the same tensors on the same batches,
  * preset peft, dropout 0, fp32. The other is PEFT where it can do the task, else plain PyTorch (prefix_bert.py).
  *   node tools/reference/twin.mjs trec|rte|conll04|squad|ewt-word|ewt-token-type [steps] [backbone] [maxLength]
+ *     [method]
  * Prints one JSON line: how far the first 50 losses differ, and on how many dev rows (texts, words, questions) the
  * predictions agree.
  */
@@ -16,7 +17,7 @@ import { loadBackbone } from "ptuning/backbones";
 import { Rng } from "ptuning/core";
 import { nodeEngine } from "ptuning/engine";
 import { encodeSafetensors, readSafetensors } from "ptuning/files";
-import { deepPrompt } from "ptuning/methods";
+import { methodFrom } from "ptuning/methods";
 import { initializeParams, missingWeights } from "ptuning/model";
 import { createPredictor } from "ptuning/predict";
 import { bucketedBatches, forwardBatches, itemRows, padBatch } from "ptuning/text";
@@ -28,13 +29,13 @@ import { sets } from "./twin-sets.mjs";
 export async function twin(
   set,
   steps,
-  { backbone: name = "minilm", maxLength: longest, log = console.error } = {},
+  { backbone: name = "minilm", maxLength: longest, method: kind = "p-tuning-v2", log = console.error } = {},
 ) {
   const [promptLength, learningRate, seed] = [20, 1e-2, 11];
   const { data, task, other, gold, answers, size } = await sets[set]();
   const [batchSize, maxLength] = [size[0], longest ?? size[1]];
   const backbone = await loadBackbone(name, { engine: nodeEngine() });
-  const method = deepPrompt({ preset: "peft", promptLength });
+  const method = methodFrom(kind, { preset: "peft", promptLength });
   const parts = { backbone, method, head: task.head };
   const params = await initializeParams(parts, new Rng(seed, "init"));
   const frozen = missingWeights(parts, new Rng(seed, "frozen"));
@@ -65,7 +66,7 @@ export async function twin(
   const devBatches = forwardBatches(dev.sequences);
   const folder = mkdtempSync(join(tmpdir(), "ptuning-twin-"));
   try {
-    const settings = { backbone: backbone.folder, ...other, promptLength, learningRate };
+    const settings = { backbone: backbone.folder, ...other, method: kind, promptLength, learningRate };
     const totalSteps = epochs * stepsPerEpoch;
     writeFileSync(
       join(folder, "twin.json"),
@@ -144,7 +145,11 @@ export async function twin(
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [set = "trec", steps = "200", backbone, maxLength] = process.argv.slice(2);
-  const options = { ...(backbone && { backbone }), ...(maxLength && { maxLength: Number(maxLength) }) };
+  const [set = "trec", steps = "200", backbone, maxLength, method] = process.argv.slice(2);
+  const options = {
+    ...(backbone && { backbone }),
+    ...(maxLength && { maxLength: Number(maxLength) }),
+    ...(method && { method }),
+  };
   console.log(JSON.stringify(await twin(set, Number(steps), options)));
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from peft import PrefixTuningConfig, TaskType, get_peft_model
+from peft import PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig, TaskType, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
@@ -48,14 +48,36 @@ heads = {
 model_class, task_type, module, loss_of = heads[settings["head"]]
 
 
+methods = {"p-tuning-v2": PrefixTuningConfig, "prompt-tuning": PromptTuningConfig, "p-tuning": PromptEncoderConfig}
+
+
+def encoder_state():
+    """The prompt encoder of P-tuning, which PEFT trains but does not save, under its names of the tensors."""
+    state = {"embedding.weight": initial["prompt.encoder.embeddings"]}
+    for layer in (0, 1):
+        for direction, reverse in (("forward", ""), ("backward", "_reverse")):
+            at = f"prompt.encoder.lstm.{layer}.{direction}"
+            for ours, theirs in (("input", "ih"), ("state", "hh")):
+                for kind in ("weight", "bias"):
+                    state[f"lstm_head.{kind}_{theirs}_l{layer}{reverse}"] = initial[f"{at}.{ours}.{kind}"]
+    for ours, theirs in ((0, 0), (1, 2)):
+        for kind in ("weight", "bias"):
+            state[f"mlp_head.{theirs}.{kind}"] = initial[f"prompt.encoder.mlp.{ours}.{kind}"]
+    return state
+
+
 def with_peft():
     sizes = {} if settings["head"] == "span" else {"num_labels": settings["numLabels"]}
     model = model_class.from_pretrained(settings["backbone"], **sizes)
-    peft = get_peft_model(model, PrefixTuningConfig(task_type=task_type, num_virtual_tokens=settings["promptLength"]))
-    peft.prompt_encoder["default"].embedding.weight.data = initial["prompt_embeddings"].clone()
+    encoder = {"encoder_reparameterization_type": "LSTM"} if settings["method"] == "p-tuning" else {}
+    config = methods[settings["method"]](task_type=task_type, num_virtual_tokens=settings["promptLength"], **encoder)
+    peft = get_peft_model(model, config)
+    prompt = {"embedding.weight": initial["prompt_embeddings"]} if "prompt_embeddings" in initial else encoder_state()
+    peft.prompt_encoder["default"].load_state_dict(prompt)
     head = getattr(peft.base_model, module).modules_to_save["default"]
     for name, parameter in head.named_parameters():
-        parameter.data = initial[f"base_model.{module}.{name}"].clone()
+        saved = f"base_model.{module}.{name}"
+        parameter.data = initial[saved if saved in initial else f"head.{name}"].clone()
         # P-tuning-v2 keeps the pooler frozen, PEFT trains its like in RoBERTa's classifier.
         parameter.requires_grad = not name.startswith("dense.")
     # Dropout 0 everywhere: eval mode, with gradients.
