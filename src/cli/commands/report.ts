@@ -38,7 +38,8 @@ export async function reportCommand(
   );
   try {
     const data = read?.data;
-    const review = data && backbone && adapter ? await reviewOf(adapter, backbone, data) : undefined;
+    const review =
+      data && backbone && adapter ? await reviewOf(adapter, backbone, data, config.training) : undefined;
     const task = adapter?.task ?? read?.task;
     for (const note of notes) warn(note);
     const path = await writeReport(folder, {
@@ -73,9 +74,11 @@ async function reviewOf(
   adapter: Adapter,
   backbone: Backbone,
   data: Dataset<unknown>,
+  { precision }: RunConfig["training"],
 ): Promise<Review | undefined> {
   if (data.dev.length === 0) return undefined;
-  const predictor = await createPredictor(adapter, backbone);
+  // As the run did, so that the page comes out the same.
+  const predictor = await createPredictor(adapter, backbone, precision ? { precision } : {});
   const review = await predictor.review(data.dev);
   await predictor.close();
   return review;
