@@ -1,4 +1,3 @@
-import type { Tokenizer as NativeTokenizer } from "tokenizers";
 import { PtuningError } from "../core/index.ts";
 
 /** A model input made of one or two ranges of tokens. */
@@ -23,6 +22,18 @@ export interface Template {
   assemble(first: ArrayLike<number>, second?: ArrayLike<number>): Assembled;
 }
 
+/** What is asked of a tokenizer here; the library's own types would end up in ours, and they do not compile. */
+interface PairEncoder {
+  encode(
+    first: string,
+    second?: string,
+  ): Promise<{
+    getIds(): number[];
+    getTypeIds(): number[];
+    getSequenceIds(): readonly (number | undefined | null)[];
+  }>;
+}
+
 /** A special token, or the place of the first (0) or second (1) range. */
 type Part = { readonly type: number } & ({ readonly id: number } | { readonly range: 0 | 1 });
 
@@ -30,7 +41,7 @@ type Part = { readonly type: number } & ({ readonly id: number } | { readonly ra
  * Reads the template off the tokenizer: what its own post-processor makes of two short texts.
  * @throws BACKBONE_INVALID if the post-processor does not keep the texts in order
  */
-export async function templateOf(native: NativeTokenizer, where: string): Promise<Template> {
+export async function templateOf(native: PairEncoder, where: string): Promise<Template> {
   const single = await probe(native, where);
   const pair = await probe(native, where, probeText);
   return {
@@ -57,7 +68,7 @@ export async function templateOf(native: NativeTokenizer, where: string): Promis
 
 const probeText = "a";
 
-async function probe(native: NativeTokenizer, where: string, second?: string): Promise<Part[]> {
+async function probe(native: PairEncoder, where: string, second?: string): Promise<Part[]> {
   const encoding = await native.encode(probeText, second);
   const [ids, types, ranges] = [encoding.getIds(), encoding.getTypeIds(), encoding.getSequenceIds()];
   const parts: Part[] = [];

@@ -153,7 +153,7 @@ describe.skipIf(present.length === 0).each(present)("PEFT on $name", ({ name, ma
   );
 
   test("refuses an adapter that it would compute differently", async () => {
-    const method = deepPrompt({ promptLayers: { last: 2 } });
+    const method = deepPrompt({ promptLayers: { last: 1 } });
     const task = sequenceClassification({ labels, preset: "peft" }) as Task;
     const parts = { backbone, method, head: task.head };
     const params = await initializeParams(parts, new Rng(1));

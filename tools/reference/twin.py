@@ -83,7 +83,15 @@ def with_peft():
     # Dropout 0 everywhere: eval mode, with gradients.
     peft.eval()
 
+    # PEFT's question answering drops the token types on the way to the backbone: they are put back.
+    types = {}
+    peft.base_model.get_submodule(peft.transformer_backbone_name).register_forward_pre_hook(
+        lambda _, args, kwargs: (args, {**kwargs, "token_type_ids": types["now"]} if settings["head"] == "span" else kwargs),
+        with_kwargs=True,
+    )
+
     def logits(part):
+        types["now"] = part["types"]
         out = peft(input_ids=part["ids"], token_type_ids=part["types"], attention_mask=part["mask"])
         return torch.stack([out.start_logits, out.end_logits], -1) if settings["head"] == "span" else out.logits
 
