@@ -9,7 +9,7 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 import { prepare, root } from "./prepare.mjs";
@@ -24,6 +24,13 @@ const rowsOf = (name) => {
         .map((line) => JSON.parse(line))
     : [];
 };
+
+/** `recipes/defaults/trec.yaml` → `defaults-trec` */
+const nameOf = (recipe) =>
+  recipe
+    .replace(/^recipes\//, "")
+    .replace(/\.yaml$/, "")
+    .replaceAll("/", "-");
 
 /** SHA-256 of a recipe without its comments. */
 export function recipeHash(recipe) {
@@ -103,7 +110,7 @@ function points(values) {
 function writeReadme(plan) {
   const lines = [];
   for (const { recipe } of plan) {
-    const name = basename(recipe, ".yaml");
+    const name = nameOf(recipe);
     const hash = recipeHash(recipe);
     const rows = rowsOf(name).filter((row) => row.configHash === hash);
     if (rows.length === 0) continue;
@@ -120,7 +127,17 @@ function writeReadme(plan) {
         `${rows[0].trainable.toLocaleString("en")} | ${Math.round(mean(rows.map((row) => row.seconds)))} | ${rows[0].precision} |`,
     );
   }
-  const existing = readFileSync(join(folder, "README.md"), "utf8");
+  const twins = rowsOf("twins").map(
+    ({ set, reference, method = "p-tuning-v2", steps, firstLosses, dev }) =>
+      `| ${set} | ${method} | ${reference === "peft" ? "PEFT" : "plain PyTorch"} | ${steps} | ${firstLosses.count} | ` +
+      `${firstLosses.greatestDifference.toExponential(1)} | ${(100 * dev.agreement).toFixed(1)} % of ${dev.rows.toLocaleString("en")} |`,
+  );
+  const existing = readFileSync(join(folder, "README.md"), "utf8").replace(
+    /(<!-- twins -->)[\s\S]*(<!-- \/twins -->)/,
+    (_, start, end) =>
+      `${start}\n\n| data | method | beside | steps | first losses | greatest difference | equal dev predictions |\n` +
+      `|---|---|---|---:|---:|---:|---|\n${twins.join("\n")}\n\n${end}`,
+  );
   const [head, , tail] = existing.split(/<!-- \/?table -->/);
   const header =
     "| recipe | score on test | ptuning | seeds | trivial | TF-IDF + LR | frozen embeddings + LR | trainable | seconds | precision |\n" +
@@ -139,7 +156,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   );
   const missing = plan.flatMap(({ recipe, seeds, baselines = true }) => {
     const hash = recipeHash(recipe);
-    const done = rowsOf(basename(recipe, ".yaml"))
+    const done = rowsOf(nameOf(recipe))
       .filter((row) => row.configHash === hash)
       .map(({ seed }) => seed);
     // Baselines do not depend on the seed of training: the first run carries them.
@@ -155,7 +172,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     for (const [i, { recipe, seed, baselines }] of missing.entries()) {
       console.log(`${i + 1}/${missing.length} ${recipe} seed ${seed}`);
       const row = runRecipe(recipe, seed, baselines);
-      appendFileSync(join(folder, `${basename(recipe, ".yaml")}.jsonl`), `${JSON.stringify(row)}\n`);
+      appendFileSync(join(folder, `${nameOf(recipe)}.jsonl`), `${JSON.stringify(row)}\n`);
       console.log(`  test ${JSON.stringify(row.test)} in ${row.seconds} s`);
     }
     writeReadme(parse(readFileSync(join(folder, "plan.yaml"), "utf8")));

@@ -97,7 +97,7 @@ function check({ promptLength, initScale, prefixHiddenSize }: Resolved): void {
 function flat(options: Resolved): Method {
   const method: Method = {
     ...shared(options),
-    // Measured on six data sets; see results/defaults.md.
+    // What the paper's code searches up to on classification; results/README.md has what comes of it.
     defaults: { learningRate: 1e-2 },
     parameters(config) {
       const shape = [options.promptLength, promptWidth(options, config)];

@@ -72,7 +72,7 @@ export interface TrainOptions<E = unknown, N extends Encoded = Encoded, P = unkn
 /** Settings with every default filled in; `auto` has become what it stands for on this machine. */
 export type ResolvedSettings = Required<TrainSettings> & { readonly precision: "fp32" | "int8" };
 
-/** Measured on six data sets with three seeds; see results/defaults.md. */
+/** What a setting is where nobody says; results/README.md has what comes of them. */
 export const settingDefaults = {
   batchSize: 32,
   optimizer: "adamw",

@@ -4,18 +4,18 @@
  * preset peft, dropout 0, fp32. The other is PEFT where it can do the task, else plain PyTorch (prefix_bert.py).
  *   node tools/reference/twin.mjs trec|rte|conll04|squad|ewt-word|ewt-token-type [steps] [backbone] [maxLength]
  *     [method]
- * Prints one JSON line: how far the first 50 losses differ, and on how many dev rows (texts, words, questions) the
+ * Prints one JSON line (with --record also appends it to results/twins.jsonl): how far the first 50 losses differ, and on how many dev rows (texts, words, questions) the
  * predictions agree.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { referenceTo, saveAdapter } from "ptuning/adapters";
 import { loadBackbone } from "ptuning/backbones";
 import { Rng } from "ptuning/core";
-import { nodeEngine } from "ptuning/engine";
+import { describeMachine, nodeEngine } from "ptuning/engine";
 import { encodeSafetensors, readSafetensors } from "ptuning/files";
 import { methodFrom } from "ptuning/methods";
 import { initializeParams, missingWeights } from "ptuning/model";
@@ -144,12 +144,33 @@ export async function twin(
   }
 }
 
+/** What a committed row must say beside its figures. */
+function origin(args) {
+  const root = fileURLToPath(new URL("../..", import.meta.url));
+  const git = (...command) => spawnSync("git", command, { cwd: root, encoding: "utf8" }).stdout.trim();
+  const reference = readFileSync(new URL("./requirements.txt", import.meta.url), "utf8").match(
+    /^(torch|transformers|peft)==.*$/gm,
+  );
+  return {
+    command: `node tools/reference/twin.mjs ${args.join(" ")}`,
+    seed: 11,
+    commit: git("rev-parse", "--short", "HEAD"),
+    date: new Date().toISOString().slice(0, 10),
+    versions: { node: process.versions.node, reference },
+    hardware: describeMachine(),
+  };
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [set = "trec", steps = "200", backbone, maxLength, method] = process.argv.slice(2);
+  const args = process.argv.slice(2).filter((arg) => arg !== "--record");
+  const [set = "trec", steps = "200", backbone, maxLength, method] = args;
   const options = {
     ...(backbone && { backbone }),
     ...(maxLength && { maxLength: Number(maxLength) }),
     ...(method && { method }),
   };
-  console.log(JSON.stringify(await twin(set, Number(steps), options)));
+  const row = { ...(await twin(set, Number(steps), options)), ...origin(args) };
+  console.log(JSON.stringify(row));
+  if (process.argv.includes("--record"))
+    appendFileSync(new URL("../../results/twins.jsonl", import.meta.url), `${JSON.stringify(row)}\n`);
 }
