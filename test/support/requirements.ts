@@ -8,6 +8,9 @@ import { referenceEnvironment } from "../../tools/reference/run.mjs";
 
 export const repository: string = new URL("../..", import.meta.url).pathname;
 
+/** Long comparisons run whole where nothing may be skipped, and on a part of their inputs elsewhere. */
+export const isThorough: boolean = process.env.PTUNING_REQUIRE_ALL === "1";
+
 /** The data sets beside the checkout. */
 export const sharedData: string = join(repository, "../shared/data");
 
