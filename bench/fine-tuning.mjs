@@ -1,10 +1,7 @@
 /** Seconds and memory of one full fine-tuning step, ours against plain PyTorch in fp32, equal shapes. */
-import { spawn } from "node:child_process";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { markdownTable } from "ptuning/report";
-import { root } from "../tools/prepare.mjs";
 import { referencePython } from "../tools/reference/run.mjs";
+import { median, startContender } from "./processes.mjs";
 import { randomBackbone } from "./random-backbone.mjs";
 
 const [batch, length] = [16, 64];
@@ -13,21 +10,7 @@ const contenders = {
   "ours fp32": [process.execPath, "bench/fine-tuning-contender.mjs"],
 };
 
-function start(name, folder) {
-  const [command, script] = contenders[name];
-  const child = spawn(command, [join(root, script), folder, String(batch), String(length)], {
-    cwd: root,
-    stdio: ["pipe", "pipe", "ignore"],
-    env: { ...process.env, HF_HUB_OFFLINE: "1", OMP_NUM_THREADS: undefined },
-  });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const hear = async () => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error(`${name} ended early`);
-    return JSON.parse(value);
-  };
-  return { child, hear, ask: (line) => child.stdin.write(`${line}\n`) };
-}
+const start = (name, folder) => startContender(name, ...contenders[name], [folder, batch, length]);
 
 export async function measure({ quick }) {
   const folder = await randomBackbone("bert-base");
@@ -54,11 +37,6 @@ export async function measure({ quick }) {
     running[name].child.stdin.end();
   }
   return { facts };
-}
-
-function median(values) {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
 }
 
 export function table({ facts }) {

@@ -1,11 +1,8 @@
 /** Seconds and memory of one training step, ours against PEFT, equal shapes. */
-import { spawn } from "node:child_process";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { loadBackbone } from "ptuning/backbones";
 import { markdownTable } from "ptuning/report";
-import { root } from "../tools/prepare.mjs";
 import { referencePython } from "../tools/reference/run.mjs";
+import { median, startContender } from "./processes.mjs";
 import { randomBackbone } from "./random-backbone.mjs";
 
 /** With `alone`, contenders do not fit into memory beside each other: each is started for its turn. */
@@ -28,21 +25,10 @@ const hopeless = 1.5;
 
 function start(contender, folder, shape) {
   const [who, precision, memory = "fast"] = contender.split(" ");
-  const args = [folder, ...shape.map(String), precision, ...(who === "ours" ? [memory] : [])];
+  const args = [folder, ...shape, precision, ...(who === "ours" ? [memory] : [])];
   const [command, script] =
     who === "PEFT" ? [referencePython(), "bench/contender.py"] : [process.execPath, "bench/contender.mjs"];
-  const child = spawn(command, [join(root, script), ...args], {
-    cwd: root,
-    stdio: ["pipe", "pipe", "ignore"],
-    env: { ...process.env, HF_HUB_OFFLINE: "1", OMP_NUM_THREADS: undefined },
-  });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const hear = async () => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error(`${contender} ended early`);
-    return JSON.parse(value);
-  };
-  return { child, hear, ask: (line) => child.stdin.write(`${line}\n`) };
+  return startContender(contender, command, script, args);
 }
 
 export async function measure({ quick }) {
@@ -96,11 +82,6 @@ async function minilmFolder() {
   const backbone = await loadBackbone("minilm");
   await backbone.close();
   return backbone.folder;
-}
-
-function median(values) {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
 }
 
 /** Ratio of two contenders round by round: median and range. */

@@ -158,41 +158,16 @@ function refusal(path: string, name: FormatName, kind: ExampleKind, look: FileLo
   return `${path}: expected a format with ${kind} (${others}), got ${name}.${looks}`;
 }
 
+/** The options that choose columns of a table. */
+const columnKeys = [
+  ...(["text", "label", "labels", "score", "group", "choices", "tokens", "tags"] as const),
+  ...(["predicate", "question", "context", "answers", "id"] as const),
+] satisfies readonly (keyof ReadOptions)[];
+
 /** The first row of a table names the columns if one is chosen by name. */
 function withHeader(options: ReadOptions): ReadOptions {
   if (options.header !== undefined) return options;
-  const {
-    text,
-    label,
-    labels,
-    score,
-    group,
-    choices,
-    tokens,
-    tags,
-    predicate,
-    question,
-    context,
-    answers,
-    id,
-  } = options;
-  const columns = [
-    text,
-    label,
-    labels,
-    score,
-    group,
-    choices,
-    tokens,
-    tags,
-    predicate,
-    question,
-    context,
-    answers,
-    id,
-  ]
-    .flat()
-    .filter((column) => column !== undefined);
+  const columns = columnKeys.flatMap((key) => options[key] ?? []);
   return { ...options, header: columns.length === 0 || columns.some((column) => typeof column === "string") };
 }
 
