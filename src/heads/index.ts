@@ -2,3 +2,4 @@ export type { Head, HeadInputs, PeftHead } from "./head.ts";
 export { type HeadDropout, headBias, headWeight } from "./linear.ts";
 export { meanOverTokens, type Pooling, type SequenceHeadOptions, sequenceHead } from "./sequence.ts";
 export { spanHead, type TokenHeadOptions, tokenHead } from "./token.ts";
+export { type LabelPieces, pieceCounts, verbalizerHead } from "./verbalizer.ts";
