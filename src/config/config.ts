@@ -21,8 +21,9 @@ export interface RunConfig {
 
 /** Which files, and how they are read. What is left out is guessed from the training file. */
 export interface DataConfig extends Omit<DatasetOptions, "seed" | "kind"> {
-  readonly train: string;
-  /** Seed of everything that is drawn from the data: the dev split, and `limit`. */
+  /** One file or folder, or several. */
+  readonly train: string | readonly string[];
+  /** Seed of everything that is drawn from the data: the test and dev split, and `limit`. */
   readonly splitSeed: number;
   /** Train on this many examples, drawn at random. */
   readonly limit?: number;
