@@ -109,23 +109,25 @@ function points(values) {
 
 function writeReadme(plan) {
   const lines = [];
-  for (const { recipe } of plan) {
+  for (const { recipe, scores } of plan) {
     const name = nameOf(recipe);
     const hash = recipeHash(recipe);
     const rows = rowsOf(name).filter((row) => row.configHash === hash);
     if (rows.length === 0) continue;
-    const metric = rows[0].metric in rows[0].test ? rows[0].metric : Object.keys(rows[0].test)[0];
+    const deciding = rows[0].metric in rows[0].test ? rows[0].metric : Object.keys(rows[0].test)[0];
     // Tasks name what needs no model in their own way: majority class, mean of train, O for every word.
     const trivial = Object.keys(rows[0].baselines ?? {}).find((title) => !title.includes("logistic"));
-    const baseline = (title) => {
-      const values = rows.flatMap((row) => (row.baselines?.[title] ? [row.baselines[title][metric]] : []));
-      return values.length === 0 ? "" : points(values);
-    };
-    lines.push(
-      `| [${name}](../${recipe}) | ${metric} | ${points(rows.map((row) => row.test[metric]))} | ${rows.length} | ` +
-        `${baseline(trivial)} | ${baseline("TF-IDF + logistic regression")} | ${baseline("frozen embeddings + logistic regression")} | ` +
-        `${rows[0].trainable.toLocaleString("en")} | ${Math.round(mean(rows.map((row) => row.seconds)))} | ${rows[0].precision} |`,
-    );
+    for (const metric of scores ?? [deciding]) {
+      const baseline = (title) => {
+        const values = rows.flatMap((row) => (row.baselines?.[title] ? [row.baselines[title][metric]] : []));
+        return values.length === 0 ? "" : points(values);
+      };
+      lines.push(
+        `| [${name}](../${recipe}) | ${metric} | ${points(rows.map((row) => row.test[metric]))} | ${rows.length} | ` +
+          `${baseline(trivial)} | ${baseline("TF-IDF + logistic regression")} | ${baseline("frozen embeddings + logistic regression")} | ` +
+          `${rows[0].trainable.toLocaleString("en")} | ${Math.round(mean(rows.map((row) => row.seconds)))} | ${rows[0].precision} |`,
+      );
+    }
   }
   const twins = rowsOf("twins").map(
     ({ set, reference, method = "p-tuning-v2", steps, firstLosses, dev }) =>
