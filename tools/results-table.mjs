@@ -46,7 +46,7 @@ function points(values) {
 }
 
 /** What the rows of a recipe say together; undefined where it has none. */
-function summarize({ recipe }) {
+function summarize({ recipe, scores }) {
   const name = nameOf(recipe);
   const hash = recipeHash(recipe);
   const rows = rowsOf(name).filter((row) => row.configHash === hash);
@@ -54,18 +54,24 @@ function summarize({ recipe }) {
   const metric = rows[0].metric in rows[0].test ? rows[0].metric : Object.keys(rows[0].test)[0];
   // Tasks name what needs no model in their own way: majority class, mean of train, O for every word.
   const trivial = Object.keys(rows[0].baselines ?? {}).find((title) => !title.includes("logistic"));
-  const baseline = (title) =>
-    rows.flatMap((row) => (row.baselines?.[title] ? [row.baselines[title][metric]] : []));
+  const valuesOf = (metric) => {
+    const baseline = (title) =>
+      rows.flatMap((row) => (row.baselines?.[title] ? [row.baselines[title][metric]] : []));
+    return {
+      metric,
+      scores: rows.map((row) => row.test[metric]),
+      trivial: baseline(trivial),
+      tfidf: baseline("TF-IDF + logistic regression"),
+      frozen: baseline("frozen embeddings + logistic regression"),
+    };
+  };
   const { train, test, label, labelPattern } = parse(readFileSync(join(root, recipe), "utf8")).data;
   return {
     recipe,
     name,
-    metric,
     rows,
-    scores: rows.map((row) => row.test[metric]),
-    trivial: baseline(trivial),
-    tfidf: baseline("TF-IDF + logistic regression"),
-    frozen: baseline("frozen embeddings + logistic regression"),
+    ...valuesOf(metric),
+    shown: (scores ?? [metric]).map(valuesOf),
     data: JSON.stringify([metric, train, test, label, labelPattern]),
   };
 }
@@ -73,13 +79,14 @@ function summarize({ recipe }) {
 const link = ({ name, recipe }) => `[${name}](../${recipe})`;
 const pointsIfAny = (values) => (values.length === 0 ? "" : points(values));
 
-function resultRow(summary) {
-  const { metric, rows, scores, trivial, tfidf, frozen } = summary;
+/** A row for each score that the plan shows; that of the recipe's choice otherwise. */
+function resultRows(summary) {
+  const { rows, shown } = summary;
   const { trainable, precision } = rows[0];
-  return [
+  return shown.map(({ metric, scores, trivial, tfidf, frozen }) => [
     ...[link(summary), metric, points(scores), rows.length, ...[trivial, tfidf, frozen].map(pointsIfAny)],
     ...[trainable.toLocaleString("en"), Math.round(mean(rows.map(({ seconds }) => seconds))), precision],
-  ];
+  ]);
 }
 
 /** A recipe that names nothing but its data, beside our best recipe for the same data and the frozen baseline. */
@@ -113,7 +120,7 @@ export function writeReadme(plan) {
     table: [
       "recipe | score on test | ptuning | seeds | trivial | TF-IDF + LR | frozen embeddings + LR | trainable | seconds | precision",
       "--- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---",
-      ...summaries.map((summary) => resultRow(summary).join(" | ")),
+      ...summaries.flatMap(resultRows).map((cells) => cells.join(" | ")),
     ],
     defaults: [
       "data | defaults | our best recipe | frozen embeddings + LR | defaults are good",
