@@ -76,8 +76,10 @@ const data = z.strictObject({
     .describe("spans that do not end at word borders"),
   overlapping: z.enum(["refuse", "longest"]).exactOptional().describe("spans that overlap"),
   devShare: share.default(0.1).describe("share of train that becomes dev where no dev file is given"),
-  splitSeed: z.int().default(11).describe("seed of that split, and of limit"),
+  splitSeed: z.int().default(11).describe("seed of that split"),
+  sampleSeed: z.int().exactOptional().describe("seed of what limit and shots draw; default splitSeed"),
   limit: count.exactOptional().describe("train on this many examples, drawn at random"),
+  shots: count.exactOptional().describe("train on so many examples per label, drawn at random"),
 });
 
 const typed = taskFamilies.map(({ type, title, settings }) =>
