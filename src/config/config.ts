@@ -21,8 +21,9 @@ export interface RunConfig {
 
 /** Which files, and how they are read. What is left out is guessed from the training file. */
 export interface DataConfig extends Omit<DatasetOptions, "seed" | "kind"> {
-  readonly train: string;
-  /** Seed of the dev split. */
+  /** One file or folder, or several. */
+  readonly train: string | readonly string[];
+  /** Seed of the test and dev split. */
   readonly splitSeed: number;
   /** Seed of what `limit` and `shots` draw. Default `splitSeed`. */
   readonly sampleSeed?: number;

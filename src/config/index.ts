@@ -5,6 +5,7 @@ export {
   type CompleteConfig,
   completeConfig,
   configDefaults,
+  firstPath,
   methodOf,
   readData,
   readOptions,

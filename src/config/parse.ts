@@ -150,7 +150,7 @@ function issueText(
   const description = got === undefined ? "nothing" : JSON.stringify(got);
   const expected =
     issue.code === "invalid_union"
-      ? (kindsAt(path, json) ?? "another kind of value")
+      ? (kindsAt(path, json) ?? issue.message.replace("Invalid input", "another kind of value"))
       : issue.message
           .replace(/^Invalid (input|option): /, "")
           .replace(/^Too (small|big): /, "")

@@ -30,7 +30,7 @@ const sampleExamples = 200;
 export async function completeConfig(config: RunConfig): Promise<CompleteConfig> {
   const known = config.task.type === undefined ? undefined : familyOf(config.task.type);
   const reading = readOptions(config.data);
-  const { path, kind, options } = await guessReading(config.data.train, reading, known?.reads);
+  const { path, kind, options } = await guessReading(firstPath(config.data), reading, known?.reads);
   const data: DataConfig = { ...config.data, ...completed(reading, options) };
   const { type } = known ?? (await fittingFamily(path, data, kind));
   const complete = { ...config, data, task: { ...config.task, type } };
@@ -65,8 +65,13 @@ async function fittingFamily(path: string, data: DataConfig, kind: TaskFamily["r
 
 /** The options that say how a file is read, for other files of the same form. */
 export function readOptions(data: DataConfig): ReadOptions {
-  const { train, dev, test, devShare, splitSeed, sampleSeed, limit, shots, ...reading } = data;
+  const { train, dev, test, devShare, testShare, splitSeed, sampleSeed, limit, shots, ...reading } = data;
   return reading;
+}
+
+/** What stands for the training data where one name is wanted: its first file or folder. */
+export function firstPath({ train }: DataConfig): string {
+  return [train].flat()[0]!;
 }
 
 /** Reads the data set of a run. */
@@ -107,7 +112,7 @@ export function configDefaults(taskType: string): Partial<Record<keyof RunConfig
   const { settings, create, sample } = familyOf(taskType);
   const task = Object.entries(create(sample).options).filter(([key]) => key in settings.shape);
   return {
-    data: { encoding: "utf-8", devShare: 0.1, splitSeed: 11 },
+    data: { encoding: "utf-8", devShare: 0.1, testShare: 0, splitSeed: 11 },
     task: Object.fromEntries(task),
     method: { name: method.name, ...method.options },
     training: { ...settingDefaults, ...method.defaults },
