@@ -70,7 +70,9 @@ describe("fine-tuning of many parameters", () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "ptuning-large-"));
     // The words that texts use come first: the others only make the table large.
-    backbone = await loadBackbone(writeTinyBackbone(join(folder, "large"), 1, 1 << 17), { engine: native });
+    backbone = await loadBackbone(writeTinyBackbone(join(folder, "large"), 1, { vocab: 1 << 17 }), {
+      engine: native,
+    });
   });
   afterAll(async () => {
     await rm(folder, { recursive: true });
