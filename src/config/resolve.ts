@@ -1,5 +1,13 @@
 import { PtuningError, Rng } from "../core/index.ts";
-import { type Dataset, guessReading, openExamples, type ReadOptions, readDataset } from "../data/index.ts";
+import {
+  type Dataset,
+  exampleKinds,
+  guessReading,
+  type KindDescription,
+  openExamples,
+  type ReadOptions,
+  readDataset,
+} from "../data/index.ts";
 import { type Method, methodFrom } from "../methods/index.ts";
 import { familyOf, type Task, type TaskFamily, taskFamilies } from "../tasks/index.ts";
 import { settingDefaults } from "../train/index.ts";
@@ -66,20 +74,24 @@ export function firstPath({ train }: DataConfig): string {
   return [train].flat()[0]!;
 }
 
-/** Reads the data set of a run. */
+/** Reads the data set of a run; a test set without gold answers is left out. */
 export async function readData({ data, task }: CompleteConfig): Promise<Dataset<unknown>> {
   const { train, splitSeed, limit, ...options } = data;
   const { reads } = familyOf(task.type);
-  const read: Dataset<unknown> = await readDataset(train, { ...options, kind: reads, seed: splitSeed });
-  if (limit === undefined || limit >= read.train.length) return read;
-  const order = new Rng(splitSeed, "limit").shuffle(Int32Array.from(read.train.keys()));
+  const whole: Dataset<unknown> = await readDataset(train, { ...options, kind: reads, seed: splitSeed });
+  const { answer } = exampleKinds[reads] as KindDescription<unknown>;
+  const isOpen = whole.test.length > 0 && whole.test.every((example) => answer(example) === undefined);
+  const note = `${whole.test.length} test examples have no gold answers: nothing is scored on them.`;
+  const read = isOpen ? { ...whole, test: [], warnings: [...whole.warnings, note] } : whole;
+  return limit === undefined ? read : limited(read, limit, splitSeed);
+}
+
+function limited(data: Dataset<unknown>, limit: number, seed: number): Dataset<unknown> {
+  if (limit >= data.train.length) return data;
+  const order = new Rng(seed, "limit").shuffle(Int32Array.from(data.train.keys()));
   const kept = order.slice(0, limit).sort();
-  const note = `${limit} of ${read.train.length} training examples are used, drawn with seed ${splitSeed}.`;
-  return {
-    ...read,
-    train: Array.from(kept, (i) => read.train[i]),
-    warnings: [...read.warnings, note],
-  };
+  const note = `${limit} of ${data.train.length} training examples are used, drawn with seed ${seed}.`;
+  return { ...data, train: Array.from(kept, (i) => data.train[i]), warnings: [...data.warnings, note] };
 }
 
 /** The task of a run; what it leaves to the data (labels, ranges) is the data's. */
