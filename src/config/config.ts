@@ -23,10 +23,14 @@ export interface RunConfig {
 export interface DataConfig extends Omit<DatasetOptions, "seed" | "kind"> {
   /** One file or folder, or several. */
   readonly train: string | readonly string[];
-  /** Seed of everything that is drawn from the data: the test and dev split, and `limit`. */
+  /** Seed of the test and dev split. */
   readonly splitSeed: number;
+  /** Seed of what `limit` and `shots` draw. Default `splitSeed`. */
+  readonly sampleSeed?: number;
   /** Train on this many examples, drawn at random. */
   readonly limit?: number;
+  /** Train on so many examples per label, drawn at random; see `drawShots`. */
+  readonly shots?: number;
 }
 
 /** What is learnt: a task family and its settings. Without a type it is what the data looks like. */

@@ -1,6 +1,8 @@
 import { PtuningError, Rng } from "../core/index.ts";
 import {
   type Dataset,
+  drawShots,
+  type ExampleKinds,
   exampleKinds,
   guessReading,
   type KindDescription,
@@ -65,7 +67,7 @@ async function fittingFamily(path: string, data: DataConfig, kind: TaskFamily["r
 
 /** The options that say how a file is read, for other files of the same form. */
 export function readOptions(data: DataConfig): ReadOptions {
-  const { train, dev, test, devShare, testShare, splitSeed, limit, ...reading } = data;
+  const { train, dev, test, devShare, testShare, splitSeed, sampleSeed, limit, shots, ...reading } = data;
   return reading;
 }
 
@@ -76,22 +78,29 @@ export function firstPath({ train }: DataConfig): string {
 
 /** Reads the data set of a run; a test set without gold answers is left out. */
 export async function readData({ data, task }: CompleteConfig): Promise<Dataset<unknown>> {
-  const { train, splitSeed, limit, ...options } = data;
+  const { train, splitSeed, sampleSeed = splitSeed, limit, shots, ...options } = data;
   const { reads } = familyOf(task.type);
   const whole: Dataset<unknown> = await readDataset(train, { ...options, kind: reads, seed: splitSeed });
-  const { answer } = exampleKinds[reads] as KindDescription<unknown>;
-  const isOpen = whole.test.length > 0 && whole.test.every((example) => answer(example) === undefined);
-  const note = `${whole.test.length} test examples have no gold answers: nothing is scored on them.`;
-  const read = isOpen ? { ...whole, test: [], warnings: [...whole.warnings, note] } : whole;
-  return limit === undefined ? read : limited(read, limit, splitSeed);
+  const read = withoutOpenTest(whole, exampleKinds[reads] as KindDescription<unknown>);
+  const drawn = (kept: readonly unknown[], what = ""): Dataset<unknown> => {
+    const note = `${kept.length} of ${read.train.length} training examples are used${what}, drawn with seed ${sampleSeed}.`;
+    return { ...read, train: kept, warnings: [...read.warnings, note] };
+  };
+  if (shots !== undefined) {
+    const examples = read.train as readonly ExampleKinds[typeof reads][];
+    return drawn(drawShots(examples, reads, shots, sampleSeed), `, ${shots} per label`);
+  }
+  if (limit === undefined || limit >= read.train.length) return read;
+  const order = new Rng(sampleSeed, "limit").shuffle(Int32Array.from(read.train.keys()));
+  return drawn(Array.from(order.slice(0, limit).sort(), (i) => read.train[i]));
 }
 
-function limited(data: Dataset<unknown>, limit: number, seed: number): Dataset<unknown> {
-  if (limit >= data.train.length) return data;
-  const order = new Rng(seed, "limit").shuffle(Int32Array.from(data.train.keys()));
-  const kept = order.slice(0, limit).sort();
-  const note = `${limit} of ${data.train.length} training examples are used, drawn with seed ${seed}.`;
-  return { ...data, train: Array.from(kept, (i) => data.train[i]), warnings: [...data.warnings, note] };
+/** Test files of benchmarks often have no labels: nothing can be scored on them. */
+function withoutOpenTest(data: Dataset<unknown>, { answer }: KindDescription<unknown>): Dataset<unknown> {
+  const { test, warnings } = data;
+  if (test.length === 0 || test.some((example) => answer(example) !== undefined)) return data;
+  const note = `${test.length} test examples have no gold answers: nothing is scored on them.`;
+  return { ...data, test: [], warnings: [...warnings, note] };
 }
 
 /** The task of a run; what it leaves to the data (labels, ranges) is the data's. */

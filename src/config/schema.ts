@@ -80,8 +80,10 @@ const data = z.strictObject({
   testShare: share
     .exactOptional()
     .describe("share of train that becomes the test set, taken before dev; default 0"),
-  splitSeed: z.int().default(11).describe("seed of these splits, and of limit"),
+  splitSeed: z.int().default(11).describe("seed of these splits"),
+  sampleSeed: z.int().exactOptional().describe("seed of what limit and shots draw; default splitSeed"),
   limit: count.exactOptional().describe("train on this many examples, drawn at random"),
+  shots: count.exactOptional().describe("train on so many examples per label, drawn at random"),
 });
 
 const typed = taskFamilies.map(({ type, title, settings }) =>
