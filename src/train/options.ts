@@ -18,6 +18,8 @@ export interface TrainSettings {
   readonly microBatchSize?: number;
   /** Default: what the method says suits it. */
   readonly learningRate?: number;
+  /** Of the head, where it shall differ: it follows the same schedule. Default: `learningRate`. */
+  readonly headLearningRate?: number;
   readonly optimizer?: OptimizerName;
   readonly schedule?: ScheduleName;
   /** Updates over which the learning rate rises from 0. */
@@ -122,7 +124,7 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
   const entry = Object.hasOwn(optimizers, optimizer) ? optimizers[optimizer] : undefined;
   if (entry === undefined)
     throw invalid("optimizer", `one of ${Object.keys(optimizers).join(", ")}`, optimizer);
-  const resolved: ResolvedSettings = {
+  const usualSettings = {
     ...settingDefaults,
     epochs: defaultEpochs(data.train.length, batchSize),
     microBatchSize: batchSize,
@@ -135,11 +137,12 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
     ...given,
     precision: precisionFor(method, given.precision ?? settingDefaults.precision),
   };
+  const resolved: ResolvedSettings = { headLearningRate: usualSettings.learningRate, ...usualSettings };
   for (const key of ["epochs", "batchSize", "microBatchSize", "maxLength"] as const) {
     const value = resolved[key];
     if (!Number.isInteger(value) || value < 1) throw invalid(key, "a whole number above 0", value);
   }
-  for (const key of ["learningRate", "clipNorm"] as const) {
+  for (const key of ["learningRate", "headLearningRate", "clipNorm"] as const) {
     if (!(resolved[key] > 0)) throw invalid(key, "a number above 0", resolved[key]);
   }
   for (const key of ["warmupSteps", "weightDecay", "patience", "checkpointSeconds"] as const) {
