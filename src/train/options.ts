@@ -3,7 +3,7 @@ import { PtuningError } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
 import type { Method } from "../methods/index.ts";
 import { longestInput, type MemoryMode, type ModelParts, type TrunkDtype } from "../model/index.ts";
-import { type OptimizerName, optimizers, type ScheduleName } from "../optim/index.ts";
+import { type OptimizerName, optimizers, type Schedule, type ScheduleName } from "../optim/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
 import { parseBytes } from "./memory.ts";
 import type { TrainingState } from "./state.ts";
@@ -69,6 +69,8 @@ export interface TrainOptions<E = unknown, N extends Encoded = Encoded, P = unkn
   readonly resume?: TrainingState;
   /** Ends the run after the current step, with a checkpoint. */
   readonly signal?: AbortSignal;
+  /** Learning rate of each update in place of `learningRate` and `schedule`, for runs that are not kept. */
+  readonly rateAt?: Schedule;
 }
 
 /** Settings with every default filled in; `auto` has become what it stands for on this machine. */
@@ -114,7 +116,7 @@ const defaultMaxLength = 256;
  * @throws OPTION_INVALID naming the setting
  */
 export function resolveSettings(options: TrainOptions, parts: ModelParts): ResolvedSettings {
-  const { backbone, task, data, method, resume, signal, ...settings } = options;
+  const { backbone, task, data, method, resume, signal, rateAt, ...settings } = options;
   const given = Object.fromEntries(
     Object.entries(settings).filter(([, value]) => value !== undefined),
   ) as TrainSettings;

@@ -82,12 +82,9 @@ async function setUp(options: TrainOptions) {
     devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params, lower?.trunk)) : undefined;
   const stepsPerEpoch = Math.ceil(itemCount(trainSet) / settings.batchSize);
   const totalSteps = stepsPerEpoch * settings.epochs;
-  const rate = schedule(settings.schedule, {
-    peak: settings.learningRate,
-    totalSteps,
-    warmupSteps: settings.warmupSteps,
-    stepsPerEpoch,
-  });
+  const { learningRate: peak, warmupSteps } = settings;
+  const rate =
+    options.rateAt ?? schedule(settings.schedule, { peak, totalSteps, warmupSteps, stepsPerEpoch });
   const { weightDecay, clipNorm } = settings;
   const decayed = method.decays;
   const optimizer = optimizers[settings.optimizer];

@@ -301,6 +301,31 @@ describe("train", () => {
     expect(saved).toContain("weightDecay: 0.01");
   });
 
+  test("--find-lr prints a curve and a suggestion, the same each time, and touches no run", async () => {
+    const flags = [...fast, "-o", "runs/found", "--find-lr"];
+    const { code, stdout, stderr } = await run(["train", "train.csv", ...flags]);
+    expect(stderr).not.toMatch(/error|defect/);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^learning rate +loss\n +3\.0e-5 +\d\.\d{4} /);
+    expect(stdout.match(/^ +\d\.\de[+-]\d +\d+\.\d{4} /gm)!.length).toBeGreaterThan(5);
+    expect(stdout).toMatch(/falls fastest[\s\S]*lowest[\s\S]*suggested +--learning-rate \d/);
+    expect(existsSync(join(folder, "runs/found"))).toBe(false);
+    const lines = async (): Promise<{ type: string; learningRate: number }[]> => {
+      const { stdout: json } = await run(["train", "train.csv", ...flags, "--json"]);
+      const parsed = json
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line));
+      return parsed;
+    };
+    const [first, second] = [await lines(), await lines()];
+    expect(first).toEqual(second);
+    const { type, learningRate } = first.at(-1)!;
+    expect(type).toBe("suggestion");
+    expect(stdout).toContain(`--learning-rate ${Number(learningRate.toPrecision(2))}`);
+    expect((await run(["train", "train.csv", ...flags, "--resume", "runs/x"])).code).toBe(2);
+  });
+
   test("--dry-run measures and trains nothing", async () => {
     const { code, stdout } = await run(["train", "train.csv", ...fast, "-o", "runs/dry", "--dry-run"]);
     expect(code).toBe(0);
