@@ -69,6 +69,12 @@ export function createProgram(): Command {
       "--baselines",
       "also score simple answers on the test data: the most frequent one, TF-IDF + logistic regression",
     )
+    .addOption(
+      new Option(
+        "--find-lr",
+        "try rising learning rates for a hundred updates, print the curve and a suggestion; keep nothing",
+      ).conflicts(["dryRun", "resume", "baselines"]),
+    )
     .option("--dry-run", "measure a few steps and print parameters, memory and time; train nothing")
     .option("--json", "events as JSON lines on standard output")
     .action(async (config, options) => (await import("./commands/train.ts")).trainCommand(config, options));
