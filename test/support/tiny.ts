@@ -17,12 +17,16 @@ import { type TrainEvent, type TrainOptions, train } from "ptuning/train";
 
 const size = { hidden: 32, layers: 2, heads: 4, intermediate: 64, vocab: 40, positions: 48 };
 
+interface TinyOptions {
+  readonly positions?: number;
+  readonly lmHead?: LmHeadNames;
+}
+
 /** Writes a BERT checkpoint with random weights whose outputs depend on every token. */
 export function writeTinyBackbone(
   folder: string,
   seed = 1,
-  vocab: number = size.vocab,
-  lmHead?: LmHeadNames,
+  { vocab = size.vocab, positions = size.positions, lmHead }: TinyOptions & { vocab?: number } = {},
 ): string {
   const words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
   while (words.length < vocab) words.push(`w${words.length - 5}`);
@@ -30,7 +34,7 @@ export function writeTinyBackbone(
     model_type: "bert",
     vocab_size: vocab,
     type_vocab_size: 2,
-    max_position_embeddings: size.positions,
+    max_position_embeddings: positions,
   };
   writeCheckpoint(folder, seed, config, true, lmHead);
   writeFileSync(join(folder, "vocab.txt"), `${words.join("\n")}\n`);
@@ -38,7 +42,11 @@ export function writeTinyBackbone(
 }
 
 /** The same as RoBERTa, without a pooler as its checkpoints come; `w0` … `w34` are one token each. */
-function writeTinyRoberta(folder: string, seed = 1, lmHead?: LmHeadNames): string {
+export function writeTinyRoberta(
+  folder: string,
+  seed = 1,
+  { positions = size.positions, lmHead }: TinyOptions = {},
+): string {
   const merges: string[] = ["Ġ w"];
   for (const start of ["Ġw", "w"]) {
     for (let i = 0; i < size.vocab - 5; i++) {
@@ -55,7 +63,7 @@ function writeTinyRoberta(folder: string, seed = 1, lmHead?: LmHeadNames): strin
     type_vocab_size: 1,
     pad_token_id: 1,
     layer_norm_eps: 1e-5,
-    max_position_embeddings: size.positions + 2,
+    max_position_embeddings: positions + 2,
   };
   writeCheckpoint(folder, seed, config, false, lmHead);
   const vocab = Object.fromEntries(pieces.map((piece, id) => [piece, id]));
@@ -72,7 +80,7 @@ interface TinyConfig {
 }
 
 /** What a checkpoint calls the parts of its masked-LM head. */
-interface LmHeadNames {
+export interface LmHeadNames {
   readonly dense: string;
   readonly norm: string;
   readonly bias: string;
@@ -139,22 +147,23 @@ export const tinyRobertaFolder: string = writeTinyRoberta(
   join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-roberta"),
 );
 
+/** Where checkpoints keep their masked-LM heads. */
+export const lmHeadNames: { readonly bert: LmHeadNames; readonly roberta: LmHeadNames } = {
+  bert: {
+    dense: "cls.predictions.transform.dense",
+    norm: "cls.predictions.transform.LayerNorm",
+    bias: "cls.predictions.bias",
+  },
+  roberta: { dense: "lm_head.dense", norm: "lm_head.layer_norm", bias: "lm_head.bias" },
+};
+
 /** The same with masked-LM heads. */
 export const tinyLmFolders: { readonly bert: string; readonly roberta: string } = {
-  bert: writeTinyBackbone(
-    join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-bert-mlm"),
-    1,
-    size.vocab,
-    {
-      dense: "cls.predictions.transform.dense",
-      norm: "cls.predictions.transform.LayerNorm",
-      bias: "cls.predictions.bias",
-    },
-  ),
+  bert: writeTinyBackbone(join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-bert-mlm"), 1, {
+    lmHead: lmHeadNames.bert,
+  }),
   roberta: writeTinyRoberta(join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-roberta-mlm"), 1, {
-    dense: "lm_head.dense",
-    norm: "lm_head.layer_norm",
-    bias: "lm_head.bias",
+    lmHead: lmHeadNames.roberta,
   }),
 };
 

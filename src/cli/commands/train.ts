@@ -5,6 +5,7 @@ import { type BaselineScore, baselineScores } from "../../baselines/index.ts";
 import {
   type CompleteConfig,
   completeConfig,
+  firstPath,
   methodOf,
   parseConfig,
   readData,
@@ -20,6 +21,7 @@ import { createRun, type ReportParts, type RunFolder, resumeRun, writeReport } f
 import { type DoneEvent, type TrainOptions, train } from "../../train/index.ts";
 import { parseColumn, parseColumns } from "../columns.ts";
 import { exitCodes } from "../exit.ts";
+import { findLr } from "../find-lr.ts";
 import { downloadReporter, note, print, style } from "../terminal.ts";
 import { jsonReporter, textReporter } from "../train-reporter.ts";
 
@@ -31,6 +33,7 @@ export interface TrainFlags {
   readonly resume?: string;
   readonly baselines?: boolean;
   readonly dryRun?: boolean;
+  readonly findLr?: boolean;
   readonly json?: boolean;
   readonly [flag: string]: unknown;
 }
@@ -81,6 +84,10 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
       await dryRun(options, flags.json === true);
       return;
     }
+    if (flags.findLr) {
+      await findLr(options, flags.json === true);
+      return;
+    }
     folder ??= await createRun(config.output!, config, flags.overwrite);
     await trainInto(folder, options, data, flags);
   } finally {
@@ -125,7 +132,9 @@ export async function readConfig(source: string | undefined, flags: TrainFlags):
   const { data } = config;
   const absolute = (path: string): string =>
     isAbsolute(path) || path.startsWith("hf:") ? path : resolve(path);
-  const name = basename(isConfig ? source : data.train)
+  const allAbsolute = (paths: string | readonly string[]): string | readonly string[] =>
+    typeof paths === "string" ? absolute(paths) : paths.map(absolute);
+  const name = basename(isConfig ? source : firstPath(data))
     .replace(/\.(gz)$/, "")
     .replace(/\.[^.]+$/, "");
   const isFolder = await stat(config.backbone).then(
@@ -137,9 +146,9 @@ export async function readConfig(source: string | undefined, flags: TrainFlags):
     backbone: isFolder ? absolute(config.backbone) : config.backbone,
     data: {
       ...data,
-      train: absolute(data.train),
-      ...(data.dev && { dev: absolute(data.dev) }),
-      ...(data.test && { test: absolute(data.test) }),
+      train: allAbsolute(data.train),
+      ...(data.dev && { dev: allAbsolute(data.dev) }),
+      ...(data.test && { test: allAbsolute(data.test) }),
     },
     output: flags.output ?? config.output ?? join("runs", name),
   };
