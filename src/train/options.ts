@@ -108,7 +108,7 @@ function defaultEpochs(examples: number, batchSize: number): number {
   return Math.min(mostEpochs, Math.max(fewestEpochs, epochs));
 }
 
-/** Longer texts are rare in classification and cost much: the default cuts here. */
+/** Longer texts are rare in classification and cost much: the default cuts here, unless the task has its own. */
 const defaultMaxLength = 256;
 
 /**
@@ -129,12 +129,16 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
   const usualSettings = {
     ...settingDefaults,
     epochs: defaultEpochs(data.train.length, batchSize),
-    microBatchSize: batchSize,
+    // A limit of the memory decides by itself how large a pass may be.
+    microBatchSize:
+      given.memoryLimit === undefined
+        ? Math.min(batchSize, task.defaults?.microBatchSize ?? batchSize)
+        : batchSize,
     ...method.defaults,
     // Another optimizer than the method's usual one wants other settings.
     ...(optimizer !== usual && entry.defaults),
     optimizer,
-    maxLength: Math.min(defaultMaxLength, longestInput(parts)),
+    maxLength: Math.min(task.defaults?.maxLength ?? defaultMaxLength, longestInput(parts)),
     selectBy: task.selectBy,
     ...given,
     precision: precisionFor(method, given.precision ?? settingDefaults.precision),
