@@ -176,7 +176,15 @@ test("shots: five samplings of each number, a curve per method", async () => {
 });
 
 test("heads: the poolings of a task on texts; a task with one head is refused", async () => {
-  expect(names(await plan("heads")).sort()).toEqual(["cls + linear", "mean + linear", "pooler + linear"]);
+  const linear = ["cls + linear", "mean + linear", "pooler + linear"];
+  expect(names(await plan("heads")).sort()).toEqual(linear);
+  const verbalizer = ["task.head=verbalizer", 'task.template="{text} {mask}"', "task.calibrate=true"];
+  const { variants } = await plan("heads", verbalizer);
+  expect(variants.map(({ name }) => name).sort()).toEqual([...linear, "verbalizer + LM head"]);
+  for (const { name, config: own } of variants) {
+    expect(own.task.head).toBe(name.startsWith("verbalizer") ? "verbalizer" : undefined);
+    expect(own.task.template).toBe(name.startsWith("verbalizer") ? "{text} {mask}" : undefined);
+  }
 });
 
 test("no preset has more than twelve points by itself", async () => {

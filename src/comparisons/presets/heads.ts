@@ -20,9 +20,12 @@ export const headsPreset: Preset = {
         hint: "Tasks on whole texts have them: docs/tasks.md lists their settings.",
       });
     }
-    return poolingNames.map((pooling) => ({
+    // A verbalizer needs label words, so it takes part where the configuration has one.
+    const { head, template, words, calibrate, ...task } = config.task;
+    const linear = poolingNames.map((pooling) => ({
       name: `${pooling} + linear`,
-      config: overrideConfig(config, { "task.pooling": pooling }),
+      config: overrideConfig({ ...config, task }, { "task.pooling": pooling }),
     }));
+    return head === "verbalizer" ? [...linear, { name: "verbalizer + LM head", config }] : linear;
   },
 };
