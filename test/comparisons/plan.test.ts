@@ -57,6 +57,7 @@ describe("methods", () => {
     "method.promptLength=7",
     "training.learningRate=0.05",
     "training.warmupSteps=9",
+    "training.headLearningRate=0.1",
     "training.epochs=2",
   ];
 
