@@ -44,6 +44,10 @@ const deepPrompt = z.strictObject({
 
 const inputPrompt = {
   promptLength: count.exactOptional().describe("trainable vectors in front of the text"),
+  placement: z
+    .enum(["front", "template"])
+    .exactOptional()
+    .describe("in front of the text, or inside it, at the pseudo-tokens {p*n} of task.template"),
   pooledRow: z
     .union([z.literal("text"), z.literal(0)])
     .exactOptional()

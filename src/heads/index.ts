@@ -8,3 +8,4 @@ export {
   sequenceHead,
 } from "./sequence.ts";
 export { spanHead, type TokenHeadOptions, tokenHead } from "./token.ts";
+export { type LabelPieces, pieceCounts, verbalizerHead } from "./verbalizer.ts";

@@ -67,6 +67,8 @@ export interface Method {
   readonly savedAs: "adapter" | "checkpoint";
   /** Position of the first text token. */
   positionOffset(architecture: Architecture): number;
+  /** How many pseudo-tokens inside the text it has vectors for; left out, none. */
+  readonly pseudoTokens?: number;
   /** Writes the method's part of the graph; `params` are the tensors of {@link parameters}. */
   build(
     ctx: LayerContext,

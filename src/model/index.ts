@@ -15,6 +15,7 @@ export { type Inventory, inventory } from "./inventory.ts";
 export {
   batchFeeds,
   checkMaxLength,
+  checkTogether,
   longestInput,
   type ModelParts,
   missingWeights,

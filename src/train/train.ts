@@ -5,6 +5,7 @@ import { hashText, packageVersion } from "../files/index.ts";
 import type { Scores } from "../metrics/index.ts";
 import {
   checkMaxLength,
+  checkTogether,
   foldParams,
   inferenceGraph,
   initializeParams,
@@ -15,7 +16,7 @@ import {
   weightPrefix,
 } from "../model/index.ts";
 import { optimizers, schedule } from "../optim/index.ts";
-import { evaluateSession } from "../predict/index.ts";
+import { evaluateSession, settleTask } from "../predict/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
 import { bucketedBatches, itemCount } from "../text/index.ts";
 import type { TrainEvent } from "./events.ts";
@@ -53,8 +54,9 @@ type Run = Awaited<ReturnType<typeof setUp>>;
 
 async function setUp(options: TrainOptions) {
   const { data, method, resume } = options;
-  const task = options.task as Task;
+  const task = await settleTask(options.task, options.backbone);
   const fp32: ModelParts = { backbone: options.backbone, method, head: task.head };
+  checkTogether(fp32, task.pseudoTokens);
   const settings = resolveSettings(options, fp32);
   checkMaxLength(fp32, settings.maxLength);
   if (data.train.length === 0) throw new PtuningError("DATA_INVALID", "train: expected examples, got none.");
@@ -76,6 +78,13 @@ async function setUp(options: TrainOptions) {
   const params =
     structuredClone(resume?.params) ??
     (await initializeParams(parts, new Rng(settings.seed, "init"), labelsOf(task), trainSet.sequences));
+  if (Object.keys(params).length === 0) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `method: expected one that trains something, got ${method.name} with a head of no parameters.`,
+      { hint: "Beside a verbalizer choose p-tuning-v2, prompt-tuning, p-tuning, bitfit or fine-tuning." },
+    );
+  }
   const cache = await createTrunkCache(parts, params, [trainSet, devSet], settings);
   const lower = cache && cache.trunk.layers > 0 ? cache : undefined;
   const inference =
