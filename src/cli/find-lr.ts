@@ -20,7 +20,7 @@ export async function findLr(options: TrainOptions, asJson: boolean): Promise<vo
   }
 }
 
-function printCurve({ curve, learningRate, lowestAt, diverged }: SuggestionEvent): void {
+function printCurve({ curve, learningRate, steepestAt, lowestAt, diverged }: SuggestionEvent): void {
   progressLine.clear();
   const widest = Math.max(...curve.map(({ loss }) => loss));
   const every = Math.ceil(curve.length / mostRows);
@@ -30,7 +30,7 @@ function printCurve({ curve, learningRate, lowestAt, diverged }: SuggestionEvent
   for (let i = 0; i < curve.length; i += every) {
     const point = curve[i]!;
     const marks = [
-      ...(learningRate !== undefined && nearest(learningRate) === i ? ["falls fastest"] : []),
+      ...(steepestAt !== undefined && nearest(steepestAt) === i ? ["falls fastest"] : []),
       ...(nearest(lowestAt) === i ? ["lowest"] : []),
     ];
     const cells = `${point.learningRate.toExponential(1).padStart(13)}  ${point.loss.toFixed(4).padStart(7)}`;

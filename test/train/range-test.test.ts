@@ -33,7 +33,10 @@ describe("a range test", () => {
     expect(found.curve.map(({ learningRate }) => learningRate)).toEqual(
       rates.map(({ learningRate }) => learningRate),
     );
-    expect(found.learningRate).toBeLessThanOrEqual(found.lowestAt);
+    expect(found.learningRate).toBeCloseTo(Math.sqrt(found.steepestAt! * found.lowestAt), 9);
+    expect(found.steepestAt).toBeLessThanOrEqual(found.lowestAt);
+    const smoothed = found.curve.map(({ loss }) => loss);
+    expect(found.curve.find(({ loss }) => loss === Math.min(...smoothed))!.learningRate).toBe(found.lowestAt);
     const losses = ofType(
       await eventsOf(tinyOptions(backbone, { learningRate: found.learningRate! })),
       "step",
