@@ -77,7 +77,7 @@ export async function* runWorker(options: WorkerOptions): AsyncGenerator<WorkerE
   /** Trials that run here; aborted when another worker has them. */
   const held = new Map<string, AbortController>();
 
-  const process = async (job: Job<TrialJob, TrialResult>, token?: string): Promise<TrialResult> => {
+  const runJob = async (job: Job<TrialJob, TrialResult>, token?: string): Promise<TrialResult> => {
     const id = job.id ?? "";
     const own = new AbortController();
     held.set(id, own);
@@ -112,7 +112,7 @@ export async function* runWorker(options: WorkerOptions): AsyncGenerator<WorkerE
     throw new library.WaitingError();
   };
 
-  const worker: Worker<TrialJob, TrialResult> = new library.Worker(queueName, process, {
+  const worker: Worker<TrialJob, TrialResult> = new library.Worker(queueName, runJob, {
     connection,
     concurrency: workers,
     lockDuration: lockSeconds * 1000,

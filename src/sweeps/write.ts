@@ -43,7 +43,10 @@ export async function writeSweep(
   const [bestId] = report.ranking;
   const best = parts.trials.find(({ trial }) => trial.id === bestId)?.trial.config;
   const contents: readonly (readonly [name: string, content: string | undefined])[] = [
-    [names.best, best && formatConfig({ ...best, engine: config.engine, report: config.report })],
+    [
+      names.best,
+      best && formatConfig({ ...best, engine: config.engine, report: { html: true, tensorboard: true } }),
+    ],
     [names.json, `${JSON.stringify(report, null, 2)}\n`],
     [names.markdown, searchMarkdown(report, svg && names.map)],
     [names.map, svg],
