@@ -31,12 +31,12 @@ export function recipeHash(recipe) {
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
 
-function mean(values) {
+export function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** Mean ± standard deviation in points. */
-function points(values) {
+export function points(values) {
   const center = mean(values);
   const spread =
     values.length > 1
@@ -46,7 +46,7 @@ function points(values) {
 }
 
 /** What the rows of a recipe say together; undefined where it has none. */
-function summarize({ recipe }) {
+function summarize({ recipe, scores }) {
   const name = nameOf(recipe);
   const hash = recipeHash(recipe);
   const rows = rowsOf(name).filter((row) => row.configHash === hash);
@@ -54,18 +54,24 @@ function summarize({ recipe }) {
   const metric = rows[0].metric in rows[0].test ? rows[0].metric : Object.keys(rows[0].test)[0];
   // Tasks name what needs no model in their own way: majority class, mean of train, O for every word.
   const trivial = Object.keys(rows[0].baselines ?? {}).find((title) => !title.includes("logistic"));
-  const baseline = (title) =>
-    rows.flatMap((row) => (row.baselines?.[title] ? [row.baselines[title][metric]] : []));
+  const valuesOf = (metric) => {
+    const baseline = (title) =>
+      rows.flatMap((row) => (row.baselines?.[title] ? [row.baselines[title][metric]] : []));
+    return {
+      metric,
+      scores: rows.map((row) => row.test[metric]),
+      trivial: baseline(trivial),
+      tfidf: baseline("TF-IDF + logistic regression"),
+      frozen: baseline("frozen embeddings + logistic regression"),
+    };
+  };
   const { train, test, label, labelPattern } = parse(readFileSync(join(root, recipe), "utf8")).data;
   return {
     recipe,
     name,
-    metric,
     rows,
-    scores: rows.map((row) => row.test[metric]),
-    trivial: baseline(trivial),
-    tfidf: baseline("TF-IDF + logistic regression"),
-    frozen: baseline("frozen embeddings + logistic regression"),
+    ...valuesOf(metric),
+    shown: (scores ?? [metric]).map(valuesOf),
     data: JSON.stringify([metric, train, test, label, labelPattern]),
   };
 }
@@ -73,13 +79,14 @@ function summarize({ recipe }) {
 const link = ({ name, recipe }) => `[${name}](../${recipe})`;
 const pointsIfAny = (values) => (values.length === 0 ? "" : points(values));
 
-function resultRow(summary) {
-  const { metric, rows, scores, trivial, tfidf, frozen } = summary;
+/** A row for each score that the plan shows; that of the recipe's choice otherwise. */
+function resultRows(summary) {
+  const { rows, shown } = summary;
   const { trainable, precision } = rows[0];
-  return [
+  return shown.map(({ metric, scores, trivial, tfidf, frozen }) => [
     ...[link(summary), metric, points(scores), rows.length, ...[trivial, tfidf, frozen].map(pointsIfAny)],
     ...[trainable.toLocaleString("en"), Math.round(mean(rows.map(({ seconds }) => seconds))), precision],
-  ];
+  ]);
 }
 
 /** A recipe that names nothing but its data, beside our best recipe for the same data and the frozen baseline. */
@@ -100,8 +107,16 @@ function defaultRow(summary, summaries) {
   ];
 }
 
-const twinRow = ({ set, reference, method = "p-tuning-v2", steps, firstLosses, dev }) => [
-  ...[set, method, reference === "peft" ? "PEFT" : "plain PyTorch", steps, firstLosses.count],
+const twinRow = ({
+  set,
+  backbone = "minilm",
+  reference,
+  method = "p-tuning-v2",
+  steps,
+  firstLosses,
+  dev,
+}) => [
+  ...[set, backbone, method, reference === "peft" ? "PEFT" : "plain PyTorch", steps, firstLosses.count],
   firstLosses.greatestDifference.toExponential(1),
   `${(100 * dev.agreement).toFixed(1)} % of ${dev.rows.toLocaleString("en")}`,
 ];
@@ -113,7 +128,7 @@ export function writeReadme(plan) {
     table: [
       "recipe | score on test | ptuning | seeds | trivial | TF-IDF + LR | frozen embeddings + LR | trainable | seconds | precision",
       "--- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---",
-      ...summaries.map((summary) => resultRow(summary).join(" | ")),
+      ...summaries.flatMap(resultRows).map((cells) => cells.join(" | ")),
     ],
     defaults: [
       "data | defaults | our best recipe | frozen embeddings + LR | defaults are good",
@@ -123,8 +138,8 @@ export function writeReadme(plan) {
         .map((summary) => defaultRow(summary, summaries).join(" | ")),
     ],
     twins: [
-      "data | method | beside | steps | first losses | greatest difference | equal dev predictions",
-      "--- | --- | --- | ---: | ---: | ---: | ---",
+      "data | backbone | method | beside | steps | first losses | greatest difference | equal dev predictions",
+      "--- | --- | --- | --- | ---: | ---: | ---: | ---",
       ...rowsOf("twins").map((row) => twinRow(row).join(" | ")),
     ],
   };

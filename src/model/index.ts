@@ -1,3 +1,4 @@
+export { keysAndValues } from "./activations.ts";
 export {
   type BackboneDropout,
   foldParams,
@@ -22,5 +23,5 @@ export {
   trunkStates,
   weightPrefix,
 } from "./model.ts";
-export { initializeParams, type ParamShapes, paramShapes } from "./parameters.ts";
+export { initializeParams, type ParamShapes, paramShapes, rateFactors } from "./parameters.ts";
 export { trunkGraph, trunkLayers } from "./trunk.ts";

@@ -88,13 +88,17 @@ async function engineStore(
   params: Params,
   saved: OptimizerState | undefined,
   optimizer: EngineOptimizer,
-  { decayed = "all" }: OptimizerOptions,
+  { decayed = "all", rateFactors = () => 1 }: OptimizerOptions,
 ): Promise<ParameterStore> {
   const names = Object.keys(params);
-  const groups = [true, false].map((decays) => ({
-    decays,
-    names: names.filter((name) => isDecayed(decayed, params[name]!) === decays),
-  }));
+  // A sweep has one set of scalars.
+  const groups = new Map<string, { decays: boolean; factor: number; names: string[] }>();
+  for (const name of names) {
+    const [decays, factor] = [isDecayed(decayed, params[name]!), rateFactors(name)];
+    const key = `${decays} ${factor}`;
+    if (!groups.has(key)) groups.set(key, { decays, factor, names: [] });
+    groups.get(key)!.names.push(name);
+  }
   const [update, squaredNorm, sum] = await Promise.all(
     [optimizer.graph, squaredNormGraph(), sumGraph()].map((graph) => engine.compile(graph)),
   );
@@ -132,12 +136,12 @@ async function engineStore(
       return norm;
     },
     async update(step) {
-      for (const { decays, names: group } of groups) {
+      for (const { decays, factor, names: group } of groups.values()) {
         await update!.sweep({
           names: group,
           vectors: { parameter: parameters, gradient: gradients, ...Object.fromEntries(states) },
           rewrites: optimizer.rewrites,
-          feeds: optimizer.feeds(step, norm, decays),
+          feeds: optimizer.feeds(step, norm, decays, factor),
         });
       }
       passes = 0;

@@ -11,6 +11,7 @@ import {
   inventory,
   type ModelParts,
   missingWeights,
+  rateFactors,
   weightPrefix,
 } from "../model/index.ts";
 import { optimizers, schedule } from "../optim/index.ts";
@@ -74,23 +75,21 @@ async function setUp(options: TrainOptions) {
   const devSet = await task.encode(data.dev, backbone.tokenizer, settings.maxLength);
   const params =
     structuredClone(resume?.params) ??
-    (await initializeParams(parts, new Rng(settings.seed, "init"), labelsOf(task)));
+    (await initializeParams(parts, new Rng(settings.seed, "init"), labelsOf(task), trainSet.sequences));
   const cache = await createTrunkCache(parts, params, [trainSet, devSet], settings);
   const lower = cache && cache.trunk.layers > 0 ? cache : undefined;
   const inference =
     devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params, lower?.trunk)) : undefined;
   const stepsPerEpoch = Math.ceil(itemCount(trainSet) / settings.batchSize);
   const totalSteps = stepsPerEpoch * settings.epochs;
-  const rate = schedule(settings.schedule, {
-    peak: settings.learningRate,
-    totalSteps,
-    warmupSteps: settings.warmupSteps,
-    stepsPerEpoch,
-  });
+  const { learningRate: peak, warmupSteps } = settings;
+  const rate =
+    options.rateAt ?? schedule(settings.schedule, { peak, totalSteps, warmupSteps, stepsPerEpoch });
   const { weightDecay, clipNorm } = settings;
   const decayed = method.decays;
   const optimizer = optimizers[settings.optimizer];
-  const update = { schedule: rate, weightDecay, decayed, clipNorm };
+  const factors = rateFactors(parts, settings.headLearningRate / settings.learningRate);
+  const update = { schedule: rate, weightDecay, decayed, clipNorm, rateFactors: factors };
   const store = await createStore(backbone.engine, params, resume?.optimizer, optimizer, update);
   const stepper = await createStepper(parts, task, trainSet, params, store, settings, lower);
   return {
@@ -318,6 +317,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
     batchSize,
     optimizer,
     learningRate,
+    headLearningRate,
     schedule: shape,
     warmupSteps,
     weightDecay,
@@ -350,6 +350,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
           batchSize,
           optimizer,
           learningRate,
+          headLearningRate,
           schedule: shape,
           warmupSteps,
           weightDecay,

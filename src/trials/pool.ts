@@ -24,7 +24,7 @@ export type TrialRunner = (
 ) => AsyncIterable<TrialEvent>;
 
 /** Runs trials in processes of this machine. */
-export function localRunner(options: Pick<RunTrialsOptions, "workers" | "threads"> = {}): TrialRunner {
+export function localRunner(options: Pick<RunTrialsOptions, "workers"> = {}): TrialRunner {
   return (trials, folder, signal) => runTrials(trials, { ...options, folder, signal });
 }
 

@@ -1,4 +1,4 @@
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { parse } from "yaml";
 import type { RunConfig, SearchConfig, SearchParameter, SearchRange } from "../../config/index.ts";
 import { overrideConfig } from "../../config/index.ts";
@@ -10,10 +10,9 @@ import { positive } from "../numbers.ts";
 import { stopSignal } from "../stop.ts";
 import { jsonSweepReporter, textSweepReporter } from "../sweep-reporter.ts";
 import { note, print } from "../terminal.ts";
-import { readConfig } from "./train.ts";
+import { readConfig, saysConfig } from "./train.ts";
 
-/** Options of the command line for `sweep`. */
-export interface SweepFlags {
+interface SweepFlags {
   readonly set?: readonly string[];
   readonly grid?: readonly string[];
   readonly uniform?: readonly string[];
@@ -25,13 +24,13 @@ export interface SweepFlags {
   readonly minutes?: string;
   readonly searchSeed?: string;
   readonly workers?: string;
-  readonly threads?: string;
   readonly queue?: string;
   readonly root?: string;
   readonly reports?: boolean;
   readonly output?: string;
   readonly resume?: string;
   readonly json?: boolean;
+  readonly [flag: string]: unknown;
 }
 
 export async function sweepCommand(source: string | undefined, flags: SweepFlags): Promise<void> {
@@ -56,15 +55,12 @@ export async function sweepCommand(source: string | undefined, flags: SweepFlags
   }
 }
 
-async function runner({ queue, root = ".", workers, threads }: SweepFlags): Promise<TrialRunner> {
+async function runner({ queue, root = ".", workers }: SweepFlags): Promise<TrialRunner> {
   if (queue !== undefined) {
     const { queueRunner } = await import("../../queue/index.ts");
     return queueRunner({ url: queue, root: resolve(root) });
   }
-  return localRunner({
-    ...(workers !== undefined && { workers: positive("--workers", workers) }),
-    ...(threads !== undefined && { threads: positive("--threads", threads) }),
-  });
+  return localRunner(workers === undefined ? {} : { workers: positive("--workers", workers) });
 }
 
 async function whatToSearch(
@@ -72,7 +68,7 @@ async function whatToSearch(
   flags: SweepFlags,
 ): Promise<{ config: RunConfig; folder: string }> {
   if (flags.resume !== undefined) {
-    if (source !== undefined || flags.set !== undefined || flags.output !== undefined) {
+    if (saysConfig(source, flags) || flags.output !== undefined) {
       throw new PtuningError(
         "OPTION_INVALID",
         "--resume: expected no other configuration, it is that of the sweep.",
@@ -80,8 +76,9 @@ async function whatToSearch(
     }
     return { config: withSearch(await readSweepConfig(flags.resume), flags), folder: flags.resume };
   }
-  const { output, ...config } = await readConfig(source, { ...(flags.set && { set: flags.set }) });
-  const folder = flags.output ?? join("sweeps", (output ?? "").split(/[/\\]/).at(-1)!);
+  const { output: _, ...given } = flags;
+  const { output, ...config } = await readConfig(source, given);
+  const folder = flags.output ?? join("sweeps", basename(output!));
   const report = { html: flags.reports === true, tensorboard: flags.reports === true };
   return { config: withSearch({ ...config, report }, flags), folder };
 }

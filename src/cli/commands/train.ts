@@ -22,6 +22,7 @@ import { createRun, type ReportParts, type RunFolder, resumeRun, writeReport } f
 import { type DoneEvent, type TrainOptions, train } from "../../train/index.ts";
 import { parseColumn, parseColumns } from "../columns.ts";
 import { exitCodes } from "../exit.ts";
+import { findLr } from "../find-lr.ts";
 import { stopSignal } from "../stop.ts";
 import { downloadReporter, note, print, style } from "../terminal.ts";
 import { jsonReporter, textReporter } from "../train-reporter.ts";
@@ -36,6 +37,7 @@ export interface TrainFlags {
   readonly dryRun?: boolean;
   readonly expectData?: string;
   readonly expectBackbone?: string;
+  readonly findLr?: boolean;
   readonly json?: boolean;
   readonly [flag: string]: unknown;
 }
@@ -88,6 +90,10 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
       await dryRun(options, flags.json === true);
       return;
     }
+    if (flags.findLr) {
+      await findLr(options, flags.json === true);
+      return;
+    }
     folder ??= await createRun(config.output!, config, flags.overwrite);
     await trainInto(folder, options, data, flags);
   } finally {
@@ -102,13 +108,18 @@ function expectInput(what: string, expected: string | undefined, fingerprint: st
   throw new PtuningError("INPUT_CHANGED", `${what}: expected ${expected}, got ${fingerprint}.`);
 }
 
+/** Whether anything but a saved run says what the configuration is. */
+export function saysConfig(source: string | undefined, flags: TrainFlags): boolean {
+  const given = Object.keys(flagKeys).some((flag) => flags[flag] !== undefined);
+  return source !== undefined || given || flags.set !== undefined;
+}
+
 async function openResumed(
   folder: string,
   source: string | undefined,
   flags: TrainFlags,
 ): Promise<RunFolder> {
-  const others = Object.keys(flagKeys).filter((flag) => flags[flag] !== undefined);
-  if (source !== undefined || others.length > 0 || flags.set !== undefined) {
+  if (saysConfig(source, flags)) {
     throw new PtuningError(
       "OPTION_INVALID",
       "--resume: expected no other settings, they are those of the run.",
