@@ -43,7 +43,6 @@ test("there is one for each group of cells", () => {
   expect(names("table3")).toEqual(
     both(["conll03", "ontonotes", "conll04", "squad1", "squad2", "conll12", "conll05-wsj", "conll05-brown"]),
   );
-  expect(names("table4")).toEqual(["boolq", "cb", "rte", "sst2"].map((set) => `${set}-roberta-large`));
 });
 
 /** `run_script/` of the reference: learning rate, batch, dropout, prompt length, epochs, seed. */
