@@ -3,6 +3,7 @@ export {
   type AdapterFields,
   attach,
   type BackboneReference,
+  checkBackbone,
   type Provenance,
   referenceTo,
 } from "./adapter.ts";

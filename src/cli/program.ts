@@ -37,6 +37,10 @@ export function createProgram(): Command {
     .option("--backbone <name>", "catalog name, hub id or folder")
     .option("--preset <name>", "start from the settings of thudm or peft")
     .option("--method <name>", "how the backbone is tuned (method.name)")
+    .option("--start-from <folder>", "adapter, run or training state whose prompt to start from (start.from)")
+    .addOption(
+      new Option("--start-head <kind>", "its head as well (start.head)").choices(["new", "keep", "freeze"]),
+    )
     .option("--prompt-length <n>", "trainable positions in front of each layer (method.promptLength)")
     .option("--epochs <n>", "passes over the training data (training.epochs)")
     .option("--batch-size <n>", "examples per update (training.batchSize)")

@@ -1,7 +1,7 @@
 import type { DatasetOptions } from "../data/index.ts";
 import type { NodeEngineOptions } from "../engine/index.ts";
 import type { DeepPromptOptions, PromptTuningOptions, PTuningOptions } from "../methods/index.ts";
-import type { TrainSettings } from "../train/index.ts";
+import type { Start, TrainSettings } from "../train/index.ts";
 
 /** Everything that a training run is told: the content of a YAML file. */
 export interface RunConfig {
@@ -12,6 +12,8 @@ export interface RunConfig {
   readonly data: DataConfig;
   readonly task: TaskConfig;
   readonly method: MethodConfig;
+  /** What another run left, to start from. */
+  readonly start?: StartConfig;
   readonly training: TrainSettings;
   readonly engine: NodeEngineOptions;
   readonly report: ReportConfig;
@@ -45,4 +47,13 @@ export type MethodConfig =
 export interface ReportConfig {
   readonly html: boolean;
   readonly tensorboard: boolean;
+  /** Keep the training state of a finished run: another run can start from it. */
+  readonly state: boolean;
+}
+
+/** Where prompt and head come from that do not start at random. */
+export interface StartConfig {
+  /** Adapter folder, run folder, or a training state. */
+  readonly from: string;
+  readonly head?: NonNullable<Start["head"]>;
 }

@@ -1,4 +1,4 @@
-export type { DataConfig, MethodConfig, ReportConfig, RunConfig, TaskConfig } from "./config.ts";
+export type { DataConfig, MethodConfig, ReportConfig, RunConfig, StartConfig, TaskConfig } from "./config.ts";
 export { type ConfigSource, parseConfig } from "./parse.ts";
 export { redact } from "./redact.ts";
 export {

@@ -101,6 +101,6 @@ export function configDefaults(taskType: string): Partial<Record<keyof RunConfig
     task: Object.fromEntries(task),
     method: { name: method.name, ...method.options },
     training: { ...settingDefaults, ...method.defaults },
-    report: { html: true, tensorboard: true },
+    report: { html: true, tensorboard: true, state: false },
   };
 }

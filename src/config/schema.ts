@@ -166,6 +166,21 @@ const engine = z.strictObject({
 const report = z.strictObject({
   html: z.boolean().default(true).describe("write report.html; it quotes examples of the data"),
   tensorboard: z.boolean().default(true).describe("write scalars for TensorBoard"),
+  state: z
+    .boolean()
+    .default(false)
+    .describe("keep the training state of a finished run, from which another can start"),
+});
+
+const start = z.strictObject({
+  from: z
+    .string()
+    .min(1)
+    .describe("adapter, run or training state whose prompt is taken over; tiled or cut to promptLength"),
+  head: z
+    .enum(["new", "keep", "freeze"])
+    .exactOptional()
+    .describe("its head as well: keep trains it on, freeze leaves it as it is"),
 });
 
 export const runSchema: z.ZodType<RunConfig, unknown> = z.strictObject({
@@ -174,6 +189,7 @@ export const runSchema: z.ZodType<RunConfig, unknown> = z.strictObject({
   data,
   task: task.prefault({}),
   method: methodSchema,
+  start: start.exactOptional(),
   training: training.prefault({}),
   engine: engine.prefault({}),
   report: report.prefault({}),

@@ -101,7 +101,8 @@ function flat(options: Resolved): Method {
     defaults: { learningRate: 1e-2 },
     parameters(config) {
       const shape = [options.promptLength, promptWidth(options, config)];
-      return { [promptEmbeddings]: normal(shape, options.initScale) };
+      const layers = resolvePromptLayers(options.promptLayers, config.numLayers);
+      return { [promptEmbeddings]: { ...normal(shape, options.initScale), hasPromptRows: true, layers } };
     },
     build: (ctx, config, params, architecture) =>
       adaptation(ctx, config, options, params[promptEmbeddings]!, method.positionOffset(architecture)),
@@ -126,8 +127,13 @@ function reparameterized(options: Resolved): Method {
     parameters(config) {
       const { promptLength, prefixHiddenSize, initScale } = options;
       const width = prefixHiddenSize === "hidden" ? config.hiddenSize : prefixHiddenSize;
+      const layers = resolvePromptLayers(options.promptLayers, config.numLayers);
       return {
-        [mlpEmbeddings]: normal([promptLength, config.hiddenSize], initScale),
+        [mlpEmbeddings]: {
+          ...normal([promptLength, config.hiddenSize], initScale),
+          hasPromptRows: true,
+          layers,
+        },
         ...linearParameters(options, mlpIn, width, config.hiddenSize),
         ...linearParameters(options, mlpOut, promptWidth(options, config), width),
       };

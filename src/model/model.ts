@@ -30,6 +30,8 @@ export interface ModelParts {
   readonly head: Head;
   /** Weights that the checkpoint lacks; see {@link missingWeights}. */
   readonly frozen?: Params;
+  /** Tensors of method or head that are not trained but stay as they are, such as a loaded head. */
+  readonly fixed?: Params;
 }
 
 /** What the name of a parameter starts with that takes the place of a weight of the backbone. */
@@ -99,11 +101,16 @@ export function paramInputs(
 export function buildLogits(
   b: GraphBuilder,
   parts: ModelParts,
-  params: ParamValues,
+  trained: ParamValues,
   dropout: Dropout | undefined,
   trunk?: Trunk,
 ): Value {
   const { architecture, config } = parts.backbone;
+  const fixed = Object.entries(parts.fixed ?? {}).map(([name, tensor]) => [
+    name,
+    b.initializer(name, tensor),
+  ]);
+  const params: ParamValues = { ...trained, ...Object.fromEntries(fixed) };
   const { ctx, inputs } = startModel(b, parts, dropout, params);
   const adaptation: Adaptation = parts.method.build(ctx, config, params, architecture);
   const from = trunk && { layer: trunk.layers, hidden: trunkInput(b, parts, inputs, trunk) };

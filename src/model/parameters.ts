@@ -10,8 +10,16 @@ export type ParamShapes = Readonly<Record<string, { readonly shape: readonly num
 /** All trainable tensors: backbone weights that the method trains, the method's own, and the head's. */
 export function paramShapes(parts: ModelParts): ParamShapes {
   const { backbone, method, head } = parts;
-  const own = { ...method.parameters(backbone.config), ...head.initialize(backbone.config, new Rng(0)) };
-  return { ...trainedWeights(parts, own), ...own };
+  const own: ParamShapes = {
+    ...method.parameters(backbone.config),
+    ...head.initialize(backbone.config, new Rng(0)),
+  };
+  return unfixed(parts, { ...trainedWeights(parts, own), ...own });
+}
+
+/** Without the tensors that stay as they are. */
+function unfixed<T>({ fixed = {} }: ModelParts, tensors: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(tensors).filter(([name]) => !(name in fixed)));
 }
 
 /** Backbone weights that the method trains, of those that the logits depend on. */
@@ -22,11 +30,13 @@ function trainedWeights(parts: ModelParts, own: ParamShapes): ParamShapes {
   const frozen = { ...missingWeights(parts, new Rng(0)), ...parts.frozen };
   const sources = [...backbone.weights, ...Object.entries(frozen)];
   const names = new Map(sources.map(([name, source]) => [source as unknown, name]));
-  const read = [...inferenceGraph({ ...parts, frozen }, own).initializers].flatMap(([{ shape }, source]) => {
-    const name = names.get(source);
-    const isTrained = name !== undefined && method.trains!(name, backbone.architecture);
-    return isTrained ? [[`${weightPrefix}${name}`, { shape: shape as number[] }] as const] : [];
-  });
+  const read = [...inferenceGraph({ ...parts, frozen, fixed: {} }, own).initializers].flatMap(
+    ([{ shape }, source]) => {
+      const name = names.get(source);
+      const isTrained = name !== undefined && method.trains!(name, backbone.architecture);
+      return isTrained ? [[`${weightPrefix}${name}`, { shape: shape as number[] }] as const] : [];
+    },
+  );
   return Object.fromEntries(read);
 }
 
@@ -57,5 +67,5 @@ export async function initializeParams(
       labels,
     });
   }
-  return { ...params, ...head.initialize(config, rng.split("head")) };
+  return unfixed(parts, { ...params, ...head.initialize(config, rng.split("head")) });
 }

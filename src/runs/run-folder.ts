@@ -32,7 +32,7 @@ export interface RunFolder {
   readonly adapterFolder: string;
   /** Appends to the log; checkpoints are saved, and the final adapter. */
   record(event: TrainEvent): Promise<void>;
-  /** Writes the results; the training state goes, as the run is complete. */
+  /** Writes the results; the training state goes, as the run is complete, unless it is to be kept. */
   finish(result: RunResult): Promise<void>;
   /** Gives the folder free. */
   close(): Promise<void>;
@@ -150,7 +150,7 @@ async function openLocked(
     async finish(result) {
       await writeFileAtomic(join(folder, names.result), `${JSON.stringify(redact(result), null, 2)}\n`);
       await scalars?.write(result.steps, withPrefix("test", result.test ?? {}));
-      await rm(join(folder, names.state), { force: true });
+      if (!config.report.state) await rm(join(folder, names.state), { force: true });
     },
     async close() {
       await new Promise<void>((resolve) => log.end(() => resolve()));

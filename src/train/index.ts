@@ -10,5 +10,12 @@ export type {
 } from "./events.ts";
 export type { ResolvedSettings, TrainOptions, TrainSettings } from "./options.ts";
 export { resolveSettings, settingDefaults } from "./options.ts";
-export { type EvaluationRecord, encodeState, readState, type TrainingState } from "./state.ts";
+export type { Start } from "./start.ts";
+export {
+  type EvaluationRecord,
+  encodeState,
+  readState,
+  type StateOrigin,
+  type TrainingState,
+} from "./state.ts";
 export { train } from "./train.ts";

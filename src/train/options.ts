@@ -6,6 +6,7 @@ import { longestInput, type MemoryMode, type ModelParts, type TrunkDtype } from 
 import { type OptimizerName, optimizers, type ScheduleName } from "../optim/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
 import { parseBytes } from "./memory.ts";
+import type { Start } from "./start.ts";
 import type { TrainingState } from "./state.ts";
 
 /** Settings of the training loop, all with defaults. */
@@ -63,6 +64,8 @@ export interface TrainOptions<E = unknown, N extends Encoded = Encoded, P = unkn
   readonly task: Task<E, N, P>;
   readonly data: Dataset<E>;
   readonly method: Method;
+  /** Takes prompt or head over from another run. Default: both start at random. */
+  readonly start?: Start;
   /** Continues a run from where it was saved; everything else must be as it was. */
   readonly resume?: TrainingState;
   /** Ends the run after the current step, with a checkpoint. */
@@ -112,7 +115,7 @@ const defaultMaxLength = 256;
  * @throws OPTION_INVALID naming the setting
  */
 export function resolveSettings(options: TrainOptions, parts: ModelParts): ResolvedSettings {
-  const { backbone, task, data, method, resume, signal, ...settings } = options;
+  const { backbone, task, data, method, start, resume, signal, ...settings } = options;
   const given = Object.fromEntries(
     Object.entries(settings).filter(([, value]) => value !== undefined),
   ) as TrainSettings;

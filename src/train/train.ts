@@ -1,28 +1,13 @@
-import { Adapter, attach, referenceTo } from "../adapters/index.ts";
-import { type Backbone, withPrecision } from "../backbones/index.ts";
-import { type Params, PtuningError, Rng } from "../core/index.ts";
-import { hashText, packageVersion } from "../files/index.ts";
-import type { Scores } from "../metrics/index.ts";
-import {
-  checkMaxLength,
-  foldParams,
-  inferenceGraph,
-  initializeParams,
-  inventory,
-  type ModelParts,
-  missingWeights,
-  weightPrefix,
-} from "../model/index.ts";
-import { optimizers, schedule } from "../optim/index.ts";
+import { referenceTo } from "../adapters/index.ts";
+import { PtuningError, Rng } from "../core/index.ts";
 import { evaluateSession } from "../predict/index.ts";
-import type { Encoded, Task } from "../tasks/index.ts";
-import { bucketedBatches, itemCount } from "../text/index.ts";
+import type { Encoded } from "../tasks/index.ts";
+import { bucketedBatches } from "../text/index.ts";
 import type { TrainEvent } from "./events.ts";
-import { type ResolvedSettings, resolveSettings, type TrainOptions } from "./options.ts";
+import { finish } from "./finish.ts";
+import type { TrainOptions } from "./options.ts";
+import { type Run, setUp } from "./set-up.ts";
 import type { EvaluationRecord, TrainingState } from "./state.ts";
-import { createStepper } from "./stepper.ts";
-import { createStore } from "./store.ts";
-import { createTrunkCache } from "./trunk.ts";
 
 /**
  * Tunes a method and a head on a frozen backbone. An async generator: it does nothing until events are taken,
@@ -46,104 +31,6 @@ export async function* train<E, N extends Encoded, P>(
   } finally {
     await run.close();
   }
-}
-
-type Run = Awaited<ReturnType<typeof setUp>>;
-
-async function setUp(options: TrainOptions) {
-  const { data, method, resume } = options;
-  const task = options.task as Task;
-  const fp32: ModelParts = { backbone: options.backbone, method, head: task.head };
-  const settings = resolveSettings(options, fp32);
-  checkMaxLength(fp32, settings.maxLength);
-  if (data.train.length === 0) throw new PtuningError("DATA_INVALID", "train: expected examples, got none.");
-  const identity = runIdentity(options, settings);
-  if (resume !== undefined && resume.identity !== identity) {
-    throw new PtuningError(
-      "RUN_INVALID",
-      "resume: the saved state belongs to other data, settings or backbone.",
-      {
-        hint: "Resume with the same configuration and the same files, or start a new run.",
-      },
-    );
-  }
-  const backbone = await withPrecision(options.backbone, settings.precision);
-  const frozen = missingWeights(fp32, new Rng(settings.seed, "frozen"));
-  const parts: ModelParts & { backbone: Backbone } = { ...fp32, backbone, frozen };
-  const trainSet = await task.encode(data.train, backbone.tokenizer, settings.maxLength);
-  const devSet = await task.encode(data.dev, backbone.tokenizer, settings.maxLength);
-  const params =
-    structuredClone(resume?.params) ??
-    (await initializeParams(parts, new Rng(settings.seed, "init"), labelsOf(task)));
-  const cache = await createTrunkCache(parts, params, [trainSet, devSet], settings);
-  const lower = cache && cache.trunk.layers > 0 ? cache : undefined;
-  const inference =
-    devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params, lower?.trunk)) : undefined;
-  const stepsPerEpoch = Math.ceil(itemCount(trainSet) / settings.batchSize);
-  const totalSteps = stepsPerEpoch * settings.epochs;
-  const rate = schedule(settings.schedule, {
-    peak: settings.learningRate,
-    totalSteps,
-    warmupSteps: settings.warmupSteps,
-    stepsPerEpoch,
-  });
-  const { weightDecay, clipNorm } = settings;
-  const decayed = method.decays;
-  const optimizer = optimizers[settings.optimizer];
-  const update = { schedule: rate, weightDecay, decayed, clipNorm };
-  const store = await createStore(backbone.engine, params, resume?.optimizer, optimizer, update);
-  const stepper = await createStepper(parts, task, trainSet, params, store, settings, lower);
-  return {
-    options,
-    backbone,
-    task,
-    settings,
-    identity,
-    trainSet,
-    devSet,
-    inventory: inventory(params, backbone.parameterCount),
-    // Fine-tuning trains also what the checkpoint lacks.
-    frozen: Object.fromEntries(
-      Object.entries(frozen).filter(([name]) => !(`${weightPrefix}${name}` in params)),
-    ),
-    store,
-    best: resume?.best,
-    evaluations: [...(resume?.evaluations ?? [])],
-    step: resume?.step ?? 0,
-    lossSum: resume?.lossSum ?? 0,
-    lossCount: resume?.lossCount ?? 0,
-    cache,
-    stepper,
-    inference,
-    rate,
-    stepsPerEpoch,
-    totalSteps,
-    async close() {
-      await stepper.close();
-      await store.close();
-      await inference?.release();
-      cache?.close();
-    },
-  };
-}
-
-/** The labels of a task, if it has any. */
-function labelsOf({ options }: Task): readonly string[] {
-  const { labels } = options as { readonly labels?: readonly string[] };
-  return labels ?? [];
-}
-
-/** What a resumed run must have in common with the saved one. */
-function runIdentity({ backbone, task, data, method }: TrainOptions, settings: ResolvedSettings): string {
-  const { checkpointSeconds, ...decisive } = settings;
-  const facts = [
-    backbone.fingerprint,
-    [task.type, task.options],
-    [method.name, method.options],
-    [data.fingerprint, data.train.length, data.dev.length],
-    decisive,
-  ];
-  return hashText(JSON.stringify(facts));
 }
 
 /** An answer that comes within this time was there before it was asked for. */
@@ -236,7 +123,7 @@ function* start(run: Run): Generator<TrainEvent> {
   };
   if (run.cache) yield run.cache.event;
   for (const message of run.options.data.warnings) yield { type: "warning", code: "data", message };
-  const drawn = Object.keys(run.frozen);
+  const drawn = run.drawn.filter((name) => name in run.frozen);
   if (drawn.length > 0) {
     yield {
       type: "warning",
@@ -292,93 +179,15 @@ function isExhausted({ settings: { patience }, evaluations, best }: Run): boolea
 }
 
 async function snapshot(run: Run): Promise<TrainingState> {
-  const { step, store, best, evaluations, lossSum, lossCount, identity } = run;
+  const { step, store, best, evaluations, lossSum, lossCount, identity, frozen, options } = run;
+  const { backbone, method, task } = options;
   const [params, optimizer] = [await store.params("look"), await store.optimizerState()];
-  return { step, params, optimizer, best, evaluations, lossSum, lossCount, identity };
-}
-
-async function* finish(run: Run, reason: "finished" | "early" | "aborted"): AsyncGenerator<TrainEvent> {
-  const { options, backbone, task, settings, best } = run;
-  if (reason !== "aborted" && best?.evaluation.collapsed) {
-    yield {
-      type: "warning",
-      code: "collapsed",
-      message:
-        "The model gives one answer for every example. Try a learning rate three to ten times lower or higher " +
-        `(it was ${settings.learningRate}), reparameterization: none, more epochs, or classWeights for rare labels.`,
-    };
-  }
-  const params: Params = await foldParams(
-    options.method,
-    best?.params ?? (await run.store.params()),
-    backbone.engine,
-  );
-  const {
-    epochs,
-    batchSize,
-    optimizer,
-    learningRate,
-    schedule: shape,
-    warmupSteps,
-    weightDecay,
-    clipNorm,
-    seed,
-  } = settings;
-  const { hiddenDropout, attentionDropout, selectBy, precision } = settings;
-  const adapter = new Adapter({
-    task: task.tune?.(best?.evaluation.tuned ?? {}) ?? task,
-    method: options.method.deployed,
-    params,
-    frozen: run.frozen,
-    ...(options.method.savedAs === "checkpoint" && { source: options.backbone }),
+  const origin = {
     backbone: referenceTo(backbone),
-    maxLength: settings.maxLength,
-    provenance: {
-      createdAt: new Date().toISOString(),
-      versions: { ptuning: packageVersion(), node: process.versions.node },
-      data: {
-        fingerprint: options.data.fingerprint,
-        train: options.data.train.length,
-        dev: options.data.dev.length,
-        ...(options.data.table && { table: options.data.table }),
-      },
-      training: {
-        method: options.method.name,
-        ...options.method.options,
-        ...{
-          epochs,
-          batchSize,
-          optimizer,
-          learningRate,
-          schedule: shape,
-          warmupSteps,
-          weightDecay,
-          clipNorm,
-          seed,
-        },
-        ...{ hiddenDropout, attentionDropout, precision, selectBy },
-        steps: best?.evaluation.step ?? run.step,
-      },
-      ...(best && { metrics: { dev: best.evaluation.scores } }),
-    },
-  });
-  const exact = reason === "aborted" ? undefined : await evaluateExactly(run, adapter);
-  yield { type: "done", reason, step: run.step, adapter, best: best?.evaluation, ...(exact && { exact }) };
-}
-
-/** Dev scores of an int8 run's adapter with fp32 weights: what the rounding costs. */
-async function evaluateExactly(
-  { settings, options, devSet }: Run,
-  adapter: Adapter,
-): Promise<Scores | undefined> {
-  if (settings.precision === "fp32" || devSet.count === 0) return undefined;
-  const { backbone } = options;
-  const parts = attach(adapter, backbone);
-  const session = await backbone.engine.compile(inferenceGraph(parts, adapter.params));
-  await session.bind(adapter.params);
-  const { scores } = await evaluateSession(session, adapter.task, devSet, backbone);
-  await session.release();
-  return scores;
+    method: { name: method.name, options: method.options },
+    task: { type: task.type, options: task.options },
+  };
+  return { step, params, optimizer, best, evaluations, lossSum, lossCount, identity, frozen, origin };
 }
 
 function diverged(run: Run, loss: number, learningRate: number): PtuningError {

@@ -16,7 +16,14 @@ import { describeMachine, nodeEngine } from "../../engine/index.ts";
 import { packageVersion } from "../../files/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { formatBytes, formatDuration } from "../../report/index.ts";
-import { createRun, type ReportParts, type RunFolder, resumeRun, writeReport } from "../../runs/index.ts";
+import {
+  createRun,
+  type ReportParts,
+  type RunFolder,
+  readStart,
+  resumeRun,
+  writeReport,
+} from "../../runs/index.ts";
 import { type DoneEvent, type TrainOptions, train } from "../../train/index.ts";
 import { parseColumn, parseColumns } from "../columns.ts";
 import { exitCodes } from "../exit.ts";
@@ -47,6 +54,8 @@ const flagKeys: Readonly<Record<string, readonly [key: string, parse?: (text: st
   backbone: ["backbone"],
   preset: ["preset"],
   method: ["method.name"],
+  startFrom: ["start.from"],
+  startHead: ["start.head"],
   promptLength: ["method.promptLength", Number],
   epochs: ["training.epochs", Number],
   batchSize: ["training.batchSize", Number],
@@ -69,12 +78,14 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
       engine: nodeEngine(config.engine),
       onProgress: downloadReporter(),
     });
+    const start = await readStart(config);
     const options: TrainOptions = {
       ...config.training,
       backbone,
       data,
       task: taskOf(config, data),
       method: methodOf(config),
+      ...(start && { start }),
       ...(run?.state && { resume: run.state }),
     };
     if (flags.dryRun) {
@@ -141,6 +152,7 @@ export async function readConfig(source: string | undefined, flags: TrainFlags):
       ...(data.dev && { dev: absolute(data.dev) }),
       ...(data.test && { test: absolute(data.test) }),
     },
+    ...(config.start && { start: { ...config.start, from: absolute(config.start.from) } }),
     output: flags.output ?? config.output ?? join("runs", name),
   };
 }
