@@ -14,6 +14,7 @@ export { type Inventory, inventory } from "./inventory.ts";
 export {
   batchFeeds,
   checkMaxLength,
+  headParameter,
   longestInput,
   type ModelParts,
   missingWeights,
@@ -22,5 +23,5 @@ export {
   trunkStates,
   weightPrefix,
 } from "./model.ts";
-export { initializeParams, type ParamShapes, paramShapes } from "./parameters.ts";
+export { headParams, initializeParams, type ParamShapes, paramShapes } from "./parameters.ts";
 export { trunkGraph, trunkLayers } from "./trunk.ts";

@@ -2,19 +2,24 @@ import { readWeight } from "../backbones/index.ts";
 import { type Params, Rng, type Tensor } from "../core/index.ts";
 import type { StartingPoint } from "../methods/index.ts";
 import { inferenceGraph } from "./graphs.ts";
-import { type ModelParts, missingWeights, weightPrefix } from "./model.ts";
+import { headParameter, type ModelParts, missingWeights, weightPrefix } from "./model.ts";
 
 /** Names and shapes of trainable tensors. */
 export type ParamShapes = Readonly<Record<string, { readonly shape: readonly number[] }>>;
 
 /** All trainable tensors: backbone weights that the method trains, the method's own, and the head's. */
 export function paramShapes(parts: ModelParts): ParamShapes {
-  const { backbone, method, head } = parts;
-  const own: ParamShapes = {
-    ...method.parameters(backbone.config),
-    ...head.initialize(backbone.config, new Rng(0)),
-  };
+  const { backbone, method } = parts;
+  const own: ParamShapes = { ...method.parameters(backbone.config), ...headParams(parts, new Rng(0)) };
   return unfixed(parts, { ...trainedWeights(parts, own), ...own });
+}
+
+/** The starting values of the head, by name; all heads draw from streams of their own. */
+export function headParams({ backbone, head, headName }: ModelParts, rng: Rng): Params {
+  const own = head.initialize(backbone.config, rng.split("head", ...(headName ? [headName] : [])));
+  return Object.fromEntries(
+    Object.entries(own).map(([name, tensor]) => [headParameter(headName, name), tensor]),
+  );
 }
 
 /** Without the tensors that stay as they are. */
@@ -46,7 +51,7 @@ export async function initializeParams(
   rng: Rng,
   labels: readonly string[] = [],
 ): Promise<Params> {
-  const { method, head, backbone } = parts;
+  const { method, backbone } = parts;
   const { config, weights, tokenizer, id } = backbone;
   const read = async (name: string): Promise<Tensor<"float32">> => {
     const drawn = parts.frozen?.[name] as Tensor<"float32"> | undefined;
@@ -67,5 +72,5 @@ export async function initializeParams(
       labels,
     });
   }
-  return unfixed(parts, { ...params, ...head.initialize(config, rng.split("head")) });
+  return unfixed(parts, { ...params, ...headParams(parts, rng) });
 }

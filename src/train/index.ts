@@ -1,14 +1,25 @@
+export { evaluationOf, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
 export type {
   CheckpointEvent,
   DoneEvent,
   EvaluationEvent,
   StartEvent,
   StepEvent,
+  TaskFacts,
   TrainEvent,
   TrunkEvent,
   WarningEvent,
 } from "./events.ts";
-export type { ResolvedSettings, TrainOptions, TrainSettings } from "./options.ts";
+export { type Mix, mixTasks } from "./mix.ts";
+export type {
+  AnyTrainOptions,
+  MultiTaskOptions,
+  ResolvedSettings,
+  Sampling,
+  TrainedTask,
+  TrainOptions,
+  TrainSettings,
+} from "./options.ts";
 export { resolveSettings, settingDefaults } from "./options.ts";
 export type { Start } from "./start.ts";
 export {

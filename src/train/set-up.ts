@@ -13,39 +13,57 @@ import {
   weightPrefix,
 } from "../model/index.ts";
 import { optimizers, type Schedule, schedule } from "../optim/index.ts";
-import type { Encoded, Task } from "../tasks/index.ts";
+import type { Encoded } from "../tasks/index.ts";
 import { itemCount } from "../text/index.ts";
 import { labelsOf } from "./labels.ts";
-import { type ResolvedSettings, resolveSettings, type TrainOptions } from "./options.ts";
+import { idleBytes } from "./memory.ts";
+import { type Mix, mixTasks } from "./mix.ts";
+import {
+  type AnyTrainOptions,
+  type NamedTask,
+  type ResolvedSettings,
+  resolveSettings,
+  scoresOf,
+  tasksOf,
+} from "./options.ts";
 import { startIdentity, startingTensors } from "./start.ts";
 import type { EvaluationRecord, TrainingState } from "./state.ts";
 import { createStepper, type Stepper } from "./stepper.ts";
 import { createStore, type ParameterStore } from "./store.ts";
 import { createTrunkCache, type TrunkCache } from "./trunk.ts";
 
-/** Everything that a run works with; `step` and the evaluations move on. */
-export interface Run {
-  readonly options: TrainOptions;
-  readonly backbone: Backbone;
-  readonly task: Task;
-  readonly settings: ResolvedSettings;
-  readonly identity: string;
+/** One task of a run, ready to be trained. */
+export interface RunTask extends NamedTask {
+  readonly parts: ModelParts & { readonly backbone: Backbone };
   readonly trainSet: Encoded;
   readonly devSet: Encoded;
+  /** Names of the tensors that its batches train. */
+  readonly trained: ReadonlySet<string>;
+  readonly stepper: Stepper;
+  readonly inference: Session | undefined;
+}
+
+/** Everything that a run works with; `step` and the evaluations move on. */
+export interface Run {
+  readonly options: AnyTrainOptions;
+  readonly backbone: Backbone;
+  readonly tasks: readonly RunTask[];
+  readonly mix: Mix;
+  readonly settings: ResolvedSettings;
+  readonly identity: string;
   readonly inventory: Inventory;
   /** Weights that the checkpoint lacks and that are not trained, and the names of those drawn by this run. */
   readonly frozen: Params;
   readonly drawn: readonly string[];
-  readonly fixed: Params;
   readonly store: ParameterStore;
+  readonly scores: ReturnType<typeof scoresOf>;
   best: TrainingState["best"];
   readonly evaluations: EvaluationRecord[];
   step: number;
   lossSum: number;
   lossCount: number;
   readonly cache: TrunkCache | undefined;
-  readonly stepper: Stepper;
-  readonly inference: Session | undefined;
+  readonly estimatedBytes: number;
   readonly rate: Schedule;
   readonly stepsPerEpoch: number;
   readonly totalSteps: number;
@@ -53,17 +71,25 @@ export interface Run {
 }
 
 /**
- * Reads nothing from disk but the backbone: encodes the data and compiles the graphs.
+ * Encodes the data and compiles the graphs.
  * @throws OPTION_INVALID, DATA_INVALID, SEQUENCE_TOO_LONG, RUN_INVALID
  */
-export async function setUp(options: TrainOptions): Promise<Run> {
-  const { data, method, resume } = options;
-  const task = options.task as Task;
-  const fp32: ModelParts = { backbone: options.backbone, method, head: task.head };
-  const settings = resolveSettings(options, fp32);
-  checkMaxLength(fp32, settings.maxLength);
-  if (data.train.length === 0) throw new PtuningError("DATA_INVALID", "train: expected examples, got none.");
-  const identity = runIdentity(options, settings);
+export async function setUp(options: AnyTrainOptions): Promise<Run> {
+  const { method, resume } = options;
+  const named = tasksOf(options);
+  const fp32 = named.map(({ name, task }): ModelParts & { backbone: Backbone } => ({
+    backbone: options.backbone,
+    method,
+    head: task.head,
+    ...(name && { headName: name }),
+  }));
+  const settings = resolveSettings(options, fp32[0]!);
+  checkMaxLength(fp32[0]!, settings.maxLength);
+  for (const { name, data } of named) {
+    if (data.train.length > 0) continue;
+    throw new PtuningError("DATA_INVALID", `${name || "train"}: expected examples, got none.`);
+  }
+  const identity = runIdentity(options, named, settings);
   if (resume !== undefined && resume.identity !== identity) {
     throw new PtuningError(
       "RUN_INVALID",
@@ -74,22 +100,40 @@ export async function setUp(options: TrainOptions): Promise<Run> {
     );
   }
   const backbone = await withPrecision(options.backbone, settings.precision);
-  const start = options.start && (await startingTensors(options.start, { ...fp32, backbone }, task));
-  const drawn = missingWeights(fp32, new Rng(settings.seed, "frozen"));
+  const start =
+    options.start &&
+    (await startingTensors(
+      options.start,
+      fp32.map((parts, i) => ({ parts, task: named[i]!.task })),
+    ));
+  const drawn = Object.assign(
+    {},
+    ...fp32.map((parts) => missingWeights(parts, new Rng(settings.seed, "frozen"))),
+  ) as Params;
   const frozen = { ...drawn, ...start?.frozen };
-  const fixed = start?.fixed ?? {};
-  const parts: ModelParts & { backbone: Backbone } = { ...fp32, backbone, frozen, fixed };
-  const trainSet = await task.encode(data.train, backbone.tokenizer, settings.maxLength);
-  const devSet = await task.encode(data.dev, backbone.tokenizer, settings.maxLength);
-  const params = structuredClone(resume?.params) ?? {
-    ...(await initializeParams(parts, new Rng(settings.seed, "init"), labelsOf(task))),
-    ...start?.params,
-  };
-  const cache = await createTrunkCache(parts, params, [trainSet, devSet], settings);
+  const allParts = fp32.map((parts) => ({ ...parts, backbone, frozen, fixed: start?.fixed ?? {} }));
+  const labels = [...new Set(named.flatMap(({ task }) => labelsOf(task)))];
+  const initial: Params[] = [];
+  for (const parts of allParts)
+    initial.push(await initializeParams(parts, new Rng(settings.seed, "init"), labels));
+  const params: Params =
+    structuredClone(resume?.params) ?? Object.assign({}, ...initial.toReversed(), start?.params);
+  const encoded: { trainSet: Encoded; devSet: Encoded }[] = [];
+  for (const { task, data } of named) {
+    const encode = (examples: readonly unknown[]): Promise<Encoded> =>
+      task.encode(examples, backbone.tokenizer, settings.maxLength);
+    encoded.push({ trainSet: await encode(data.train), devSet: await encode(data.dev) });
+  }
+  const sets = encoded.flatMap(({ trainSet, devSet }) => [trainSet, devSet]);
+  const cache = await createTrunkCache(allParts[0]!, initial[0]!, sets, settings);
   const lower = cache && cache.trunk.layers > 0 ? cache : undefined;
-  const inference =
-    devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params, lower?.trunk)) : undefined;
-  const stepsPerEpoch = Math.ceil(itemCount(trainSet) / settings.batchSize);
+  const mix = mixTasks(
+    encoded.map(({ trainSet }) => Math.ceil(itemCount(trainSet) / settings.batchSize)),
+    settings.sampling,
+    named.map(({ weight = 1 }) => weight),
+    new Rng(settings.seed, "tasks"),
+  );
+  const { stepsPerEpoch } = mix;
   const totalSteps = stepsPerEpoch * settings.epochs;
   const rate = schedule(settings.schedule, {
     peak: settings.learningRate,
@@ -102,38 +146,52 @@ export async function setUp(options: TrainOptions): Promise<Run> {
   const optimizer = optimizers[settings.optimizer];
   const update = { schedule: rate, weightDecay, decayed, clipNorm };
   const store = await createStore(backbone.engine, params, resume?.optimizer, optimizer, update);
-  const stepper = await createStepper(parts, task, trainSet, params, store, settings, lower);
+  const idle = idleBytes(
+    encoded.reduce((sum, { trainSet: { sequences } }) => sum + sequences.starts[sequences.count]!, 0),
+  );
+  const tasks: RunTask[] = [];
+  for (const [i, one] of named.entries()) {
+    const [parts, { trainSet, devSet }, shapes] = [allParts[i]!, encoded[i]!, initial[i]!];
+    const inference =
+      devSet.count > 0
+        ? await backbone.engine.compile(inferenceGraph(parts, shapes, lower?.trunk))
+        : undefined;
+    const facts = { parts, task: one.task, encoded: trainSet, shapes, cache: lower };
+    const stepper = await createStepper({ ...facts, idle, sessions: named.length }, store, settings);
+    const trained = new Set(Object.keys(shapes));
+    tasks.push({ ...one, parts, trainSet, devSet, trained, inference, stepper });
+  }
   return {
     options,
     backbone,
-    task,
+    tasks,
+    mix,
     settings,
     identity,
-    trainSet,
-    devSet,
     inventory: inventory(params, backbone.parameterCount),
     // Fine-tuning trains also what the checkpoint lacks.
     frozen: Object.fromEntries(
       Object.entries(frozen).filter(([name]) => !(`${weightPrefix}${name}` in params)),
     ),
-    fixed,
     drawn: Object.keys(drawn).filter((name) => !(name in (start?.frozen ?? {}))),
     store,
+    scores: scoresOf(options),
     best: resume?.best,
     evaluations: [...(resume?.evaluations ?? [])],
     step: resume?.step ?? 0,
     lossSum: resume?.lossSum ?? 0,
     lossCount: resume?.lossCount ?? 0,
     cache,
-    stepper,
-    inference,
+    estimatedBytes: tasks.reduce((sum, { stepper }) => sum + stepper.estimatedBytes, idle),
     rate,
     stepsPerEpoch,
     totalSteps,
     async close() {
-      await stepper.close();
+      for (const { stepper, inference } of tasks) {
+        await stepper.close();
+        await inference?.release();
+      }
       await store.close();
-      await inference?.release();
       cache?.close();
     },
   };
@@ -141,15 +199,18 @@ export async function setUp(options: TrainOptions): Promise<Run> {
 
 /** What a resumed run must have in common with the saved one. */
 function runIdentity(
-  { backbone, task, data, method, start }: TrainOptions,
+  { backbone, method, start }: AnyTrainOptions,
+  tasks: readonly NamedTask[],
   settings: ResolvedSettings,
 ): string {
   const { checkpointSeconds, ...decisive } = settings;
   const facts = [
     backbone.fingerprint,
-    [task.type, task.options],
+    tasks.map(({ name, task, data, weight = 1, selectBy = task.selectBy }) => [
+      [name, task.type, task.options, weight, selectBy],
+      [data.fingerprint, data.train.length, data.dev.length],
+    ]),
     [method.name, method.options],
-    [data.fingerprint, data.train.length, data.dev.length],
     decisive,
     ...(start ? [startIdentity(start)] : []),
   ];

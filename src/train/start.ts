@@ -1,9 +1,16 @@
-import { type Adapter, checkBackbone } from "../adapters/index.ts";
+import { type Adapter, checkBackbone, type SavedAdapter } from "../adapters/index.ts";
 import type { Backbone } from "../backbones/index.ts";
 import { elementCount, type Params, PtuningError, Rng, type Tensor, zeros } from "../core/index.ts";
 import { encodeSafetensors, hashText } from "../files/index.ts";
 import { type Method, methodFrom, type Parameter } from "../methods/index.ts";
-import { foldParams, type ModelParts, type ParamShapes, paramShapes } from "../model/index.ts";
+import {
+  foldParams,
+  headParameter,
+  headParams,
+  type ModelParts,
+  type ParamShapes,
+  paramShapes,
+} from "../model/index.ts";
 import { type Task, taskFrom } from "../tasks/index.ts";
 import { labelsOf } from "./labels.ts";
 import type { TrainingState } from "./state.ts";
@@ -11,9 +18,14 @@ import type { TrainingState } from "./state.ts";
 /** What a run starts from instead of random numbers. */
 export interface Start {
   /** An adapter, or the state of a run, which still has the network that saving folds away. */
-  readonly from: Adapter | TrainingState;
-  /** The head: a `new` one, or the saved one, trained on (`keep`) or left as it is (`freeze`). Default `new`. */
+  readonly from: SavedAdapter | TrainingState;
+  /**
+   * The head: a `new` one, or the saved one, trained on (`keep`) or left as it is (`freeze`). With several tasks those
+   * of the same names. Default `new`.
+   */
   readonly head?: "new" | "keep" | "freeze";
+  /** Which head of several a run of one task takes over. */
+  readonly task?: string;
 }
 
 /** Tensors that take the place of those that would be drawn. */
@@ -22,66 +34,113 @@ export interface StartingTensors {
   readonly params: Params;
   /** Not trained. */
   readonly fixed: Params;
-  /** Weights that the checkpoint lacks and that the saved head reads. */
+  /** Weights that the checkpoint lacks and that the saved heads read. */
   readonly frozen: Params;
 }
 
-/** An adapter or a training state as the same thing. */
-type Source = Pick<Adapter, "task" | "method" | "params" | "frozen" | "backbone">;
+/** An adapter of one task or several, or a training state, as the same thing. */
+interface Source extends Pick<Adapter, "method" | "backbone"> {
+  /** All trained tensors; those of a head under {@link headParameter}. */
+  readonly params: Params;
+  /** By name; "" where there is only one. */
+  readonly heads: Readonly<Record<string, { readonly task: Task; readonly frozen?: Params }>>;
+}
 
 /** The best state of a run so far is what its adapter would be. */
 function sourceOf(from: Start["from"]): Source {
-  if (!("step" in from)) return from;
-  const { method, task, backbone } = from.origin;
+  if ("shared" in from) {
+    const own = Object.entries(from.heads).flatMap(([head, { params }]) =>
+      Object.entries(params).map(([name, tensor]) => [headParameter(head, name), tensor]),
+    );
+    const { method, backbone, heads } = from;
+    return { method, backbone, heads, params: { ...from.shared, ...Object.fromEntries(own) } };
+  }
+  if (!("step" in from)) {
+    const { method, backbone, params } = from;
+    return { method, backbone, params, heads: { "": from } };
+  }
+  const { method, tasks, backbone } = from.origin;
   return {
     method: methodFrom(method.name, method.options),
-    task: taskFrom(task.type, task.options),
-    params: from.best?.params ?? from.params,
-    frozen: from.frozen,
+    heads: Object.fromEntries(
+      Object.entries(tasks).map(([name, { type, options }]) => [
+        name,
+        { task: taskFrom(type, options), frozen: from.frozen },
+      ]),
+    ),
+    params: { ...(from.best?.params ?? from.params), ...from.fixed },
     backbone,
   };
 }
 
+/** A task of the run that starts, and its model. */
+interface Starting {
+  readonly parts: ModelParts & { readonly backbone: Backbone };
+  readonly task: Task;
+}
+
 /**
- * Takes over the tensors of the method, and those of the head where that is wanted.
+ * Takes over the tensors of the method, and those of the heads where that is wanted.
  * @throws ADAPTER_INCOMPATIBLE if the backbone is another one; OPTION_INVALID if something does not fit
  */
 export async function startingTensors(
-  { from, head: wanted = "new" }: Start,
-  parts: ModelParts & { readonly backbone: Backbone },
-  task: Task,
+  { from, head: wanted = "new", task: chosen }: Start,
+  tasks: readonly Starting[],
 ): Promise<StartingTensors> {
   const source = sourceOf(from);
-  const { backbone, method } = parts;
+  const { backbone, method } = tasks[0]!.parts;
   checkBackbone(source.backbone, backbone);
-  const headShapes = task.head.initialize(backbone.config, new Rng(0));
-  const shapes = Object.entries(paramShapes(parts)).filter(([name]) => !(name in headShapes));
+  const own = tasks.map(({ parts }) => headParams(parts, new Rng(0)));
+  const shapes: ParamShapes = Object.assign({}, ...tasks.map(({ parts }) => paramShapes(parts)));
+  const shared = Object.fromEntries(
+    Object.entries(shapes).filter(([name]) => own.every((params) => !(name in params))),
+  );
+  if (Object.keys(shared).length === 0 && wanted !== "keep") {
+    throw invalid("start.head", `keep, as ${method.name} trains nothing but the head`, wanted);
+  }
   const saved =
     method.folding === undefined
       ? await foldParams(source.method, source.params, backbone.engine)
       : source.params;
-  const params = takeOver(Object.fromEntries(shapes), saved, method, source, backbone);
-  if (wanted === "new") {
-    if (shapes.length > 0) return { params, fixed: {}, frozen: {} };
-    throw invalid("start.head", `keep or freeze, as ${method.name} trains nothing but the head`, "new");
+  const params = takeOver(shared, saved, method, source, backbone);
+  if (wanted === "new") return { params, fixed: {}, frozen: {} };
+  const heads: Record<string, Params[string]> = {};
+  const frozen: Record<string, Params[string]> = {};
+  for (const [i, { parts, task }] of tasks.entries()) {
+    const name = savedHead(parts.headName ?? chosen, source);
+    const { task: savedTask, frozen: brought } = source.heads[name]!;
+    checkHead(task, savedTask);
+    for (const [key, { shape }] of Object.entries(own[i]!)) {
+      const theirs = headParameter(name, key.slice(headParameter(parts.headName, "").length));
+      heads[key] = structuredClone(fitting(theirs, source.params[theirs], shape, "start.head"));
+    }
+    Object.assign(frozen, brought);
   }
-  checkHead(task, source.task);
-  const head = Object.fromEntries(
-    Object.entries(headShapes).map(([name, { shape }]) => [
-      name,
-      structuredClone(fitting(name, source.params[name], shape, "start.head")),
-    ]),
+  if (wanted === "keep") return { params: { ...params, ...heads }, fixed: {}, frozen };
+  return { params, fixed: heads, frozen };
+}
+
+/** Name of the head that is taken over. @throws OPTION_INVALID listing the heads */
+function savedHead(wanted: string | undefined, { heads }: Source): string {
+  const names = Object.keys(heads);
+  if (wanted === undefined ? names[0] === "" : names.includes(wanted)) return wanted ?? "";
+  const known = names[0] === "" ? "only one, without a name" : `the heads ${names.join(", ")}`;
+  throw new PtuningError(
+    "OPTION_INVALID",
+    `start.head: expected ${wanted === undefined ? "one head" : `a saved head "${wanted}"`}, got ${known}.`,
+    { hint: "Say which head to take (start.task), or start with start.head: new." },
   );
-  if (wanted === "keep") return { params: { ...params, ...head }, fixed: {}, frozen: source.frozen };
-  if (shapes.length > 0) return { params, fixed: head, frozen: source.frozen };
-  throw invalid("start.head", `keep, as ${method.name} trains nothing but the head`, "freeze");
 }
 
 /** What a resumed run must have in common with the saved one. */
-export function startIdentity({ from, head = "new" }: Start): string {
-  const { params, frozen } = sourceOf(from);
-  const prefixed = Object.entries(frozen).map(([name, tensor]) => [`frozen ${name}`, tensor]);
-  return `${head} ${hashText(encodeSafetensors({ ...params, ...Object.fromEntries(prefixed) }))}`;
+export function startIdentity({ from, head = "new", task = "" }: Start): string {
+  const { params, heads } = sourceOf(from);
+  const frozen = Object.entries(heads).flatMap(([name, one]) =>
+    Object.entries(one.frozen ?? {}).map(
+      ([key, tensor]) => [`frozen ${headParameter(name, key)}`, tensor] as const,
+    ),
+  );
+  return `${head} ${task} ${hashText(encodeSafetensors({ ...params, ...Object.fromEntries(frozen) }))}`;
 }
 
 function takeOver(

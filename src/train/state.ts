@@ -14,7 +14,10 @@ export interface EvaluationRecord extends Evaluation {
 export interface StateOrigin {
   readonly backbone: BackboneReference;
   readonly method: { readonly name: string; readonly options: Readonly<Record<string, unknown>> };
-  readonly task: { readonly type: string; readonly options: Readonly<Record<string, unknown>> };
+  /** By the names of their heads; "" where there is only one. */
+  readonly tasks: Readonly<
+    Record<string, { readonly type: string; readonly options: Readonly<Record<string, unknown>> }>
+  >;
 }
 
 /** Everything that a run needs to go on as if it had never stopped. */
@@ -31,18 +34,26 @@ export interface TrainingState {
   readonly lossCount: number;
   /** Weights that the checkpoint lacks and that are not trained. */
   readonly frozen: Params;
+  /** Tensors of a head that is not trained. */
+  readonly fixed: Params;
   /** What was trained on what, so that another run can start from it. */
   readonly origin: StateOrigin;
   /** The settings and data that the run began with; a run resumes only under the same. */
   readonly identity: string;
 }
 
-const prefixes = { params: "params/", optimizer: "optimizer/", best: "best/", frozen: "frozen/" } as const;
+const prefixes = {
+  params: "params/",
+  optimizer: "optimizer/",
+  best: "best/",
+  frozen: "frozen/",
+  fixed: "fixed/",
+} as const;
 
 /** A training state as the bytes of one safetensors file. */
-export function encodeState({ params, optimizer, best, frozen, ...rest }: TrainingState): Uint8Array {
+export function encodeState({ params, optimizer, best, frozen, fixed, ...rest }: TrainingState): Uint8Array {
   const tensors: Record<string, Tensor> = {};
-  const groups = { params, optimizer, best: best?.params ?? {}, frozen };
+  const groups = { params, optimizer, best: best?.params ?? {}, frozen, fixed };
   for (const [group, members] of Object.entries(groups)) {
     for (const [name, tensor] of Object.entries(members)) {
       tensors[prefixes[group as keyof typeof prefixes] + name] = tensor;
@@ -70,6 +81,7 @@ export async function readState(path: string): Promise<TrainingState> {
       params: group(prefixes.params),
       optimizer: group(prefixes.optimizer),
       frozen: group(prefixes.frozen),
+      fixed: group(prefixes.fixed),
       best: best && { evaluation: best, params: group(prefixes.best) },
     };
   } catch (cause) {
