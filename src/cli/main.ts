@@ -10,6 +10,12 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
+// A trial ends with the process that started it, at once: what it saved is whole, and nobody waits for the rest.
+if (process.channel) {
+  process.on("disconnect", () => process.exit(exitCodes.terminated));
+  process.channel.unref();
+}
+
 const program = createProgram();
 for (const command of [
   program,

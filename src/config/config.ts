@@ -23,11 +23,16 @@ export interface RunConfig {
 
 /** Which files, and how they are read. What is left out is guessed from the training file. */
 export interface DataConfig extends Omit<DatasetOptions, "seed" | "kind"> {
-  readonly train: string;
-  /** Seed of everything that is drawn from the data: the dev split, and `limit`. */
+  /** One file or folder, or several. */
+  readonly train: string | readonly string[];
+  /** Seed of the test and dev split. */
   readonly splitSeed: number;
+  /** Seed of what `limit` and `shots` draw. Default `splitSeed`. */
+  readonly sampleSeed?: number;
   /** Train on this many examples, drawn at random. */
   readonly limit?: number;
+  /** Train on so many examples per label, drawn at random; see `drawShots`. */
+  readonly shots?: number;
 }
 
 /** What is learnt: a task family and its settings. Without a type it is what the data looks like. */

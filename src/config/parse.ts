@@ -59,6 +59,17 @@ export function checkConfig(json: unknown, whereOf: (path: readonly PropertyKey[
   throw invalid(parsed.error.issues.map((issue) => issueText(issue, json, whereOf)).join("\n"));
 }
 
+/**
+ * A configuration with other values at some keys.
+ * @param values by dotted path: `{ "training.learningRate": 1e-2 }`
+ * @throws CONFIG_INVALID
+ */
+export function overrideConfig(config: RunConfig, values: Readonly<Record<string, unknown>>): RunConfig {
+  const json: Record<string, unknown> = { ...structuredClone(config) };
+  for (const [path, value] of Object.entries(values)) assign(json, path, structuredClone(value), path);
+  return checkConfig(json, () => "override");
+}
+
 function invalid(message: string, cause?: unknown): PtuningError {
   return new PtuningError("CONFIG_INVALID", message, { cause });
 }
@@ -82,14 +93,19 @@ function refuseForbiddenKeys(value: unknown, fail: (key: string) => PtuningError
 
 function applyOverride(config: Record<string, unknown>, override: string): void {
   const at = override.indexOf("=");
-  const path = override.slice(0, at).trim().split(".");
-  if (at < 1 || path.some((key) => key === "")) {
-    throw invalid(`--set ${override}: expected key.path=value.`);
-  }
+  const path = override.slice(0, at).trim();
+  if (at < 1) throw invalid(`--set ${override}: expected key.path=value.`);
+  assign(config, path, parseValue(override.slice(at + 1)), `--set ${override}`);
+}
+
+/** Sets the value at a dotted path; objects on the way are made. */
+function assign(config: Record<string, unknown>, dotted: string, value: unknown, where: string): void {
+  const path = dotted.split(".");
+  if (path.some((key) => key === "")) throw invalid(`${where}: expected key.path=value.`);
+  const refuse = (key: string): PtuningError => invalid(`${where}: the key "${key}" is not allowed.`);
   const forbidden = path.find((key) => forbiddenKeys.has(key));
-  if (forbidden !== undefined) throw invalid(`--set ${override}: the key "${forbidden}" is not allowed.`);
-  const value = parseValue(override.slice(at + 1));
-  refuseForbiddenKeys(value, (key) => invalid(`--set ${override}: the key "${key}" is not allowed.`));
+  if (forbidden !== undefined) throw refuse(forbidden);
+  refuseForbiddenKeys(value, refuse);
   let target = config;
   for (const key of path.slice(0, -1)) {
     const inner = Object.hasOwn(target, key) ? target[key] : undefined;
@@ -134,7 +150,7 @@ function issueText(
   const description = got === undefined ? "nothing" : JSON.stringify(got);
   const expected =
     issue.code === "invalid_union"
-      ? (kindsAt(path, json) ?? "another kind of value")
+      ? (kindsAt(path, json) ?? issue.message.replace("Invalid input", "another kind of value"))
       : issue.message
           .replace(/^Invalid (input|option): /, "")
           .replace(/^Too (small|big): /, "")

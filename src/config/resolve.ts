@@ -1,5 +1,13 @@
 import { PtuningError, Rng } from "../core/index.ts";
-import { type Dataset, guessReading, openExamples, type ReadOptions, readDataset } from "../data/index.ts";
+import {
+  type Dataset,
+  drawShots,
+  type ExampleKinds,
+  guessReading,
+  openExamples,
+  type ReadOptions,
+  readDataset,
+} from "../data/index.ts";
 import { type Method, methodFrom } from "../methods/index.ts";
 import { familyOf, type Task, type TaskFamily, taskFamilies } from "../tasks/index.ts";
 import { settingDefaults } from "../train/index.ts";
@@ -22,7 +30,7 @@ const sampleExamples = 200;
 export async function completeConfig(config: RunConfig): Promise<CompleteConfig> {
   const known = config.task.type === undefined ? undefined : familyOf(config.task.type);
   const reading = readOptions(config.data);
-  const { path, kind, options } = await guessReading(config.data.train, reading, known?.reads);
+  const { path, kind, options } = await guessReading(firstPath(config.data), reading, known?.reads);
   const data: DataConfig = { ...config.data, ...completed(reading, options) };
   const { type } = known ?? (await fittingFamily(path, data, kind));
   const complete = { ...config, data, task: { ...config.task, type } };
@@ -57,24 +65,31 @@ async function fittingFamily(path: string, data: DataConfig, kind: TaskFamily["r
 
 /** The options that say how a file is read, for other files of the same form. */
 export function readOptions(data: DataConfig): ReadOptions {
-  const { train, dev, test, devShare, splitSeed, limit, ...reading } = data;
+  const { train, dev, test, devShare, testShare, splitSeed, sampleSeed, limit, shots, ...reading } = data;
   return reading;
+}
+
+/** What stands for the training data where one name is wanted: its first file or folder. */
+export function firstPath({ train }: DataConfig): string {
+  return [train].flat()[0]!;
 }
 
 /** Reads the data set of a run. */
 export async function readData({ data, task }: CompleteConfig): Promise<Dataset<unknown>> {
-  const { train, splitSeed, limit, ...options } = data;
+  const { train, splitSeed, sampleSeed = splitSeed, limit, shots, ...options } = data;
   const { reads } = familyOf(task.type);
   const read: Dataset<unknown> = await readDataset(train, { ...options, kind: reads, seed: splitSeed });
-  if (limit === undefined || limit >= read.train.length) return read;
-  const order = new Rng(splitSeed, "limit").shuffle(Int32Array.from(read.train.keys()));
-  const kept = order.slice(0, limit).sort();
-  const note = `${limit} of ${read.train.length} training examples are used, drawn with seed ${splitSeed}.`;
-  return {
-    ...read,
-    train: Array.from(kept, (i) => read.train[i]),
-    warnings: [...read.warnings, note],
+  const drawn = (kept: readonly unknown[], what = ""): Dataset<unknown> => {
+    const note = `${kept.length} of ${read.train.length} training examples are used${what}, drawn with seed ${sampleSeed}.`;
+    return { ...read, train: kept, warnings: [...read.warnings, note] };
   };
+  if (shots !== undefined) {
+    const examples = read.train as readonly ExampleKinds[typeof reads][];
+    return drawn(drawShots(examples, reads, shots, sampleSeed), `, ${shots} per label`);
+  }
+  if (limit === undefined || limit >= read.train.length) return read;
+  const order = new Rng(sampleSeed, "limit").shuffle(Int32Array.from(read.train.keys()));
+  return drawn(Array.from(order.slice(0, limit).sort(), (i) => read.train[i]));
 }
 
 /** The task of a run; what it leaves to the data (labels, ranges) is the data's. */
@@ -97,7 +112,7 @@ export function configDefaults(taskType: string): Partial<Record<keyof RunConfig
   const { settings, create, sample } = familyOf(taskType);
   const task = Object.entries(create(sample).options).filter(([key]) => key in settings.shape);
   return {
-    data: { encoding: "utf-8", devShare: 0.1, splitSeed: 11 },
+    data: { encoding: "utf-8", devShare: 0.1, testShare: 0, splitSeed: 11 },
     task: Object.fromEntries(task),
     method: { name: method.name, ...method.options },
     training: { ...settingDefaults, ...method.defaults },

@@ -18,16 +18,17 @@ const checkpointRate = z.union([share, z.literal("checkpoint")]);
 const oneOrTwo = z.union([column, z.tuple([column]), z.tuple([column, column])]);
 const formatNames = z.enum(Object.keys(formats) as [FormatName, ...FormatName[]]);
 
+const path = z.string().min(1);
+const paths = z.union([path, z.array(path).min(1)], { error: "a path or a list of paths" });
+
 const data = z.strictObject({
-  train: z
-    .string()
-    .min(1)
-    .describe("file or folder with labelled examples, also .gz, or hf:owner/name of a data set on the hub"),
-  dev: z
-    .string()
+  train: paths.describe(
+    "file or folder with labelled examples, also .gz, or hf:owner/name of a data set on the hub; or a list of them",
+  ),
+  dev: paths
     .exactOptional()
-    .describe("file to choose the best state on; without it a share of train is split off"),
-  test: z.string().exactOptional().describe("file that is scored once, at the end"),
+    .describe("file to choose the best state on, or several; without it a share of train is split off"),
+  test: paths.exactOptional().describe("file that is scored once, at the end, or several"),
   text: oneOrTwo
     .exactOptional()
     .describe(
@@ -76,8 +77,13 @@ const data = z.strictObject({
     .describe("spans that do not end at word borders"),
   overlapping: z.enum(["refuse", "longest"]).exactOptional().describe("spans that overlap"),
   devShare: share.default(0.1).describe("share of train that becomes dev where no dev file is given"),
-  splitSeed: z.int().default(11).describe("seed of that split, and of limit"),
+  testShare: share
+    .exactOptional()
+    .describe("share of train that becomes the test set, taken before dev; default 0"),
+  splitSeed: z.int().default(11).describe("seed of these splits"),
+  sampleSeed: z.int().exactOptional().describe("seed of what limit and shots draw; default splitSeed"),
   limit: count.exactOptional().describe("train on this many examples, drawn at random"),
+  shots: count.exactOptional().describe("train on so many examples per label, drawn at random"),
 });
 
 const typed = taskFamilies.map(({ type, title, settings }) =>

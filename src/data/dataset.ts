@@ -16,70 +16,92 @@ import { splitOff } from "./split.ts";
 export interface DatasetOptions extends ReadOptionsFor<ExampleKind> {
   /** Share of the training rows that becomes the dev set where no dev file is given. Default 0.1. */
   readonly devShare?: number;
-  /** Seed of that split. Default 11. */
+  /** Share of the training rows that becomes the test set, taken before the dev set. Default 0. */
+  readonly testShare?: number;
+  /** Seed of these splits. Default 11. */
   readonly seed?: number;
-  /** A dev file of its own, in the same format. */
-  readonly dev?: string;
-  /** A test file, in the same format. */
-  readonly test?: string;
+  /** A dev file of its own, or several, in the same format. */
+  readonly dev?: string | readonly string[];
+  /** A test file, or several, in the same format. */
+  readonly test?: string | readonly string[];
 }
 
-/** Where the examples of one split are: files, and which part of them. */
+/** Where examples are: a file, and which part of it. */
 interface Part {
-  readonly paths: readonly string[];
+  readonly path: string;
   readonly split?: Split;
 }
+
+/** The files of each split. */
+type Parts = { readonly [S in Split]?: readonly Part[] };
 
 /**
  * Reads a data set for training, of any kind and format. `path` is a file, a folder with files or folders named
  * `train…`, `dev…` (or `val…`) and `test…`, a file that holds several splits, or `hf:owner/name[@revision][/config]`,
- * the Parquet files of a data set on the Hugging Face hub. Where there is no dev set, a share of
- * the training examples is split off, seeded; what belongs together (see {@link splitOff}) is not parted.
+ * the Parquet files of a data set on the Hugging Face hub; or several of these, one after the other. Where there is
+ * no dev set, a share of the training examples is split off, seeded, and on demand a test set before it; what belongs
+ * together (see {@link splitOff}) is not parted.
  *
  * @throws DATA_NOT_FOUND, DATA_INVALID, OPTION_INVALID
  */
 export async function readDataset<K extends ExampleKind>(
-  path: string,
+  path: string | readonly string[],
   options: DatasetOptions & { readonly kind: K },
 ): Promise<Dataset<ExampleKinds[K]>> {
-  const { devShare = 0.1, seed = 11, dev, test, ...reading } = options;
-  if (!(devShare >= 0 && devShare < 1)) {
+  const { devShare = 0.1, testShare = 0, seed = 11, dev, test, ...reading } = options;
+  for (const [name, share] of Object.entries({ devShare, testShare })) {
+    if (share >= 0 && share < 1) continue;
+    throw new PtuningError("OPTION_INVALID", `${name}: expected a number from 0 to below 1, got ${share}.`);
+  }
+  const given = {
+    ...(dev !== undefined && { dev: files(dev) }),
+    ...(test !== undefined && { test: files(test) }),
+  };
+  const parts: Parts = { ...(await findAllParts(path, options)), ...given };
+  if (parts.test !== undefined && testShare > 0) {
     throw new PtuningError(
       "OPTION_INVALID",
-      `devShare: expected a number from 0 to below 1, got ${devShare}.`,
+      `testShare: expected no test data beside it, got ${parts.test.map((part) => part.path).join(", ")}.`,
+      { hint: "Leave out testShare, or give the training file instead of the folder." },
     );
   }
-  const parts = await findParts(path, options);
   if (parts.train === undefined) {
     throw new PtuningError(
       "DATA_NOT_FOUND",
-      `${path}: expected a file for training, found none in the folder.`,
+      `${[path].flat().join(", ")}: expected a file for training, found none in the folder.`,
       {
         hint: "Name it train.… or give the path of the file.",
       },
     );
   }
-  const files: ExampleFile<ExampleKinds[K]>[] = [];
-  const read = async (part: Part | undefined): Promise<ExampleKinds[K][] | undefined> => {
-    if (part === undefined) return undefined;
+  const filesRead: ExampleFile<ExampleKinds[K]>[] = [];
+  const read = async (ofSplit: readonly Part[] | undefined): Promise<ExampleKinds[K][] | undefined> => {
+    if (ofSplit === undefined) return undefined;
     const examples: ExampleKinds[K][] = [];
-    for (const one of part.paths) {
-      const file = await readExamples<K>(one, { ...reading, ...(part.split && { split: part.split }) });
-      files.push(file);
+    for (const { path: one, split: part } of ofSplit) {
+      const file = await readExamples<K>(one, { ...reading, ...(part && { split: part }) });
+      filesRead.push(file);
       for (const example of file.examples) examples.push(example);
     }
     return examples;
   };
-  const train = (await read(parts.train))!;
-  const devExamples = await read(dev === undefined ? parts.dev : { paths: [dev] });
-  const testExamples = await read(test === undefined ? parts.test : { paths: [test] });
+  const all = (await read(parts.train))!;
+  const devExamples = await read(parts.dev);
+  const testExamples = await read(parts.test);
+  const { kept: train, taken: testTaken } = splitOff<ExampleKinds[K], K>(
+    all,
+    testShare,
+    seed,
+    options.kind,
+    "test",
+  );
   const split = devExamples
     ? { kept: train, taken: devExamples }
     : splitOff<ExampleKinds[K], K>(train, devShare, seed, options.kind);
   const trainLabels = labelsOf(options.kind, split.kept);
   const seen = new Set(trainLabels);
   const devOnly = labelsOf(options.kind, split.taken).filter((label) => !seen.has(label));
-  const warnings = files.flatMap((file) => file.warnings);
+  const warnings = filesRead.flatMap((file) => file.warnings);
   if (devOnly.length > 0) {
     const named = devOnly.slice(0, 10).join(", ");
     warnings.push(`${devOnly.length} labels occur in the dev data only and cannot be learnt: ${named}.`);
@@ -88,7 +110,7 @@ export async function readDataset<K extends ExampleKind>(
   if (labels.length === 1) {
     throw new PtuningError(
       "DATA_INVALID",
-      `${path}: expected at least two labels, got only "${labels[0]}".`,
+      `${[path].flat().join(", ")}: expected at least two labels, got only "${labels[0]}".`,
       {
         hint: "Check which column holds the label.",
       },
@@ -96,11 +118,11 @@ export async function readDataset<K extends ExampleKind>(
   }
   const { format, kind, ...columns } = reading;
   const hash = createHash("sha256");
-  for (const { sha256 } of files) hash.update(sha256);
+  for (const { sha256 } of filesRead) hash.update(sha256);
   return {
     train: split.kept,
     dev: split.taken,
-    test: testExamples ?? [],
+    test: testExamples ?? testTaken,
     labels,
     table: columns,
     fingerprint: `sha256:${hash.digest("hex")}`,
@@ -114,7 +136,21 @@ function labelsOf<K extends ExampleKind>(kind: K, examples: readonly ExampleKind
   return [...labels].sort();
 }
 
-async function findParts(path: string, options: DatasetOptions): Promise<{ [S in Split]?: Part }> {
+function files(paths: string | readonly string[]): Part[] {
+  return [paths].flat().map((path) => ({ path }));
+}
+
+/** The parts of several paths, one after the other. */
+async function findAllParts(paths: string | readonly string[], options: DatasetOptions): Promise<Parts> {
+  const all: { [S in Split]?: readonly Part[] } = {};
+  for (const path of [paths].flat()) {
+    for (const [split, parts] of Object.entries(await findParts(path, options)) as [Split, readonly Part[]][])
+      all[split] = [...(all[split] ?? []), ...parts];
+  }
+  return all;
+}
+
+async function findParts(path: string, options: DatasetOptions): Promise<Parts> {
   if (isHubReference(path)) return partsOf(await locateHubDataset(path));
   const isFolder = await stat(path).then(
     (status) => status.isDirectory(),
@@ -126,18 +162,18 @@ async function findParts(path: string, options: DatasetOptions): Promise<{ [S in
   // A format may take the folder as it is: parallel files.
   const isWhole = !isFolder || (format !== undefined && options.format === undefined);
   if (!isWhole) {
-    const files = filesBySplit(path, await readdir(path));
+    const found = filesBySplit(path, await readdir(path));
     return partsOf(
       Object.fromEntries(
-        Object.entries(files).map(([part, entries]) => [part, entries.map((entry) => join(path, entry))]),
+        Object.entries(found).map(([part, entries]) => [part, entries.map((entry) => join(path, entry))]),
       ),
     );
   }
   const within = split === undefined && !choosesColumns(options) ? (format?.splits ?? []) : [];
-  if (within.length === 0) return { train: { paths: [path], ...(split && { split }) } };
-  return Object.fromEntries(within.map((part) => [part, { paths: [path], split: part }]));
+  if (within.length === 0) return { train: [{ path, ...(split && { split }) }] };
+  return Object.fromEntries(within.map((part) => [part, [{ path, split: part }]]));
 }
 
-function partsOf(files: SplitFiles): { [S in Split]?: Part } {
-  return Object.fromEntries(Object.entries(files).map(([split, paths]) => [split, { paths }]));
+function partsOf(bySplit: SplitFiles): Parts {
+  return Object.fromEntries(Object.entries(bySplit).map(([split, paths]) => [split, files(paths)]));
 }

@@ -24,6 +24,7 @@ export {
   type ReadOptionsFor,
   readExamples,
 } from "./read.ts";
+export { drawShots } from "./shots.ts";
 export { splitWords } from "./spans.ts";
 export { splitOff } from "./split.ts";
 export { readTable, type TableOptions } from "./table.ts";

@@ -2,6 +2,9 @@ import { PtuningError, Rng } from "../core/index.ts";
 import type { ExampleKind, ExampleKinds } from "./example.ts";
 import { kinds } from "./kinds.ts";
 
+/** Names of the random numbers that draw a part. */
+const splitStreams = { dev: "split", test: "test split" } as const;
+
 /**
  * Takes a share of the examples away: seeded, the same share of every stratum (a text's label), and what belongs
  * together stays together: equal texts, options of one question, predicates of one sentence, questions about one
@@ -13,6 +16,7 @@ export function splitOff<E extends ExampleKinds[K], K extends ExampleKind = "tex
   share: number,
   seed: number,
   kind: K = "text" as K,
+  part: "dev" | "test" = "dev",
 ): { kept: E[]; taken: E[] } {
   if (share === 0) return { kept: [...examples], taken: [] };
   const byStratum = new Map<string, number[][]>();
@@ -23,7 +27,7 @@ export function splitOff<E extends ExampleKinds[K], K extends ExampleKind = "tex
     else list.push(group);
   }
   const isTaken = new Uint8Array(examples.length);
-  const rng = new Rng(seed, "split");
+  const rng = new Rng(seed, splitStreams[part]);
   for (const [stratum, list] of [...byStratum].sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (list.length < 2) continue;
     const rows = list.reduce((sum, group) => sum + group.length, 0);
@@ -40,9 +44,9 @@ export function splitOff<E extends ExampleKinds[K], K extends ExampleKind = "tex
   if (taken.length === 0 || kept.length === 0) {
     throw new PtuningError(
       "DATA_INVALID",
-      `data: expected enough rows to split off a dev set, got ${examples.length}.`,
+      `data: expected enough rows to split off a ${part} set, got ${examples.length}.`,
       {
-        hint: "Add rows, give a dev file, or set devShare to 0. Rows of one group or article are never parted.",
+        hint: `Add rows, give a ${part} file, or set ${part}Share to 0. Rows of one group or article are never parted.`,
       },
     );
   }

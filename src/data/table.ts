@@ -15,7 +15,10 @@ export type TableOptions = Omit<ReadOptions, "kind"> & Required<Pick<ReadOptions
  * const data = await readTable("examples/01-support-intents/train.csv", { text: "text", label: "intent" });
  * console.log(data.labels.length); // 8
  */
-export async function readTable(path: string, options: DatasetOptions & TableOptions): Promise<Dataset> {
+export async function readTable(
+  path: string | readonly string[],
+  options: DatasetOptions & TableOptions,
+): Promise<Dataset> {
   if (options.label === undefined && options.labelPattern === undefined) {
     throw new PtuningError("OPTION_INVALID", "label: expected the column of the labels, got none.");
   }

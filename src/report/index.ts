@@ -1,4 +1,14 @@
+export {
+  type ComparedRun,
+  type ComparedVariant,
+  type Comparison,
+  type ComparisonFigure,
+  comparisonCsv,
+  comparisonMarkdown,
+  comparisonText,
+  spreadOf,
+} from "./comparison.ts";
 export { escapeControls, formatBytes, formatCount, formatDuration, formatShare } from "./format.ts";
-export { renderReport } from "./render.ts";
+export { renderComparison, renderReport } from "./render.ts";
 export type { ReviewedSplit, RunLog, RunReport, RunResult } from "./run-report.ts";
 export { type Cell, markdownTable, type TableColumn, textTable } from "./table.ts";

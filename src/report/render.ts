@@ -1,3 +1,4 @@
+import type { Comparison } from "./comparison.ts";
 import type { RunReport } from "./run-report.ts";
 
 /**
@@ -7,4 +8,15 @@ import type { RunReport } from "./run-report.ts";
 export async function renderReport(report: RunReport): Promise<string> {
   const { renderRun } = await import("./html/render.ts");
   return renderRun(report);
+}
+
+/** A comparison as a page of the same kind, and its figure as an SVG file; without any score there is no figure. */
+export async function renderComparison(
+  comparison: Comparison,
+): Promise<{ readonly html: string; readonly svg: string | undefined }> {
+  const { writeComparisonFigure, writeComparisonPage } = await import("./html/comparison.ts");
+  return {
+    html: await writeComparisonPage(comparison),
+    svg: await writeComparisonFigure(comparison),
+  };
 }

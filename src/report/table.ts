@@ -6,6 +6,16 @@ export interface TableColumn {
   readonly title: string;
   /** Digits behind the point of numbers; without it numbers are printed as they are. */
   readonly digits?: number;
+  /** Whether texts are set to the right too: numbers with units. */
+  readonly right?: boolean;
+}
+
+/** Which columns are set to the right. */
+function rightColumns(columns: readonly TableColumn[], rows: readonly (readonly Cell[])[]): boolean[] {
+  return columns.map(
+    ({ right }, i) =>
+      right ?? (rows.length > 0 && rows.every((row) => typeof row[i] === "number" || row[i] === "")),
+  );
 }
 
 function cellText(cell: Cell, { digits }: TableColumn): string {
@@ -15,9 +25,7 @@ function cellText(cell: Cell, { digits }: TableColumn): string {
 /** Columns wide enough for their cells, two blanks between: for terminals and logs. */
 export function textTable(columns: readonly TableColumn[], rows: readonly (readonly Cell[])[]): string {
   const texts = rows.map((row) => columns.map((column, i) => cellText(row[i] ?? "", column)));
-  const isNumeric = columns.map(
-    (_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === "number" || row[i] === ""),
-  );
+  const isNumeric = rightColumns(columns, rows);
   const widths = columns.map(({ title }, i) => Math.max(width(title), ...texts.map((row) => width(row[i]!))));
   const line = (cells: readonly string[]): string =>
     cells
@@ -32,9 +40,7 @@ export function textTable(columns: readonly TableColumn[], rows: readonly (reado
 
 /** The same as a Markdown table. */
 export function markdownTable(columns: readonly TableColumn[], rows: readonly (readonly Cell[])[]): string {
-  const isNumeric = columns.map(
-    (_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === "number" || row[i] === ""),
-  );
+  const isNumeric = rightColumns(columns, rows);
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
   return [

@@ -1,3 +1,11 @@
-export { createRun, type RunFolder, readRunConfig, resumeRun, runStatus } from "./run-folder.ts";
+export { readRunLog } from "./log.ts";
+export {
+  createRun,
+  type RunFolder,
+  readRunConfig,
+  readRunResult,
+  resumeRun,
+  runStatus,
+} from "./run-folder.ts";
 export { readStart } from "./start.ts";
 export { type ReportParts, writeReport } from "./write-report.ts";

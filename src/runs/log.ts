@@ -1,14 +1,15 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { RunLog } from "../report/index.ts";
 import type { EvaluationEvent, StartEvent, StepEvent, WarningEvent } from "../train/index.ts";
+import { names } from "./run-folder.ts";
 
 /**
  * What a log tells: the whole course of a run, however often it was resumed; nothing where there is none yet.
  * A line that a crash cut off ends it.
- * @param path of `events.jsonl`
  */
-export async function readLog(path: string): Promise<RunLog> {
-  const text = await readFile(path, "utf8").catch(() => "");
+export async function readRunLog(folder: string): Promise<RunLog> {
+  const text = await readFile(join(folder, names.events), "utf8").catch(() => "");
   let start: StartEvent | undefined;
   const steps: StepEvent[] = [];
   const evaluations: EvaluationEvent[] = [];

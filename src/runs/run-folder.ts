@@ -105,6 +105,12 @@ export async function readRunConfig(folder: string): Promise<RunConfig> {
   return parseConfig({ text, where: path });
 }
 
+/** What a finished run came to; nothing where it is not finished. */
+export async function readRunResult(folder: string): Promise<RunResult | undefined> {
+  const text = await readFile(join(folder, names.result), "utf8").catch(() => undefined);
+  return text === undefined ? undefined : JSON.parse(text);
+}
+
 /** Whether a folder holds a run, and whether it is complete. */
 export async function runStatus(folder: string): Promise<"none" | "unfinished" | "finished"> {
   const files = await readdir(folder).catch((): string[] => []);

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import type { Backbone } from "../backbones/index.ts";
 import { checkData } from "../checks/index.ts";
@@ -6,10 +5,10 @@ import { methodOf, type RunConfig, redact } from "../config/index.ts";
 import { type Dataset, exampleKinds, type KindDescription } from "../data/index.ts";
 import { packageVersion, writeFileAtomic } from "../files/index.ts";
 import { longestInput } from "../model/index.ts";
-import { type RunReport, type RunResult, renderReport } from "../report/index.ts";
+import { type RunReport, renderReport } from "../report/index.ts";
 import type { Review, Task } from "../tasks/index.ts";
-import { readLog } from "./log.ts";
-import { names } from "./run-folder.ts";
+import { readRunLog } from "./log.ts";
+import { names, readRunResult } from "./run-folder.ts";
 
 /** What a report shows beside the log; what is absent is left out. */
 export interface ReportParts {
@@ -37,8 +36,8 @@ export async function writeReport(folder: string, parts: ReportParts): Promise<s
 
 async function gather(folder: string, parts: ReportParts): Promise<RunReport> {
   const { config, task, data, backbone, review, notes = [] } = parts;
-  const log = await readLog(join(folder, names.events));
-  const result = await readResult(join(folder, names.result));
+  const log = await readRunLog(folder);
+  const result = await readRunResult(folder);
   const method = methodOf(config);
   const kind = task && (exampleKinds[task.reads] as KindDescription<unknown>);
   const { start } = log;
@@ -78,9 +77,4 @@ async function gather(folder: string, parts: ReportParts): Promise<RunReport> {
     createdAt: new Date().toISOString(),
     version: packageVersion(),
   };
-}
-
-async function readResult(path: string): Promise<RunResult | undefined> {
-  const text = await readFile(path, "utf8").catch(() => undefined);
-  return text === undefined ? undefined : JSON.parse(text);
 }

@@ -128,6 +128,53 @@ describe("readDataset", () => {
     expect(table.dev[0]).toEqual({ text: "How long's the cable?", label: "product_question", line: 2 });
   });
 
+  test("a test set is split off before the dev set, by groups and with numbers of its own", async () => {
+    const path = write(
+      "single.jsonl",
+      Array.from({ length: 200 }, (_, i) =>
+        JSON.stringify({ text: `t${i}`, label: i % 4 === 0 ? "rare" : "often", article: `a${i >> 1}` }),
+      ).join("\n"),
+    );
+    const options = { kind: "text", text: "text", label: "label", group: "article" } as const;
+    const data = await readDataset(path, { ...options, testShare: 0.2 });
+    expect([data.train.length, data.dev.length, data.test.length]).toEqual([144, 16, 40]);
+    const parts = [data.train, data.dev, data.test].map((part) => new Set(part.map(({ group }) => group)));
+    expect(new Set(parts.flatMap((part) => [...part])).size).toBe(100);
+    expect(parts.reduce((sum, part) => sum + part.size, 0)).toBe(100);
+    expect(await readDataset(path, { ...options, testShare: 0.2 })).toEqual(data);
+    const other = await readDataset(path, { ...options, testShare: 0.2, seed: 12 });
+    expect(other.test).not.toEqual(data.test);
+    // The dev set's numbers are not the test set's: of the same rows another part is taken.
+    expect((await readDataset(path, { ...options, devShare: 0.2 })).dev).not.toEqual(data.test);
+    const single = { ...options, testShare: 0.2, test: path };
+    await expect(readDataset(path, single)).rejects.toMatchObject({
+      code: "OPTION_INVALID",
+      message: `testShare: expected no test data beside it, got ${path}.`,
+    });
+    await expect(readDataset(path, { ...options, testShare: 1 })).rejects.toThrow(
+      "testShare: expected a number from 0 to below 1, got 1.",
+    );
+    const tied = write("tied.csv", "text,label,of\na,x,1\nb,y,1\n");
+    const ofTied = { kind: "text", text: "text", label: "label", group: "of", testShare: 0.5 } as const;
+    await expect(readDataset(tied, ofTied)).rejects.toMatchObject({
+      message: "data: expected enough rows to split off a test set, got 2.",
+      hint: expect.stringContaining("testShare"),
+    });
+  });
+
+  test("several files are one after the other", async () => {
+    const [a, b, c] = ["a", "b", "c"].map((name) =>
+      write(`several/${name}.csv`, `text,label\n${name}1,x\n${name}2,y\n`),
+    ) as [string, string, string];
+    const options = { kind: "text", text: "text", label: "label", devShare: 0 } as const;
+    const data = await readDataset([a, b], { ...options, test: [c, a] });
+    expect(data.train.map(({ text }) => text)).toEqual(["a1", "a2", "b1", "b2"]);
+    expect(data.test.map(({ text }) => text)).toEqual(["c1", "c2", "a1", "a2"]);
+    const folders = await readDataset([a, join(folder, "named")], options);
+    expect(folders.train.map(({ text }) => text)).toEqual(["a1", "a2", "a", "b"]);
+    expect([folders.dev.length, folders.test.length]).toEqual([2, 1]);
+  });
+
   test("tags are collected as labels", async () => {
     const path = write("ner.conll", Array.from({ length: 20 }, (_, i) => `w${i}\tB-X\nv\tO\n\n`).join(""));
     const data = await readDataset(path, { kind: "tokens", devShare: 0.25 });

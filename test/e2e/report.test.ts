@@ -4,18 +4,25 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Browser, chromium } from "playwright-core";
-import { renderReport } from "ptuning/report";
+import { renderComparison, renderReport } from "ptuning/report";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { depthComparison, methodComparison } from "../support/comparison.ts";
 import { hostileReport } from "../support/report.ts";
 import { chromiumPath, has } from "../support/requirements.ts";
+
+const comparisons = { methods: methodComparison(), depth: depthComparison() };
+const labelCounts = [2, 16, 60];
 
 describe.skipIf(!has.chromium)("report.html", () => {
   let browser: Browser;
   let folder: string;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "ptuning-report-"));
-    for (const labels of [2, 16, 60]) {
-      await writeFile(join(folder, `${labels}.html`), await renderReport(hostileReport(labels)));
+    for (const labels of labelCounts) {
+      await writeFile(join(folder, `${labels} labels.html`), await renderReport(hostileReport(labels)));
+    }
+    for (const [name, comparison] of Object.entries(comparisons)) {
+      await writeFile(join(folder, `${name}.html`), (await renderComparison(comparison)).html);
     }
     browser = await chromium.launch({
       executablePath: chromiumPath,
@@ -28,13 +35,14 @@ describe.skipIf(!has.chromium)("report.html", () => {
   });
 
   const widths = [360, 390, 820, 1280];
-  test.each([2, 16, 60].flatMap((labels) => widths.map((width) => ({ labels, width }))))(
-    "$labels labels at $width px: fits, runs nothing, asks for nothing",
-    async ({ labels, width }) => {
+  const pages = [...labelCounts.map((labels) => `${labels} labels`), ...Object.keys(comparisons)];
+  test.each(pages.flatMap((name) => widths.map((width) => ({ name, width }))))(
+    "$name at $width px: fits, runs nothing, asks for nothing",
+    async ({ name, width }) => {
       const page = await browser.newPage({ viewport: { width, height: 800 } });
       const requests: string[] = [];
       page.on("request", (request) => requests.push(request.url()));
-      const url = pathToFileURL(join(folder, `${labels}.html`)).href;
+      const url = pathToFileURL(join(folder, `${name}.html`)).href;
       await page.goto(url);
       expect(requests).toEqual([url]);
       expect(await page.title()).toContain("<script>");
@@ -52,7 +60,7 @@ describe.skipIf(!has.chromium)("report.html", () => {
   test("texts stand out from their background, light and dark", async () => {
     for (const colorScheme of ["light", "dark"] as const) {
       const page = await browser.newPage({ colorScheme });
-      await page.goto(pathToFileURL(join(folder, "16.html")).href);
+      await page.goto(pathToFileURL(join(folder, "16 labels.html")).href);
       // WCAG contrast of body text, muted text, badges and predictions against what they stand on.
       const ratios = await page.evaluate(`(() => {
         const channels = (color) => color.match(/[\\d.]+/g).map(Number);
@@ -78,4 +86,24 @@ describe.skipIf(!has.chromium)("report.html", () => {
       await page.close();
     }
   });
+
+  test.each(Object.entries(comparisons))(
+    "the figure of %s is a drawing of its own",
+    async (name, comparison) => {
+      const path = join(folder, `${name}.svg`);
+      await writeFile(path, (await renderComparison(comparison)).svg!);
+      const papers: unknown[] = [];
+      for (const colorScheme of ["light", "dark"] as const) {
+        const page = await browser.newPage({ colorScheme });
+        await page.goto(pathToFileURL(path).href);
+        // A document with a mistake in it would be shown as an error.
+        expect(await page.evaluate("document.documentElement.localName")).toBe("svg");
+        expect(await page.evaluate("document.querySelector('parsererror')")).toBeNull();
+        expect(await page.locator("script, image").count()).toBe(0);
+        papers.push(await page.evaluate("getComputedStyle(document.documentElement).backgroundColor"));
+        await page.close();
+      }
+      expect(papers).toEqual(["rgb(255, 255, 255)", "rgb(27, 31, 38)"]);
+    },
+  );
 });

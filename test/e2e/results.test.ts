@@ -2,7 +2,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type ResultRow, recipeHash, runRecipe } from "../../tools/results.mjs";
+import { type ResultRow, runRecipe } from "../../tools/results.mjs";
+import { recipeHash } from "../../tools/results-table.mjs";
 import { has, repository } from "../support/requirements.ts";
 
 const recipe = "recipes/support-intents.yaml";

@@ -5,6 +5,7 @@ import { type BaselineScore, baselineScores } from "../../baselines/index.ts";
 import {
   type CompleteConfig,
   completeConfig,
+  firstPath,
   methodOf,
   parseConfig,
   readData,
@@ -136,7 +137,9 @@ export async function readConfig(source: string | undefined, flags: TrainFlags):
   const { data } = config;
   const absolute = (path: string): string =>
     isAbsolute(path) || path.startsWith("hf:") ? path : resolve(path);
-  const name = basename(isConfig ? source : data.train)
+  const allAbsolute = (paths: string | readonly string[]): string | readonly string[] =>
+    typeof paths === "string" ? absolute(paths) : paths.map(absolute);
+  const name = basename(isConfig ? source : firstPath(data))
     .replace(/\.(gz)$/, "")
     .replace(/\.[^.]+$/, "");
   const isFolder = await stat(config.backbone).then(
@@ -148,9 +151,9 @@ export async function readConfig(source: string | undefined, flags: TrainFlags):
     backbone: isFolder ? absolute(config.backbone) : config.backbone,
     data: {
       ...data,
-      train: absolute(data.train),
-      ...(data.dev && { dev: absolute(data.dev) }),
-      ...(data.test && { test: absolute(data.test) }),
+      train: allAbsolute(data.train),
+      ...(data.dev && { dev: allAbsolute(data.dev) }),
+      ...(data.test && { test: allAbsolute(data.test) }),
     },
     ...(config.start && { start: { ...config.start, from: absolute(config.start.from) } }),
     output: flags.output ?? config.output ?? join("runs", name),

@@ -1,5 +1,5 @@
 import type { PlotOptions } from "@observablehq/plot";
-import { styleSheet } from "./style.ts";
+import { colorRules, fontFamily, styleSheet } from "./style.ts";
 
 /** An element of the page. */
 export interface PageNode {
@@ -37,8 +37,12 @@ const frame = `<!doctype html>
 <body></body>
 </html>`;
 
-/** Writes a page whose parts are elements, so that texts are escaped by construction; the libraries load on demand. */
-export async function writePage(title: string, content: (page: Page) => Child): Promise<string> {
+/** An empty page; the libraries load on demand. */
+async function openPage(): Promise<{
+  page: Page;
+  document: { body: PageNode; toString(): string };
+  append(parent: PageNode, child: Child): void;
+}> {
   const [{ parseHTML }, Plot] = await Promise.all([import("linkedom"), import("@observablehq/plot")]);
   const { document } = parseHTML(frame);
   const append = (parent: PageNode, child: Child): void => {
@@ -62,8 +66,29 @@ export async function writePage(title: string, content: (page: Page) => Child): 
       return svg;
     },
   };
+  return { page, document, append };
+}
+
+/** Writes a page whose parts are elements, so that texts are escaped by construction. */
+export async function writePage(title: string, content: (page: Page) => Child): Promise<string> {
+  const { page, document, append } = await openPage();
   append(document.body, content(page));
-  // The library writes what is in title elements as it is.
-  const escaped = title.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-  return `${document.toString().replace("<title></title>", () => `<title>${escaped}</title>`)}\n`;
+  return `${document.toString().replace("<title></title>", () => `<title>${escaped(title)}</title>`)}\n`;
+}
+
+/** The library writes what is in title elements and attributes as it is, but for quotes. */
+function escaped(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+}
+
+/** Writes one figure as an SVG file of its own, on a panel, light or dark as the reader's system is. */
+export async function writeDrawing(title: string, draw: (page: Page) => PageNode): Promise<string> {
+  const { page } = await openPage();
+  const svg = draw(page);
+  svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  svg.setAttribute("aria-label", escaped(title));
+  svg.setAttribute("color", "var(--muted)");
+  const rules = `${colorRules}\nsvg { background: var(--panel); } text { font-family: ${fontFamily}; }`;
+  svg.append(page.h("style", {}, rules));
+  return `${svg}\n`;
 }

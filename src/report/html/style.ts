@@ -1,5 +1,5 @@
-/** The style of reports: one column of sections, light or dark as the reader's system is, from 360 px on. */
-export const styleSheet = `
+/** Colours of pages and figures, light or dark as the reader's system is. */
+export const colorRules = `
 :root {
   --paper: #fbfbfa; --panel: #ffffff; --ink: #1c1f24; --muted: #5f6772; --line: #e3e4e1;
   --c1: #2f5fd0; --c2: #d0611a; --c3: #1f8a5b; --c4: #8b4fbf;
@@ -11,12 +11,19 @@ export const styleSheet = `
     --c1: #86a8ff; --c2: #f0975a; --c3: #5cc997; --c4: #c49bf0;
     --bad: #ff9a91; --bad-soft: #3c2020; --warn: #eec06a; --warn-soft: #362b14; --info-soft: #1f2a42; --good: #5cc997;
   }
-}
+}`;
+
+/** What the system has, without serifs. */
+export const fontFamily =
+  'system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "DejaVu Sans", sans-serif';
+
+/** The style of reports: one column of sections, light or dark as the reader's system is, from 360 px on. */
+export const styleSheet: string = `${colorRules}
 *, ::before, ::after { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body {
   margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 66rem; background: var(--paper); color: var(--ink);
-  font: 1rem/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "DejaVu Sans", sans-serif;
+  font: 1rem/1.55 ${fontFamily};
   font-variant-numeric: tabular-nums; overflow-wrap: anywhere;
 }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0; letter-spacing: -0.015em; }

@@ -1,0 +1,21 @@
+export { Channel } from "./channel.ts";
+export type {
+  TrialDoneEvent,
+  TrialEvent,
+  TrialProgressEvent,
+  TrialStartEvent,
+  TrialTrainEvent,
+} from "./events.ts";
+export { defaultWorkers, type RunTrialsOptions, runTrials } from "./pool.ts";
+export {
+  type FailedTrial,
+  type FinishedTrial,
+  objective,
+  readTrialResult,
+  type TrialError,
+  type TrialFigures,
+  type TrialResult,
+  writeTrialResult,
+} from "./result.ts";
+export { type RunTrialOptions, runTrial } from "./run-trial.ts";
+export { defineTrial, type Trial, trialIdPattern } from "./trial.ts";

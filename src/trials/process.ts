@@ -1,0 +1,76 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import type { TrialTrainEvent } from "./events.ts";
+import type { TrialError } from "./result.ts";
+
+/** How a process ended. */
+export interface ProcessEnd {
+  /** Null where a signal ended it. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** What the command line said of an error. */
+  readonly error?: TrialError;
+  /** The end of standard error. */
+  readonly stderr: string;
+}
+
+/** Kept of standard error: enough for the stack of a defect. */
+const stderrCharacters = 4000;
+
+const relayed: ReadonlySet<string> = new Set(["start", "trunk", "step", "evaluation", "warning"]);
+
+/**
+ * Runs `ptuning train … --json` in a process of its own and hands on its events. The process is asked to stop when
+ * `signal` aborts, and ends by itself when this one does.
+ */
+export async function* trainProcess(
+  args: readonly string[],
+  signal: AbortSignal,
+): AsyncGenerator<TrialTrainEvent, ProcessEnd> {
+  // "#cli" is an entry of package.json: the process runs built code also when a test runs sources.
+  const path = createRequire(import.meta.url).resolve("#cli");
+  const child = spawn(process.execPath, [path, "train", ...args, "--json"], {
+    // The channel carries no messages: that it closes tells the child that nobody waits any more.
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+  });
+  const ended = once(child, "close") as Promise<[number | null, NodeJS.Signals | null]>;
+  const stop = (): void => {
+    child.kill("SIGTERM");
+  };
+  signal.addEventListener("abort", stop);
+  if (signal.aborted) stop();
+  let stderr = "";
+  child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+    stderr = (stderr + text).slice(-stderrCharacters);
+  });
+  let error: TrialError | undefined;
+  try {
+    for await (const line of createInterface({ input: child.stdout! })) {
+      const event = parseLine(line);
+      if (event === undefined) continue;
+      if (event.type === "error") {
+        const { type, ...rest } = event;
+        error = rest;
+      } else if (relayed.has(event.type)) yield event as TrialTrainEvent;
+    }
+    const [code, endedBy] = await ended;
+    return { code, signal: endedBy, ...(error && { error }), stderr };
+  } finally {
+    signal.removeEventListener("abort", stop);
+    child.kill("SIGTERM");
+    await ended;
+  }
+}
+
+type Line = TrialTrainEvent | ({ readonly type: "error" } & TrialError);
+
+/** A killed process may leave half a line. */
+function parseLine(line: string): Line | undefined {
+  try {
+    return JSON.parse(line) as Line;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,156 @@
+import { cp, mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { formatConfig } from "../config/index.ts";
+import { type ErrorCode, PtuningError } from "../core/index.ts";
+import { writeFileAtomic, writeFolderAtomic } from "../files/index.ts";
+import { runStatus } from "../runs/index.ts";
+import type { TrialEvent } from "./events.ts";
+import { type ProcessEnd, trainProcess } from "./process.ts";
+import {
+  collectResult,
+  readTrialResult,
+  type TrialError,
+  type TrialResult,
+  writeTrialResult,
+} from "./result.ts";
+import type { Trial } from "./trial.ts";
+
+/** Where a trial runs, and how. */
+export interface RunTrialOptions {
+  /** Folder of all trials; each has a folder named by its id there. */
+  readonly folder: string;
+  /** Threads of its engine, unless its configuration says. */
+  readonly threads: number;
+  /** Stops the trial after its current step; it can go on later. */
+  readonly signal: AbortSignal;
+  /**
+   * How long to wait for another process that holds the trial's run, before its saved state is copied and the trial
+   * goes on with the copy. A holder on another machine that has died would be waited for for ever.
+   */
+  readonly lockWaitMs?: number;
+}
+
+/** Errors of the machine, not of the trial: it would be wrong to record them as its result. */
+const machineErrors: ReadonlySet<string> = new Set<ErrorCode>(["STORAGE_FULL", "ENGINE_UNAVAILABLE"]);
+
+/** Processes of one trial that may be killed from outside before it counts as failed. */
+const mostKills = 3;
+
+/** Exit codes of a run that was asked to stop and can go on. */
+const stoppedCodes: ReadonlySet<number | null> = new Set([130, 143]);
+
+/**
+ * Runs a trial to its end, going on from where it was stopped, and records the result; one that has a result is not
+ * run again.
+ * @returns the result; nothing if it was stopped
+ * @throws STORAGE_FULL, ENGINE_UNAVAILABLE: nothing is recorded then
+ */
+export async function* runTrial(
+  trial: Trial,
+  { folder, threads, signal, lockWaitMs = 60_000 }: RunTrialOptions,
+): AsyncGenerator<TrialEvent, TrialResult | undefined> {
+  const home = join(folder, trial.id);
+  const known = await readTrialResult(home);
+  if (known !== undefined) {
+    yield { type: "trial-done", trial, result: known, ran: false };
+    return known;
+  }
+  await mkdir(home, { recursive: true });
+  const configPath = join(home, "trial.yaml");
+  const engine = { threads, ...trial.config.engine };
+  await writeFileAtomic(configPath, formatConfig({ ...trial.config, engine }));
+  let error: TrialError | undefined;
+  let kills = 0;
+  let lockedSince: number | undefined;
+  while (error === undefined) {
+    const run = await latestRun(home);
+    const place = join(home, run);
+    const status = await runStatus(place);
+    if (status === "finished") {
+      const result = await collectResult(home, run, trial);
+      await writeTrialResult(home, result);
+      yield { type: "trial-done", trial, result, ran: true };
+      return result;
+    }
+    if (signal.aborted) return undefined;
+    const resumed = status === "unfinished";
+    yield { type: "trial-start", trial, resumed };
+    const args = resumed ? ["--resume", place] : [configPath, "--output", place];
+    const end: ProcessEnd = yield* relay(trial, trainProcess(args, signal));
+    if (end.error?.code === "LOCKED") {
+      lockedSince ??= Date.now();
+      if (Date.now() - lockedSince < lockWaitMs) await delay(250, undefined, { signal }).catch(() => {});
+      else {
+        await adopt(home, run);
+        lockedSince = undefined;
+      }
+    } else if (end.error?.code === "RUN_INVALID" && resumed) {
+      // A state that cannot be gone on from, of other files or damaged: the trial begins anew.
+      if ((await runStatus(place)) === "unfinished") await rm(place, { recursive: true });
+    } else if (end.error !== undefined) {
+      if (machineErrors.has(end.error.code)) throw asThrown(end.error);
+      error = end.error;
+    } else if (end.signal !== null || stoppedCodes.has(end.code)) {
+      if (signal.aborted) return undefined;
+      kills++;
+      if (kills === mostKills) error = killed(end);
+    } else if (end.code !== 0) {
+      error = { code: "DEFECT", message: end.stderr.trim() || `the process ended with ${end.code}.` };
+    }
+  }
+  const { id, overrides } = trial;
+  const result: TrialResult = { id, overrides, run: await latestRun(home), status: "failed", error };
+  await writeTrialResult(home, result);
+  yield { type: "trial-done", trial, result, ran: true };
+  return result;
+}
+
+async function* relay(
+  trial: Trial,
+  events: ReturnType<typeof trainProcess>,
+): AsyncGenerator<TrialEvent, ProcessEnd> {
+  try {
+    for (;;) {
+      const { value, done } = await events.next();
+      if (done) return value;
+      yield { type: "trial-progress", trial, event: value };
+    }
+  } finally {
+    // Nobody takes events any more: the process ends.
+    await events.return({ code: null, signal: null, stderr: "" });
+  }
+}
+
+/** `run`, or the latest copy of it that was made by {@link adopt}: `run-2`, `run-3`, … */
+async function latestRun(home: string): Promise<string> {
+  const numbers = (await readdir(home)).map((name) => Number(/^run-(\d+)$/.exec(name)?.[1] ?? 1));
+  const latest = Math.max(1, ...numbers);
+  return latest === 1 ? "run" : `run-${latest}`;
+}
+
+/** Copies what a run has saved, without its lock. */
+async function adopt(home: string, run: string): Promise<void> {
+  const next = Number(run.slice("run-".length) || 1) + 1;
+  await writeFolderAtomic(join(home, `run-${next}`), (copy) =>
+    cp(join(home, run), copy, {
+      recursive: true,
+      // Neither the lock nor what is only half written.
+      filter: (source) => !/(\.lock[^/\\]*|\.tmp)$/.test(source),
+    }),
+  );
+}
+
+function killed({ signal, code, stderr }: ProcessEnd): TrialError {
+  const how = signal === null ? `exit code ${code}` : signal;
+  return {
+    code: "KILLED",
+    message:
+      `the process of the trial was ended ${mostKills} times from outside, last by ${how}. ${stderr}`.trim(),
+    hint: "Too little memory is the usual reason: fewer workers, or training.memoryLimit.",
+  };
+}
+
+function asThrown({ code, message, hint }: TrialError): PtuningError {
+  return new PtuningError(code as ErrorCode, message, hint === undefined ? {} : { hint });
+}

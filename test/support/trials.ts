@@ -1,0 +1,55 @@
+/** A configuration whose trials take a second each, and what a folder of trials says of them. */
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseConfig, type RunConfig } from "ptuning/config";
+import { tinyExamples, tinyFolder } from "./tiny.ts";
+
+/** Writes data files into a folder. @returns a run of a few hundred quick steps on them */
+export async function tinyConfig(folder: string, examples = 160): Promise<RunConfig> {
+  const csv = (count: number, seed: number): string =>
+    `text,label\n${tinyExamples(count, seed)
+      .map(({ text, label }) => `${text},${label}`)
+      .join("\n")}\n`;
+  await writeFile(join(folder, "train.csv"), csv(examples, 1));
+  await writeFile(join(folder, "test.csv"), csv(48, 2));
+  return parseConfig({
+    text: JSON.stringify({
+      backbone: tinyFolder,
+      data: { train: join(folder, "train.csv"), test: join(folder, "test.csv") },
+      method: { promptLength: 3 },
+      training: {
+        epochs: 2,
+        batchSize: 8,
+        maxLength: 16,
+        precision: "fp32",
+        learningRate: 3e-2,
+        checkpointSeconds: 0.05,
+      },
+      report: { html: false, tensorboard: false },
+    }),
+  });
+}
+
+/** Which file is the result of each finished run, by trial: a run that came to its end twice has had two. */
+export function finishedRuns(trials: string): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const id of existsSync(trials) ? readdirSync(trials) : []) {
+    const runs = readdirSync(join(trials, id)).filter((name) => name.startsWith("run"));
+    for (const run of runs) {
+      const status = statSync(join(trials, id, run, "result.json"), { throwIfNoEntry: false });
+      if (status) found.set(`${id}/${run}`, `${status.ino} ${status.mtimeMs}`);
+    }
+  }
+  return found;
+}
+
+/** Numbers of the logged steps of a run. */
+export function loggedSteps(run: string): number[] {
+  return readFileSync(join(run, "events.jsonl"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line))
+    .filter(({ type }) => type === "step")
+    .map(({ step }) => step);
+}

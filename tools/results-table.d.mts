@@ -1,0 +1,1 @@
+export function recipeHash(recipe: string): string;
