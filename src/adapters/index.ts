@@ -8,6 +8,6 @@ export {
   referenceTo,
 } from "./adapter.ts";
 export type { CheckpointSource } from "./checkpoint.ts";
-export { type LoadAdapterOptions, loadAdapter, openAdapter, type SavedAdapter } from "./load.ts";
+export { headOf, type LoadAdapterOptions, loadAdapter, openAdapter, type SavedAdapter } from "./load.ts";
 export { MultiTaskAdapter, type MultiTaskFields, type TaskHead } from "./multi-task.ts";
 export { saveAdapter } from "./save.ts";

@@ -79,10 +79,18 @@ export type SavedAdapter = Adapter | MultiTaskAdapter;
  *   of them is named
  */
 export async function loadAdapter(folder: string, options: LoadAdapterOptions = {}): Promise<Adapter> {
-  const adapter = await openAdapter(folder, options);
-  if (adapter instanceof MultiTaskAdapter) return adapter.head(options.head);
-  if (options.head === undefined) return adapter;
-  throw new PtuningError("OPTION_INVALID", `head: expected none, got "${options.head}".`, {
+  return headOf(await openAdapter(folder, options), options.head);
+}
+
+/**
+ * The adapter of one task.
+ * @param head its name; none where there is only one
+ * @throws OPTION_INVALID listing the heads if it has none of this name
+ */
+export function headOf(adapter: SavedAdapter, head: string | undefined): Adapter {
+  if (adapter instanceof MultiTaskAdapter) return adapter.head(head);
+  if (!head) return adapter;
+  throw new PtuningError("OPTION_INVALID", `head: expected none, got "${head}".`, {
     hint: "This adapter is for one task and has one head.",
   });
 }

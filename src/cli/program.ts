@@ -41,6 +41,8 @@ export function createProgram(): Command {
     .addOption(
       new Option("--start-head <kind>", "its head as well (start.head)").choices(["new", "keep", "freeze"]),
     )
+    .option("--start-task <name>", "which head, of an adapter that has several (start.task)")
+    .option("--split", "after several tasks, also an adapter for each of them alone (report.split)")
     .option("--prompt-length <n>", "trainable positions in front of each layer (method.promptLength)")
     .option("--epochs <n>", "passes over the training data (training.epochs)")
     .option("--batch-size <n>", "examples per update (training.batchSize)")
@@ -75,6 +77,7 @@ export function createProgram(): Command {
     .option("--text <columns>", "text column, or two joined by a comma; default: as in training")
     .option("--label <column>", "label column; default: as in training")
     .option("--label-pattern <regex>", "finds labels inside the text")
+    .option("--head <name>", "which task, of an adapter with several heads")
     .option("--backbone <name>", "where the backbone is; default: the one it was trained on")
     .addOption(new Option("--precision <name>", "of the frozen layers").choices(["auto", "fp32", "int8"]))
     .option("--threads <n>", "threads of the engine")
@@ -96,6 +99,7 @@ export function createProgram(): Command {
       "--probabilities",
       "also what was not chosen, with its probability, in tables and CSV; JSON lines always hold it",
     )
+    .option("--head <name>", "which task, of an adapter with several heads")
     .option("--backbone <name>", "where the backbone is; default: the one it was trained on")
     .addOption(new Option("--precision <name>", "of the frozen layers").choices(["auto", "fp32", "int8"]))
     .option("--threads <n>", "threads of the engine")

@@ -1,5 +1,16 @@
-export type { DataConfig, MethodConfig, ReportConfig, RunConfig, StartConfig, TaskConfig } from "./config.ts";
-export { type ConfigSource, overrideConfig, parseConfig } from "./parse.ts";
+export type {
+  AnyRunConfig,
+  DataConfig,
+  MethodConfig,
+  MultiTaskConfig,
+  ReportConfig,
+  RunConfig,
+  SharedConfig,
+  StartConfig,
+  TaskConfig,
+  TaskEntry,
+} from "./config.ts";
+export { type ConfigSource, overrideConfig, parseConfig, parseRunConfig } from "./parse.ts";
 export { redact } from "./redact.ts";
 export {
   type CompleteConfig,
@@ -11,4 +22,5 @@ export {
   readOptions,
   taskOf,
 } from "./resolve.ts";
+export { type CompleteRunConfig, completeRunConfig, readTasks, taskConfigs } from "./tasks.ts";
 export { commentedConfig, formatConfig } from "./write.ts";

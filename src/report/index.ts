@@ -10,5 +10,12 @@ export {
 } from "./comparison.ts";
 export { escapeControls, formatBytes, formatCount, formatDuration, formatShare } from "./format.ts";
 export { renderComparison, renderReport } from "./render.ts";
-export type { ReviewedSplit, RunLog, RunReport, RunResult } from "./run-report.ts";
+export type {
+  NamedTaskReport,
+  ReviewedSplit,
+  RunLog,
+  RunReport,
+  RunResult,
+  TaskReport,
+} from "./run-report.ts";
 export { type Cell, markdownTable, type TableColumn, textTable } from "./table.ts";

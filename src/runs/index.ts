@@ -8,4 +8,4 @@ export {
   runStatus,
 } from "./run-folder.ts";
 export { readStart } from "./start.ts";
-export { type ReportParts, writeReport } from "./write-report.ts";
+export { type ReportedTask, type ReportParts, writeReport } from "./write-report.ts";

@@ -1,5 +1,7 @@
+import type { Scores } from "../metrics/index.ts";
 import { headParameter } from "../model/index.ts";
 import type { Evaluation } from "../tasks/index.ts";
+import type { StartEvent } from "./events.ts";
 import { meanScore } from "./options.ts";
 
 /** The dev evaluation of one task of a run. */
@@ -44,4 +46,13 @@ export function evaluationOf(
     scores: Object.fromEntries(own.map(([score, value]) => [score.slice(prefix.length), value])),
     tuned: (tuned[name] ?? {}) as Readonly<Record<string, unknown>>,
   };
+}
+
+/** Of the scores of several tasks their mean, and that of each which goes into it; all scores of only one. */
+export function decisiveScores(scores: Scores, tasks: StartEvent["tasks"]): Scores {
+  if (tasks === undefined) return scores;
+  const own = Object.entries(tasks).map(([name, { selectBy }]) => headParameter(name, selectBy));
+  return Object.fromEntries(
+    [meanScore, ...own].flatMap((name) => (name in scores ? [[name, scores[name]!]] : [])),
+  );
 }

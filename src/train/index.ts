@@ -1,4 +1,4 @@
-export { evaluationOf, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
+export { decisiveScores, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
 export type {
   CheckpointEvent,
   DoneEvent,

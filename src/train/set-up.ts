@@ -116,8 +116,7 @@ export async function setUp(options: AnyTrainOptions): Promise<Run> {
   const initial: Params[] = [];
   for (const parts of allParts)
     initial.push(await initializeParams(parts, new Rng(settings.seed, "init"), labels));
-  const params: Params =
-    structuredClone(resume?.params) ?? Object.assign({}, ...initial.toReversed(), start?.params);
+  const params: Params = structuredClone(resume?.params) ?? Object.assign({}, ...initial, start?.params);
   const encoded: { trainSet: Encoded; devSet: Encoded }[] = [];
   for (const { task, data } of named) {
     const encode = (examples: readonly unknown[]): Promise<Encoded> =>
