@@ -9,4 +9,4 @@ export interface ResultRow {
   readonly versions: Readonly<Record<string, string>>;
   readonly hardware: string;
 }
-export function runRecipe(recipe: string, seed: number, baselines: boolean): ResultRow;
+export function runRecipe(recipe: string, seed: number, baselines: boolean, output?: string): ResultRow;

@@ -14,16 +14,17 @@ import { parse } from "yaml";
 import { prepare, root } from "./prepare.mjs";
 import { folder, nameOf, recipeHash, rowsOf, writeReadme } from "./results-table.mjs";
 
-/** The row of one run of a recipe. */
-export function runRecipe(recipe, seed, baselines) {
-  const output = mkdtempSync(join(tmpdir(), "ptuning-result-"));
+/** The row of one run of a recipe. @param kept run folder that stays, for other recipes to start from */
+export function runRecipe(recipe, seed, baselines, kept) {
+  const temporary = mkdtempSync(join(tmpdir(), "ptuning-result-"));
+  const output = kept ?? join(temporary, "run");
   const args = ["train", recipe, "--seed", String(seed), ...(baselines ? ["--baselines"] : [])];
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    ["dist/cli/main.js", ...args, "--json", "--output", join(output, "run")],
+    ["dist/cli/main.js", ...args, "--json", "--overwrite", "--output", output],
     { cwd: root, encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "pipe"] },
   );
-  rmSync(output, { recursive: true });
+  rmSync(temporary, { recursive: true });
   if (status !== 0) throw new Error(`${recipe}: ${stderr}`);
   const events = stdout
     .trim()
@@ -75,7 +76,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const plan = parse(readFileSync(join(folder, "plan.yaml"), "utf8")).filter(
     ({ recipe }) => !only || recipe.includes(only),
   );
-  const missing = plan.flatMap(({ recipe, seeds, baselines = true }) => {
+  const missing = plan.flatMap(({ recipe, seeds, baselines = true, output }) => {
     const hash = recipeHash(recipe);
     const done = rowsOf(nameOf(recipe))
       .filter((row) => row.configHash === hash)
@@ -83,16 +84,16 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     // Baselines do not depend on the seed of training: the first run carries them.
     return seeds
       .filter((seed) => !done.includes(seed))
-      .map((seed) => ({ recipe, seed, baselines: baselines && seed === seeds[0] }));
+      .map((seed) => ({ recipe, seed, output, baselines: baselines && seed === seeds[0] }));
   });
   if (args.includes("--list")) {
     for (const { recipe, seed } of missing) console.log(`${recipe} seed ${seed}`);
     console.log(`${missing.length} runs are missing`);
   } else {
     prepare();
-    for (const [i, { recipe, seed, baselines }] of missing.entries()) {
+    for (const [i, { recipe, seed, baselines, output }] of missing.entries()) {
       console.log(`${i + 1}/${missing.length} ${recipe} seed ${seed}`);
-      const row = runRecipe(recipe, seed, baselines);
+      const row = runRecipe(recipe, seed, baselines, output);
       appendFileSync(join(folder, `${nameOf(recipe)}.jsonl`), `${JSON.stringify(row)}\n`);
       console.log(`  test ${JSON.stringify(row.test)} in ${row.seconds} s`);
     }
