@@ -31,12 +31,12 @@ export function recipeHash(recipe) {
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
 
-function mean(values) {
+export function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** Mean ± standard deviation in points. */
-function points(values) {
+export function points(values) {
   const center = mean(values);
   const spread =
     values.length > 1
@@ -109,8 +109,16 @@ function defaultRow(summary, summaries) {
   ];
 }
 
-const twinRow = ({ set, reference, method = "p-tuning-v2", steps, firstLosses, dev }) => [
-  ...[set, method, reference === "peft" ? "PEFT" : "plain PyTorch", steps, firstLosses.count],
+const twinRow = ({
+  set,
+  backbone = "minilm",
+  reference,
+  method = "p-tuning-v2",
+  steps,
+  firstLosses,
+  dev,
+}) => [
+  ...[set, backbone, method, reference === "peft" ? "PEFT" : "plain PyTorch", steps, firstLosses.count],
   firstLosses.greatestDifference.toExponential(1),
   `${(100 * dev.agreement).toFixed(1)} % of ${dev.rows.toLocaleString("en")}`,
 ];
@@ -132,8 +140,8 @@ export function writeReadme(plan) {
         .map((summary) => defaultRow(summary, summaries).join(" | ")),
     ],
     twins: [
-      "data | method | beside | steps | first losses | greatest difference | equal dev predictions",
-      "--- | --- | --- | ---: | ---: | ---: | ---",
+      "data | backbone | method | beside | steps | first losses | greatest difference | equal dev predictions",
+      "--- | --- | --- | --- | ---: | ---: | ---: | ---",
       ...rowsOf("twins").map((row) => twinRow(row).join(" | ")),
     ],
   };

@@ -9,4 +9,10 @@ export interface ResultRow {
   readonly versions: Readonly<Record<string, string>>;
   readonly hardware: string;
 }
-export function runRecipe(recipe: string, seed: number, baselines: boolean, output?: string): ResultRow;
+export function runRecipe(
+  recipe: string,
+  seed: number,
+  baselines: boolean,
+  settings?: Readonly<Record<string, unknown>>,
+  kept?: string,
+): ResultRow;

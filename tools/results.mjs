@@ -14,11 +14,18 @@ import { parse } from "yaml";
 import { prepare, root } from "./prepare.mjs";
 import { folder, nameOf, recipeHash, rowsOf, writeReadme } from "./results-table.mjs";
 
-/** The row of one run of a recipe. @param kept run folder that stays, for other recipes to start from */
-export function runRecipe(recipe, seed, baselines, kept) {
+/**
+ * The row of one run of a recipe; with values at other keys also those and the dev scores over the updates.
+ * @param kept run folder that stays, for other recipes to start from
+ */
+export function runRecipe(recipe, seed, baselines, settings, kept) {
   const temporary = mkdtempSync(join(tmpdir(), "ptuning-result-"));
   const output = kept ?? join(temporary, "run");
-  const args = ["train", recipe, "--seed", String(seed), ...(baselines ? ["--baselines"] : [])];
+  const set = Object.entries(settings ?? {}).flatMap(([key, value]) => [
+    "--set",
+    `${key}=${JSON.stringify(value)}`,
+  ]);
+  const args = ["train", recipe, "--seed", String(seed), ...(baselines ? ["--baselines"] : []), ...set];
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     ["dist/cli/main.js", ...args, "--json", "--overwrite", "--output", output],
@@ -30,7 +37,7 @@ export function runRecipe(recipe, seed, baselines, kept) {
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line));
-  const { settings, examples, inventory } = events.find(({ type }) => type === "start");
+  const { settings: resolved, examples, inventory } = events.find(({ type }) => type === "start");
   const {
     best,
     exact,
@@ -45,7 +52,7 @@ export function runRecipe(recipe, seed, baselines, kept) {
   return {
     recipe,
     seed,
-    metric: settings.selectBy,
+    metric: resolved.selectBy,
     dev: best?.scores,
     ...(exact && { devFp32: exact }),
     test,
@@ -55,9 +62,10 @@ export function runRecipe(recipe, seed, baselines, kept) {
     seconds: Math.round(seconds),
     trainable: inventory.trainableTotal,
     examples,
-    precision: settings.precision,
+    precision: resolved.precision,
     command: `ptuning ${args.join(" ")}`,
     configHash: recipeHash(recipe),
+    ...(settings && { settings, curve: curveOf(events, resolved.selectBy) }),
     commit:
       git("rev-parse", "--short", "HEAD") + (git("status", "--porcelain", "src") === "" ? "" : "+changes"),
     date: new Date().toISOString().slice(0, 10),
@@ -69,6 +77,12 @@ export function runRecipe(recipe, seed, baselines, kept) {
     hardware,
   };
 }
+
+/** Updates and dev score of every evaluation. */
+const curveOf = (events, metric) =>
+  events
+    .filter(({ type }) => type === "evaluation")
+    .map(({ step, scores }) => [step, Number(scores[metric].toFixed(5))]);
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const args = process.argv.slice(2);
@@ -93,7 +107,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     prepare();
     for (const [i, { recipe, seed, baselines, output }] of missing.entries()) {
       console.log(`${i + 1}/${missing.length} ${recipe} seed ${seed}`);
-      const row = runRecipe(recipe, seed, baselines, output);
+      const row = runRecipe(recipe, seed, baselines, undefined, output);
       appendFileSync(join(folder, `${nameOf(recipe)}.jsonl`), `${JSON.stringify(row)}\n`);
       console.log(`  test ${JSON.stringify(row.test)} in ${row.seconds} s`);
     }

@@ -1,7 +1,35 @@
 import { Command, Option } from "commander";
 import { packageVersion } from "../files/index.ts";
 
+/** Names of `src/comparisons/registry.ts`, which is loaded when the command runs; a test holds them equal. */
+const comparisonPresets = ["methods", "depth", "reparameterization", "length", "heads", "shots"];
+
 const collect = (value: string, earlier: readonly string[] = []): string[] => [...earlier, value];
+
+/** Options of every command that trains: data, backbone and the settings that one changes most. */
+function withRunOptions(command: Command): Command {
+  return command
+    .option("--task <type>", "what is learnt; default: what the data looks like (task.type)")
+    .option("--dev <file>", "dev data (data.dev)")
+    .option("--test <file>", "test data, scored once at the end (data.test)")
+    .option("--text <columns>", "text column, or two joined by a comma for pairs (data.text)")
+    .option("--label <column>", "label column (data.label)")
+    .option("--label-pattern <regex>", "finds labels inside the text (data.labelPattern)")
+    .option("--backbone <name>", "catalog name, hub id or folder")
+    .option("--prompt-length <n>", "trainable positions in front of each layer (method.promptLength)")
+    .option("--epochs <n>", "passes over the training data (training.epochs)")
+    .option("--batch-size <n>", "examples per update (training.batchSize)")
+    .option("--max-length <n>", "tokens per text; longer ones are cut (training.maxLength)")
+    .addOption(
+      new Option("--precision <name>", "of the frozen layers (training.precision)").choices([
+        "auto",
+        "fp32",
+        "int8",
+      ]),
+    )
+    .option("--threads <n>", "default: all cores (engine.threads)")
+    .option("--set <key=value>", "set any key of the configuration; may be given again", collect);
+}
 
 /**
  * The command line. Options are declared here; what commands do is loaded when one runs, so that help and
@@ -23,18 +51,13 @@ export function createProgram(): Command {
     .option("-y, --yes", "take the guesses without asking")
     .action(async (data, options) => (await import("./commands/init.ts")).init(data, options));
 
-  program
-    .command("train")
-    .description("tune a prompt and a head on labelled rows")
-    .argument("[config]", "configuration (.yaml), or a data file: its columns are guessed")
-    .option("--data <file>", "training data (data.train)")
-    .option("--task <type>", "what is learnt; default: what the data looks like (task.type)")
-    .option("--dev <file>", "dev data (data.dev)")
-    .option("--test <file>", "test data, scored once at the end (data.test)")
-    .option("--text <columns>", "text column, or two joined by a comma for pairs (data.text)")
-    .option("--label <column>", "label column (data.label)")
-    .option("--label-pattern <regex>", "finds labels inside the text (data.labelPattern)")
-    .option("--backbone <name>", "catalog name, hub id or folder")
+  withRunOptions(
+    program
+      .command("train")
+      .description("tune a prompt and a head on labelled rows")
+      .argument("[config]", "configuration (.yaml), or a data file: its columns are guessed")
+      .option("--data <file>", "training data (data.train)"),
+  )
     .option("--preset <name>", "start from the settings of thudm or peft")
     .option("--method <name>", "how the backbone is tuned (method.name)")
     .option("--start-from <folder>", "adapter, run or training state whose prompt to start from (start.from)")
@@ -43,21 +66,8 @@ export function createProgram(): Command {
     )
     .option("--start-task <name>", "which head, of an adapter that has several (start.task)")
     .option("--split", "after several tasks, also an adapter for each of them alone (report.split)")
-    .option("--prompt-length <n>", "trainable positions in front of each layer (method.promptLength)")
-    .option("--epochs <n>", "passes over the training data (training.epochs)")
-    .option("--batch-size <n>", "examples per update (training.batchSize)")
     .option("--learning-rate <x>", "default: what suits the method (training.learningRate)")
-    .option("--max-length <n>", "tokens per text; longer ones are cut (training.maxLength)")
-    .addOption(
-      new Option("--precision <name>", "of the frozen layers (training.precision)").choices([
-        "auto",
-        "fp32",
-        "int8",
-      ]),
-    )
     .option("--seed <n>", "seed of everything random (training.seed)")
-    .option("--threads <n>", "default: all cores (engine.threads)")
-    .option("--set <key=value>", "set any key of the configuration; may be given again", collect)
     .option("-o, --output <folder>", "run folder")
     .option("--overwrite", "replace an existing run")
     .option("--resume <folder>", "go on with a run that was stopped")
@@ -65,9 +75,39 @@ export function createProgram(): Command {
       "--baselines",
       "also score simple answers on the test data: the most frequent one, TF-IDF + logistic regression",
     )
+    .addOption(
+      new Option(
+        "--find-lr",
+        "try rising learning rates for a hundred updates, print the curve and a suggestion; keep nothing",
+      ).conflicts(["dryRun", "resume", "baselines"]),
+    )
     .option("--dry-run", "measure a few steps and print parameters, memory and time; train nothing")
     .option("--json", "events as JSON lines on standard output")
     .action(async (config, options) => (await import("./commands/train.ts")).trainCommand(config, options));
+
+  withRunOptions(
+    program
+      .command("compare")
+      .description("methods or ablations side by side on one data set: a table, a figure, a page")
+      .argument("<source>", "configuration (.yaml), or a data file"),
+  )
+    .addOption(
+      new Option("--preset <name>", "what is compared")
+        .choices(comparisonPresets)
+        .default(comparisonPresets[0]),
+    )
+    .option("--methods <names...>", "methods to compare; default: all, or the configured one")
+    .option("--seeds <numbers...>", "how many seeds, or two or more seeds themselves")
+    .option("--values <numbers...>", "depths, lengths or examples per label in place of the preset's")
+    .option("-o, --output <folder>", "default: comparisons/NAME; runs that are there are not made again")
+    .option("--workers <n>", "runs at a time; more than one makes times longer", "1")
+    .option("--retry", "make failed runs again")
+    .option("--overwrite", "start over")
+    .option("--dry-run", "list the runs, train nothing")
+    .option("--json", "events as JSON lines on standard output")
+    .action(async (source, options) =>
+      (await import("./commands/compare.ts")).compareCommand(source, options),
+    );
 
   program
     .command("evaluate")

@@ -141,9 +141,11 @@ function printStart(event: StartEvent): void {
     const own = `${formatCount(task.examples.train)} train, ${formatCount(task.examples.dev)} dev`;
     line("", `${name}: ${task.type}, ${own}, ${formatCount(task.steps)} steps, by ${task.selectBy}`);
   }
+  const { learningRate, headLearningRate } = settings;
+  const head = headLearningRate === learningRate ? "" : ` (head ${headLearningRate})`;
   line(
     "training",
-    `${settings.epochs} epochs, batch ${settings.batchSize}, learning rate ${settings.learningRate}, ${formatCount(totalSteps)} steps`,
+    `${settings.epochs} epochs, batch ${settings.batchSize}, learning rate ${learningRate}${head}, ${formatCount(totalSteps)} steps`,
   );
   const cut = memory.microBatchSize < settings.batchSize ? ` in passes of ${memory.microBatchSize}` : "";
   line("memory", `${settings.memory}${cut}, about ${formatBytes(memory.estimatedBytes)} (estimate)`);

@@ -3,7 +3,9 @@ import {
   type Dataset,
   drawShots,
   type ExampleKinds,
+  exampleKinds,
   guessReading,
+  type KindDescription,
   openExamples,
   type ReadOptions,
   readDataset,
@@ -74,11 +76,12 @@ export function firstPath({ train }: DataConfig): string {
   return [train].flat()[0]!;
 }
 
-/** Reads the data set of a run. */
+/** Reads the data set of a run; a test set without gold answers is left out. */
 export async function readData({ data, task }: CompleteConfig): Promise<Dataset<unknown>> {
   const { train, splitSeed, sampleSeed = splitSeed, limit, shots, ...options } = data;
   const { reads } = familyOf(task.type);
-  const read: Dataset<unknown> = await readDataset(train, { ...options, kind: reads, seed: splitSeed });
+  const whole: Dataset<unknown> = await readDataset(train, { ...options, kind: reads, seed: splitSeed });
+  const read = withoutOpenTest(whole, exampleKinds[reads] as KindDescription<unknown>);
   const drawn = (kept: readonly unknown[], what = ""): Dataset<unknown> => {
     const note = `${kept.length} of ${read.train.length} training examples are used${what}, drawn with seed ${sampleSeed}.`;
     return { ...read, train: kept, warnings: [...read.warnings, note] };
@@ -90,6 +93,14 @@ export async function readData({ data, task }: CompleteConfig): Promise<Dataset<
   if (limit === undefined || limit >= read.train.length) return read;
   const order = new Rng(sampleSeed, "limit").shuffle(Int32Array.from(read.train.keys()));
   return drawn(Array.from(order.slice(0, limit).sort(), (i) => read.train[i]));
+}
+
+/** Test files of benchmarks often have no labels: nothing can be scored on them. */
+function withoutOpenTest(data: Dataset<unknown>, { answer }: KindDescription<unknown>): Dataset<unknown> {
+  const { test, warnings } = data;
+  if (test.length === 0 || test.some((example) => answer(example) !== undefined)) return data;
+  const note = `${test.length} test examples have no gold answers: nothing is scored on them.`;
+  return { ...data, test: [], warnings: [...warnings, note] };
 }
 
 /** The task of a run; what it leaves to the data (labels, ranges) is the data's. */

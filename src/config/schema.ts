@@ -116,6 +116,7 @@ const training = z.strictObject({
     .exactOptional()
     .describe("examples per pass: smaller saves memory and changes no result"),
   learningRate: z.number().positive().exactOptional().describe("default: what suits the method"),
+  headLearningRate: z.number().positive().exactOptional().describe("of the head; default: learningRate"),
   optimizer: z.enum(optimizerNames).exactOptional().describe("adamw, or adafactor as in prompt tuning"),
   schedule: z.enum(["linear", "constant", "exponential"]).exactOptional(),
   warmupSteps: z.int().nonnegative().exactOptional(),

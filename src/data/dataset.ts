@@ -8,7 +8,7 @@ import { formats } from "./formats.ts";
 import { isHubReference, locateHubDataset } from "./hub-dataset.ts";
 import { kinds } from "./kinds.ts";
 import { choosesColumns } from "./mapping.ts";
-import { filesBySplit, type SplitFiles } from "./parts.ts";
+import { filesBySplit, noTrainingFile, type SplitFiles } from "./parts.ts";
 import { formatsOf, type ReadOptionsFor, readExamples } from "./read.ts";
 import { splitOff } from "./split.ts";
 
@@ -65,15 +65,7 @@ export async function readDataset<K extends ExampleKind>(
       { hint: "Leave out testShare, or give the training file instead of the folder." },
     );
   }
-  if (parts.train === undefined) {
-    throw new PtuningError(
-      "DATA_NOT_FOUND",
-      `${[path].flat().join(", ")}: expected a file for training, found none in the folder.`,
-      {
-        hint: "Name it train.… or give the path of the file.",
-      },
-    );
-  }
+  if (parts.train === undefined) throw noTrainingFile([path].flat().join(", "));
   const filesRead: ExampleFile<ExampleKinds[K]>[] = [];
   const read = async (ofSplit: readonly Part[] | undefined): Promise<ExampleKinds[K][] | undefined> => {
     if (ofSplit === undefined) return undefined;

@@ -51,6 +51,8 @@ export interface Format {
   readonly readers: { readonly [K in ExampleKind]?: Reader<K> };
   /** Whether a file looks like this. */
   fits(look: FileLook): boolean;
+  /** The options that a file which starts like this needs beside the usual ones; asked where it is guessed how to read a file. */
+  guess?(start: string): ReadOptions;
   /** Table formats: the records before columns are chosen. */
   readonly rows?: (input: FormatInput) => AsyncIterable<Row>;
   /** CSV and TSV: the first row may name the columns. */
@@ -61,6 +63,11 @@ export interface Format {
 
 /** Part of a data set. */
 export type Split = "train" | "dev" | "test";
+
+/** Whether the end of a file's name tells nothing of its format: there is none, or it names a split. */
+export function isUntold(name: string): boolean {
+  return !/\.\w+$/.test(name) || /\.(train|dev|val|valid|validation|trial|test)$/.test(name);
+}
 
 /** An error about a line of a data file. */
 export function dataError(path: string, line: number, what: string, details?: ErrorDetails): PtuningError {

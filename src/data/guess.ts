@@ -6,8 +6,9 @@ import { type FormatName, formats } from "./formats.ts";
 import { isHubReference, locateHubDataset } from "./hub-dataset.ts";
 import { choosesColumns, kindOfColumns } from "./mapping.ts";
 import type { Column, ColumnOptions, ReadOptions } from "./options.ts";
-import { filesBySplit } from "./parts.ts";
+import { filesBySplit, noTrainingFile } from "./parts.ts";
 import { formatsOf, openRows } from "./read.ts";
+import { startOf } from "./source.ts";
 
 /** Rows that a guess looks at. */
 const sampleRows = 1000;
@@ -46,7 +47,7 @@ const linePatterns = [
 const labelNames =
   /^(label|labels|class|class.?index|category|intent|sentiment|target|gold|y|type|entailment_judgment)$/i;
 const textNames =
-  /^(text|sentence|sentence1|sentence2|premise|hypothesis|question|passage|title|description|message|utterance|content|review|sms|tweet|query)$/i;
+  /^(text|sentence|sentence_?[12ab]|premise|hypothesis|question|passage|title|description|message|utterance|content|review|sms|tweet|query)$/i;
 
 const scoreNames = /^(score|similarity|relatedness(_score)?|rating|stars)$/i;
 const wordNames = /^(tokens|words)$/i;
@@ -68,7 +69,8 @@ export async function guessReading(
   const format = fitting.find((name) => kind === undefined || formats[name].readers[kind] !== undefined);
   if (format !== undefined && formats[format].rows === undefined && !choosesColumns(given)) {
     const found = kind ?? (Object.keys(formats[format].readers)[0] as ExampleKind);
-    return { path: file, kind: found, format, options: {}, labels: [], rows: 0, columns: [] };
+    const options = formats[format].guess?.(await startOf(file, given.encoding)) ?? {};
+    return { path: file, kind: found, format, options, labels: [], rows: 0, columns: [] };
   }
   const table = await sample(file, given);
   if (table.format === "lines" && given.text === undefined && given.labelPattern === undefined) {
@@ -94,7 +96,8 @@ async function trainingFile(path: string): Promise<string> {
   const status = await stat(path).catch(() => undefined);
   if (!status?.isDirectory() || (await formatsOf(path)).length > 0) return path;
   const [first] = filesBySplit(path, await readdir(path)).train ?? [];
-  return first === undefined ? path : join(path, first);
+  if (first === undefined) throw noTrainingFile(path);
+  return join(path, first);
 }
 
 /** The kind of example that the columns of a table are named after. */

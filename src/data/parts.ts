@@ -56,3 +56,12 @@ export function filesBySplit(folder: string, entries: readonly string[]): SplitF
   }
   return files;
 }
+
+/** A folder, or several paths, in which nothing is named like a training file. */
+export function noTrainingFile(path: string): PtuningError {
+  return new PtuningError(
+    "DATA_NOT_FOUND",
+    `${path}: expected a file for training, found none in the folder.`,
+    { hint: "Name it train.… or give the path of the file." },
+  );
+}

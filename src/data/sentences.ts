@@ -14,6 +14,12 @@ export interface Sentence {
 export const splitTabs = (text: string): string[] => text.split("\t");
 const splitBlanks = (text: string): string[] => text.replace(/^[ \t]+|[ \t]+$/g, "").split(/[ \t]+/);
 
+/** The cells of one line: between tabs or, where it has none, between blanks; none of a blank line. */
+export function cellsOf(line: string): string[] {
+  if (line.trim() === "") return [];
+  return line.includes("\t") ? splitTabs(line) : splitBlanks(line);
+}
+
 /**
  * The sentences of a column file: one word per line, blank lines between sentences, cells separated by tabs or,
  * where a sentence has none, by blanks. `-DOCSTART-` lines are skipped. A line that starts with `#` is a comment,

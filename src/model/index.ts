@@ -1,3 +1,4 @@
+export { keysAndValues } from "./activations.ts";
 export {
   type BackboneDropout,
   foldParams,
@@ -23,5 +24,5 @@ export {
   trunkStates,
   weightPrefix,
 } from "./model.ts";
-export { headParams, initializeParams, type ParamShapes, paramShapes } from "./parameters.ts";
+export { headParams, initializeParams, type ParamShapes, paramShapes, rateFactors } from "./parameters.ts";
 export { trunkGraph, trunkLayers } from "./trunk.ts";

@@ -172,6 +172,30 @@ export function buildMeanPooled(b: GraphBuilder, backbone: ModelParts["backbone"
   return meanOverTokens(ctx, hidden, inputs.attentionMask);
 }
 
+/** Inputs of the graph of keys and values: rows of `[S·B, E]`. */
+export const wantedRows = "rows";
+
+/** Writes the backbone as the method's texts meet it without a prompt; returns key and value of each layer in turn, `[N, 2·L·E]`. */
+export function buildKeysAndValues(b: GraphBuilder, { backbone, method }: ModelParts): Value {
+  const { architecture, config } = backbone;
+  const { ctx, inputs } = startModel(b, { backbone }, undefined, {});
+  const rows = b.input(wantedRows, "int32", ["N"]);
+  const found: Value[] = [];
+  const onKeysAndValues = (...both: Value[]): void => {
+    for (const value of both) {
+      const [length, batch] = value.shape as [Dim, Dim, number, number];
+      const flat = b.reshape(value, [multiplyDims(length, batch), config.hiddenSize]);
+      found.push(b.op("Gather", [flat, rows], { axis: 0 }));
+    }
+  };
+  const untouched: Adaptation = {
+    positionOffset: method.positionOffset(architecture),
+    layerPrompt: () => undefined,
+  };
+  architecture.forward({ ...ctx, onKeysAndValues }, config, inputs, untouched, "all");
+  return b.op("Concat", found, { axis: 1 });
+}
+
 function startModel(
   b: GraphBuilder,
   parts: Pick<ModelParts, "backbone" | "frozen">,

@@ -1,6 +1,8 @@
-import { readWeight } from "../backbones/index.ts";
+import { type Backbone, readWeight } from "../backbones/index.ts";
 import { type Params, Rng, type Tensor } from "../core/index.ts";
 import type { StartingPoint } from "../methods/index.ts";
+import type { RateFactors } from "../optim/index.ts";
+import { keysAndValues } from "./activations.ts";
 import { inferenceGraph } from "./graphs.ts";
 import { headParameter, type ModelParts, missingWeights, weightPrefix } from "./model.ts";
 
@@ -27,6 +29,18 @@ function unfixed<T>({ fixed = {} }: ModelParts, tensors: Readonly<Record<string,
   return Object.fromEntries(Object.entries(tensors).filter(([name]) => !(name in fixed)));
 }
 
+/**
+ * Learning rate of each trainable tensor as a multiple of the run's.
+ * @param headFactor that of the head's tensors
+ */
+export function rateFactors(parts: ModelParts, headFactor: number): RateFactors {
+  const { backbone, method } = parts;
+  const factors = new Map(Object.keys(headParams(parts, new Rng(0))).map((name) => [name, headFactor]));
+  for (const [name, { rateFactor }] of Object.entries(method.parameters(backbone.config)))
+    if (rateFactor !== undefined) factors.set(name, rateFactor);
+  return (name) => factors.get(name) ?? 1;
+}
+
 /** Backbone weights that the method trains, of those that the logits depend on. */
 function trainedWeights(parts: ModelParts, own: ParamShapes): ParamShapes {
   const { method, backbone } = parts;
@@ -45,11 +59,15 @@ function trainedWeights(parts: ModelParts, own: ParamShapes): ParamShapes {
   return Object.fromEntries(read);
 }
 
-/** Starting values of all trainable tensors, each from a stream of its own. */
+/**
+ * Starting values of all trainable tensors, each from a stream of its own.
+ * @param texts training texts, for methods that start from what the backbone makes of them
+ */
 export async function initializeParams(
-  parts: ModelParts & { readonly backbone: { readonly tokenizer: StartingPoint["tokenizer"] } },
+  parts: ModelParts & { readonly backbone: Pick<Backbone, "tokenizer" | "engine"> },
   rng: Rng,
   labels: readonly string[] = [],
+  texts?: StartingPoint["texts"],
 ): Promise<Params> {
   const { method, backbone } = parts;
   const { config, weights, tokenizer, id } = backbone;
@@ -70,6 +88,8 @@ export async function initializeParams(
       readWeight: read,
       tokenizer,
       labels,
+      ...(texts && { texts }),
+      keysAndValues: (...wanted) => keysAndValues(parts, backbone.engine, ...wanted),
     });
   }
   return unfixed(parts, { ...params, ...headParams(parts, rng) });

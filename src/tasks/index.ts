@@ -36,6 +36,7 @@ export type {
   PassShape,
   TableRow,
   Task,
+  TaskDefaults,
   TrivialAnswer,
 } from "./task.ts";
 export {

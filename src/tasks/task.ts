@@ -77,6 +77,14 @@ export interface LinearView<N extends Encoded = Encoded> {
 /** One line of a table of predictions: a title and a cell per column. */
 export type TableRow = Readonly<Record<string, string | number>>;
 
+/** Training settings that suit a task, where they differ from those of every run. */
+export interface TaskDefaults {
+  /** Tokens per sequence; what fits beside the prompt, if that is less. */
+  readonly maxLength?: number;
+  /** Examples per pass, unless the user says so or limits the memory. */
+  readonly microBatchSize?: number;
+}
+
 /**
  * What is learnt: how examples become tokens and targets, what is on top of the backbone, what is minimised,
  * and how logits become answers and scores. A value that answers for itself: no other code knows which task
@@ -100,6 +108,7 @@ export interface Task<E = unknown, N extends Encoded = Encoded, P = unknown> {
   readonly selectBy: string;
   /** Scores of which less is better; of all others more is. */
   readonly lowerIsBetter?: readonly string[];
+  readonly defaults?: TaskDefaults;
   /**
    * @param maxLength greatest number of tokens per sequence, special ones included
    * @throws DATA_INVALID if an example does not fit the task

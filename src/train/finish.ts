@@ -83,8 +83,18 @@ async function adapterOf(run: Run): Promise<SavedAdapter> {
 }
 
 function provenanceOf({ options, settings, best, step }: Run, { name, data }: RunTask): Provenance {
-  const { epochs, batchSize, optimizer, learningRate, schedule, warmupSteps, weightDecay, clipNorm, seed } =
-    settings;
+  const {
+    epochs,
+    batchSize,
+    optimizer,
+    learningRate,
+    headLearningRate,
+    schedule,
+    warmupSteps,
+    weightDecay,
+    clipNorm,
+    seed,
+  } = settings;
   const { hiddenDropout, attentionDropout, selectBy, precision, sampling } = settings;
   return {
     createdAt: new Date().toISOString(),
@@ -98,7 +108,18 @@ function provenanceOf({ options, settings, best, step }: Run, { name, data }: Ru
     training: {
       method: options.method.name,
       ...options.method.options,
-      ...{ epochs, batchSize, optimizer, learningRate, schedule, warmupSteps, weightDecay, clipNorm, seed },
+      ...{
+        epochs,
+        batchSize,
+        optimizer,
+        learningRate,
+        headLearningRate,
+        schedule,
+        warmupSteps,
+        weightDecay,
+        clipNorm,
+        seed,
+      },
       ...{ hiddenDropout, attentionDropout, precision, selectBy },
       ...("tasks" in options && { tasks: Object.keys(options.tasks), sampling }),
       steps: best?.evaluation.step ?? step,

@@ -21,6 +21,13 @@ export type {
   TrainSettings,
 } from "./options.ts";
 export { resolveSettings, settingDefaults } from "./options.ts";
+export {
+  findLearningRate,
+  type RangeTestOptions,
+  type RateEvent,
+  type RatePoint,
+  type SuggestionEvent,
+} from "./range-test.ts";
 export type { Start } from "./start.ts";
 export {
   type EvaluationRecord,

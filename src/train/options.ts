@@ -9,7 +9,7 @@ import {
   type ModelParts,
   type TrunkDtype,
 } from "../model/index.ts";
-import { type OptimizerName, optimizers, type ScheduleName } from "../optim/index.ts";
+import { type OptimizerName, optimizers, type Schedule, type ScheduleName } from "../optim/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
 import { parseBytes } from "./memory.ts";
 import type { Start } from "./start.ts";
@@ -28,6 +28,8 @@ export interface TrainSettings {
   readonly microBatchSize?: number;
   /** Default: what the method says suits it. */
   readonly learningRate?: number;
+  /** Of the head, where it shall differ: it follows the same schedule. Default: `learningRate`. */
+  readonly headLearningRate?: number;
   readonly optimizer?: OptimizerName;
   readonly schedule?: ScheduleName;
   /** Updates over which the learning rate rises from 0. */
@@ -82,6 +84,8 @@ interface RunOptions extends TrainSettings {
   readonly resume?: TrainingState;
   /** Ends the run after the current step, with a checkpoint. */
   readonly signal?: AbortSignal;
+  /** Learning rate of each update in place of `learningRate` and `schedule`, for runs that are not kept. */
+  readonly rateAt?: Schedule;
 }
 
 /** What is trained on what, and how. */
@@ -178,7 +182,7 @@ function defaultEpochs(stepsPerEpoch: number): number {
   return Math.min(mostEpochs, Math.max(fewestEpochs, epochs));
 }
 
-/** Longer texts are rare in classification and cost much: the default cuts here. */
+/** Longer texts are rare in classification and cost much: the default cuts here, unless the task has its own. */
 const defaultMaxLength = 256;
 
 /**
@@ -186,7 +190,7 @@ const defaultMaxLength = 256;
  * @throws OPTION_INVALID naming the setting
  */
 export function resolveSettings(options: AnyTrainOptions, parts: ModelParts): ResolvedSettings {
-  const { backbone, method, start, resume, signal, ...rest } = options;
+  const { backbone, method, start, resume, signal, rateAt, ...rest } = options;
   const { task: _, data: __, tasks: ___, ...settings } = { task: 0, data: 0, tasks: 0, ...rest };
   const tasks = tasksOf(options);
   const given = Object.fromEntries(
@@ -198,24 +202,32 @@ export function resolveSettings(options: AnyTrainOptions, parts: ModelParts): Re
   const entry = Object.hasOwn(optimizers, optimizer) ? optimizers[optimizer] : undefined;
   if (entry === undefined)
     throw invalid("optimizer", `one of ${Object.keys(optimizers).join(", ")}`, optimizer);
-  const resolved: ResolvedSettings = {
+  const usualSettings = {
     ...settingDefaults,
     epochs: defaultEpochs(tasks.reduce((sum, { data }) => sum + Math.ceil(data.train.length / batchSize), 0)),
-    microBatchSize: batchSize,
+    // A limit of the memory decides by itself how large a pass may be.
+    microBatchSize:
+      given.memoryLimit === undefined
+        ? Math.min(batchSize, ...tasks.map(({ task }) => task.defaults?.microBatchSize ?? batchSize))
+        : batchSize,
     ...method.defaults,
     // Another optimizer than the method's usual one wants other settings.
     ...(optimizer !== usual && entry.defaults),
     optimizer,
-    maxLength: Math.min(defaultMaxLength, longestInput(parts)),
+    maxLength: Math.min(
+      Math.max(...tasks.map(({ task }) => task.defaults?.maxLength ?? defaultMaxLength)),
+      longestInput(parts),
+    ),
     selectBy: "tasks" in options ? meanScore : options.task.selectBy,
     ...given,
     precision: precisionFor(method, given.precision ?? settingDefaults.precision),
   };
+  const resolved: ResolvedSettings = { headLearningRate: usualSettings.learningRate, ...usualSettings };
   for (const key of ["epochs", "batchSize", "microBatchSize", "maxLength"] as const) {
     const value = resolved[key];
     if (!Number.isInteger(value) || value < 1) throw invalid(key, "a whole number above 0", value);
   }
-  for (const key of ["learningRate", "clipNorm"] as const) {
+  for (const key of ["learningRate", "headLearningRate", "clipNorm"] as const) {
     if (!(resolved[key] > 0)) throw invalid(key, "a number above 0", resolved[key]);
   }
   for (const key of ["warmupSteps", "weightDecay", "patience", "checkpointSeconds"] as const) {

@@ -10,6 +10,8 @@ import {
   inventory,
   type ModelParts,
   missingWeights,
+  paramShapes,
+  rateFactors,
   weightPrefix,
 } from "../model/index.ts";
 import { optimizers, type Schedule, schedule } from "../optim/index.ts";
@@ -112,19 +114,25 @@ export async function setUp(options: AnyTrainOptions): Promise<Run> {
   ) as Params;
   const frozen = { ...drawn, ...start?.frozen };
   const allParts = fp32.map((parts) => ({ ...parts, backbone, frozen, fixed: start?.fixed ?? {} }));
-  const labels = [...new Set(named.flatMap(({ task }) => labelsOf(task)))];
-  const initial: Params[] = [];
-  for (const parts of allParts)
-    initial.push(await initializeParams(parts, new Rng(settings.seed, "init"), labels));
-  const params: Params = structuredClone(resume?.params) ?? Object.assign({}, ...initial, start?.params);
+  const shapes = allParts.map(paramShapes);
   const encoded: { trainSet: Encoded; devSet: Encoded }[] = [];
   for (const { task, data } of named) {
     const encode = (examples: readonly unknown[]): Promise<Encoded> =>
       task.encode(examples, backbone.tokenizer, settings.maxLength);
     encoded.push({ trainSet: await encode(data.train), devSet: await encode(data.dev) });
   }
+  const initial: Params[] = [];
+  if (resume === undefined) {
+    const labels = [...new Set(named.flatMap(({ task }) => labelsOf(task)))];
+    const { sequences } = encoded[0]!.trainSet;
+    const rng = new Rng(settings.seed, "init");
+    // What tasks share comes out the same for each.
+    for (const parts of allParts) initial.push(await initializeParams(parts, rng, labels, sequences));
+    initial.push(start?.params ?? {});
+  }
+  const params: Params = structuredClone(resume?.params) ?? Object.assign({}, ...initial);
   const sets = encoded.flatMap(({ trainSet, devSet }) => [trainSet, devSet]);
-  const cache = await createTrunkCache(allParts[0]!, initial[0]!, sets, settings);
+  const cache = await createTrunkCache(allParts[0]!, shapes[0]!, sets, settings);
   const lower = cache && cache.trunk.layers > 0 ? cache : undefined;
   const mix = mixTasks(
     encoded.map(({ trainSet }) => Math.ceil(itemCount(trainSet) / settings.batchSize)),
@@ -134,30 +142,28 @@ export async function setUp(options: AnyTrainOptions): Promise<Run> {
   );
   const { stepsPerEpoch } = mix;
   const totalSteps = stepsPerEpoch * settings.epochs;
-  const rate = schedule(settings.schedule, {
-    peak: settings.learningRate,
-    totalSteps,
-    warmupSteps: settings.warmupSteps,
-    stepsPerEpoch,
-  });
+  const { learningRate: peak, warmupSteps } = settings;
+  const rate =
+    options.rateAt ?? schedule(settings.schedule, { peak, totalSteps, warmupSteps, stepsPerEpoch });
   const { weightDecay, clipNorm } = settings;
   const decayed = method.decays;
   const optimizer = optimizers[settings.optimizer];
-  const update = { schedule: rate, weightDecay, decayed, clipNorm };
+  const headFactor = settings.headLearningRate / settings.learningRate;
+  const factors = allParts.map((parts) => rateFactors(parts, headFactor));
+  const factorOf = (name: string): number => factors[shapes.findIndex((own) => name in own)]!(name);
+  const update = { schedule: rate, weightDecay, decayed, clipNorm, rateFactors: factorOf };
   const store = await createStore(backbone.engine, params, resume?.optimizer, optimizer, update);
   const idle = idleBytes(
     encoded.reduce((sum, { trainSet: { sequences } }) => sum + sequences.starts[sequences.count]!, 0),
   );
   const tasks: RunTask[] = [];
   for (const [i, one] of named.entries()) {
-    const [parts, { trainSet, devSet }, shapes] = [allParts[i]!, encoded[i]!, initial[i]!];
+    const [parts, { trainSet, devSet }, own] = [allParts[i]!, encoded[i]!, shapes[i]!];
     const inference =
-      devSet.count > 0
-        ? await backbone.engine.compile(inferenceGraph(parts, shapes, lower?.trunk))
-        : undefined;
-    const facts = { parts, task: one.task, encoded: trainSet, shapes, cache: lower };
+      devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, own, lower?.trunk)) : undefined;
+    const facts = { parts, task: one.task, encoded: trainSet, shapes: own, cache: lower };
     const stepper = await createStepper({ ...facts, idle, sessions: named.length }, store, settings);
-    const trained = new Set(Object.keys(shapes));
+    const trained = new Set(Object.keys(own));
     tasks.push({ ...one, parts, trainSet, devSet, trained, inference, stepper });
   }
   return {

@@ -96,10 +96,9 @@ async function engineStore(
   params: Params,
   saved: OptimizerState | undefined,
   optimizer: EngineOptimizer,
-  { decayed = "all" }: OptimizerOptions,
+  { decayed = "all", rateFactors = () => 1 }: OptimizerOptions,
 ): Promise<ParameterStore> {
   const names = Object.keys(params);
-  const decays = new Set(names.filter((name) => isDecayed(decayed, params[name]!)));
   const [update, squaredNorm, sum] = await Promise.all(
     [optimizer.graph, squaredNormGraph(), sumGraph()].map((graph) => engine.compile(graph)),
   );
@@ -140,18 +139,23 @@ async function engineStore(
       return norm;
     },
     async update(step, updates) {
+      // A sweep has one set of scalars.
       const groups = new Map<string, string[]>();
+      const scalarsOf = (name: string): readonly [boolean, number, number] => [
+        isDecayed(decayed, params[name]!),
+        rateFactors(name),
+        updates(name),
+      ];
       for (const name of trained) {
-        const key = `${decays.has(name)} ${updates(name)}`;
+        const key = scalarsOf(name).join(" ");
         groups.set(key, [...(groups.get(key) ?? []), name]);
       }
       for (const group of groups.values()) {
-        const [name] = group as [string];
         await update!.sweep({
           names: group,
           vectors: { parameter: parameters, gradient: gradients, ...Object.fromEntries(states) },
           rewrites: optimizer.rewrites,
-          feeds: optimizer.feeds(step, norm, decays.has(name), updates(name)),
+          feeds: optimizer.feeds(step, norm, ...scalarsOf(group[0]!)),
         });
       }
       passes = 0;

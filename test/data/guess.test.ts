@@ -126,3 +126,67 @@ test("files of a field say all by themselves, and a folder has one to train on",
     path: join(folder, "copa/train.jsonl"),
   });
 });
+
+describe("a file whose name does not tell", () => {
+  const block = (i: number): string =>
+    [`#doc ${i}`, "0\tIn\tO\t['N']\t[0]", `1\tRome${i}\tB-Loc\t['Live_In']\t[0]`, "2\t.\tO\t['N']\t[2]"].join(
+      "\n",
+    );
+  test.each<[string, string, string, object]>([
+    [
+      "numbered words, and tags that stand in the middle",
+      "numbered.txt",
+      `${Array.from({ length: 4 }, (_, i) => block(i)).join("\n")}\n\n`,
+      { kind: "tokens", format: "conll", options: { tokenColumn: 2, tagColumn: 3 } },
+    ],
+    [
+      "the last of several columns of tags",
+      "chunks.conll",
+      "EU NNP B-NP B-ORG\nrejects VBZ B-VP O\n\n1 CD B-NP O\n\n",
+      { kind: "tokens", format: "conll", options: {} },
+    ],
+    [
+      "words that happen to be numbers",
+      "years.conll",
+      "1 CD O\n2 CD O\n\n1996 CD B-DATE\n\n",
+      { kind: "tokens", format: "conll", options: {} },
+    ],
+    [
+      "labels in front of texts, named by its split",
+      "polarity.binary.train",
+      Array.from({ length: rows }, (_, i) => `${i % 2} ${sentence(i)}\n`).join(""),
+      { format: "lines", options: { text: 1, labelPattern: "^(?<label>\\d+) (?<text>.*)$" } },
+    ],
+    [
+      "columns in a text file",
+      "pairs.txt",
+      `id\tsentence_A\tsentence_B\tscore\tlabel\r\n${Array.from(
+        { length: rows },
+        (_, i) => `${i}\t${sentence(i)}\t${sentence(i + 50)}\t${1 + i / 4}\t${i % 3}\r\n`,
+      ).join("")}`,
+      { format: "tsv", options: { text: ["sentence_A", "sentence_B"], label: "label", score: "score" } },
+    ],
+    [
+      "a text file with a stray tab",
+      "stray.txt",
+      Array.from({ length: rows }, (_, i) => `${i % 2} ${sentence(i)}${i === 5 ? "\tindeed" : ""}\n`).join(
+        "",
+      ),
+      { format: "lines" },
+    ],
+  ])("%s", async (_, name, content, expected) => {
+    await writeFile(join(folder, name), content);
+    expect(await guessReading(join(folder, name))).toMatchObject(expected);
+    if ("options" in expected && Object.keys(expected.options as object).length === 0)
+      expect((await guessReading(join(folder, name))).options).toEqual({});
+  });
+
+  test("a folder without anything to train on says so", async () => {
+    await mkdir(join(folder, "only"));
+    await writeFile(join(folder, "only/val.conllu"), "1\ta\tO\n\n");
+    await expect(guessReading(join(folder, "only"))).rejects.toMatchObject({
+      code: "DATA_NOT_FOUND",
+      message: expect.stringContaining("expected a file for training, found none in the folder"),
+    });
+  });
+});

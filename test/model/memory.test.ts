@@ -128,6 +128,17 @@ describe("control edges", () => {
     expect([count(false), count(true)]).toEqual([1, 2]);
   });
 
+  test("wait for nothing that nobody reads", () => {
+    const b = new GraphBuilder("test");
+    const x = b.input("x", "float32", ["B", 4]);
+    const unread = b.op("Exp", [b.op("Tanh", [x])]);
+    b.output("y", b.after(b.op("Neg", [x]), unread));
+    const ops = simplify(b.build()).nodes.map(({ op }) => op);
+    expect(ops).toContain("Neg");
+    expect(ops).not.toContain("Exp");
+    expect(ops).not.toContain("Tanh");
+  });
+
   test.each([referenceEngine(), nodeEngine({ threads: 1 })])("change no value: $name", async (engine) => {
     // Not even where the gradient that is waited for is not a number.
     const x = floats([2, 4], [0, 1, -1, 0.5, Number.NaN, 2, 3, -2]);

@@ -187,6 +187,9 @@ describe.skipIf(!has.python || !has.data)("twin runs take the same steps from th
 
   test.skipIf(!has.minilm).each([
     ["trec", 20],
+    ["mit-movie-types", 10],
+    ["stsb", 10],
+    ["copa", 10],
     ["conll04", 6],
     ["squad", 4],
     ["ewt-word", 4],
@@ -197,7 +200,7 @@ describe.skipIf(!has.python || !has.data)("twin runs take the same steps from th
       const result = await twin(set, steps, { log: () => {} });
       expect(result.firstLosses.count).toBe(steps);
       expect(result.firstLosses.greatestDifference).toBeLessThan(1e-3);
-      expect(result.dev.rows).toBeGreaterThan(100);
+      expect(result.dev.rows).toBeGreaterThanOrEqual(100);
       expect(result.dev.agreement).toBeGreaterThanOrEqual(0.98);
     },
     240_000,
@@ -214,10 +217,18 @@ describe.skipIf(!has.python || !has.data)("twin runs take the same steps from th
     240_000,
   );
 
-  test.each(["trec", "conll04", "ewt-word"] as const)(
+  test.each([
+    ["trec", 64],
+    ["mit-movie-types", 64],
+    ["stsb", 64],
+    ["copa", 64],
+    ["conll04", 64],
+    ["squad", 192],
+    ["ewt-word", 64],
+  ] as const)(
     "RoBERTa, random weights, on %s",
-    async (set) => {
-      const result = await twin(set, 200, { backbone: tinyRobertaFolder, maxLength: 28, log: () => {} });
+    async (set, maxLength) => {
+      const result = await twin(set, 200, { backbone: "tiny-roberta", maxLength, log: () => {} });
       expect(result.firstLosses).toMatchObject({ count: 50 });
       expect(result.firstLosses.greatestDifference).toBeLessThan(1e-3);
       expect(result.dev.agreement).toBeGreaterThanOrEqual(0.98);

@@ -18,14 +18,18 @@ import { type TrainEvent, type TrainOptions, train } from "ptuning/train";
 const size = { hidden: 32, layers: 2, heads: 4, intermediate: 64, vocab: 40, positions: 48 };
 
 /** Writes a BERT checkpoint with random weights whose outputs depend on every token. */
-export function writeTinyBackbone(folder: string, seed = 1, vocab: number = size.vocab): string {
+export function writeTinyBackbone(
+  folder: string,
+  seed = 1,
+  { vocab = size.vocab, positions = size.positions }: { vocab?: number; positions?: number } = {},
+): string {
   const words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
   while (words.length < vocab) words.push(`w${words.length - 5}`);
   const config = {
     model_type: "bert",
     vocab_size: vocab,
     type_vocab_size: 2,
-    max_position_embeddings: size.positions,
+    max_position_embeddings: positions,
   };
   writeCheckpoint(folder, seed, config, true);
   writeFileSync(join(folder, "vocab.txt"), `${words.join("\n")}\n`);
@@ -33,7 +37,11 @@ export function writeTinyBackbone(folder: string, seed = 1, vocab: number = size
 }
 
 /** The same as RoBERTa, without a pooler as its checkpoints come; `w0` … `w34` are one token each. */
-function writeTinyRoberta(folder: string, seed = 1): string {
+export function writeTinyRoberta(
+  folder: string,
+  seed = 1,
+  { positions = size.positions }: { positions?: number } = {},
+): string {
   const merges: string[] = ["Ġ w"];
   for (const start of ["Ġw", "w"]) {
     for (let i = 0; i < size.vocab - 5; i++) {
@@ -50,7 +58,7 @@ function writeTinyRoberta(folder: string, seed = 1): string {
     type_vocab_size: 1,
     pad_token_id: 1,
     layer_norm_eps: 1e-5,
-    max_position_embeddings: size.positions + 2,
+    max_position_embeddings: positions + 2,
   };
   writeCheckpoint(folder, seed, config, false);
   const vocab = Object.fromEntries(pieces.map((piece, id) => [piece, id]));

@@ -6,7 +6,6 @@
  *   node tools/reference/multi-twin.mjs [trec+conll04] [steps] [backbone] [maxLength]
  * Prints one JSON line (with --record also appends it to results/twins.jsonl), as twin.mjs does.
  */
-import { spawnSync } from "node:child_process";
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,8 +19,7 @@ import { initializeParams } from "ptuning/model";
 import { createPredictor } from "ptuning/predict";
 import { bucketedBatches, forwardBatches, itemCount, itemRows, padBatch } from "ptuning/text";
 import { mixTasks, train } from "ptuning/train";
-import { referencePython } from "./run.mjs";
-import { dumpBatch, origin } from "./twin.mjs";
+import { dumpBatch, origin, runPython } from "./twin.mjs";
 import { sets } from "./twin-sets.mjs";
 
 /** Runs both and compares. @param names twin sets, joined by + */
@@ -59,7 +57,7 @@ export async function multiTwin(
     const { name, encoded, gold } = parts[number];
     const rng = new Rng(seed, "batches", name, Math.floor(done[number] / counts[number]));
     const items = bucketedBatches(encoded, batchSize, rng)[done[number] % counts[number]];
-    Object.assign(batches, dumpBatch(backbone, encoded, itemRows(encoded, items), gold, String(step)));
+    Object.assign(batches, dumpBatch(backbone, encoded, itemRows(encoded, items), String(step), gold));
     order.push(name);
   }
   const folder = mkdtempSync(join(tmpdir(), "ptuning-twin-"));
@@ -80,16 +78,11 @@ export async function multiTwin(
     const write = (file, tensors) => writeFileSync(join(folder, file), encodeSafetensors(tensors));
     write("start.safetensors", Object.assign({}, ...parts.map(({ params }) => params)));
     write("batches.safetensors", batches);
-    for (const { name, dev, devBatches, gold } of parts) {
-      const dumped = devBatches.map((rows, i) => dumpBatch(backbone, dev, rows, gold, String(i)));
+    for (const { name, dev, devBatches } of parts) {
+      const dumped = devBatches.map((rows, i) => dumpBatch(backbone, dev, rows, String(i)));
       write(`dev-${name}.safetensors`, Object.assign({}, ...dumped));
     }
-    const script = fileURLToPath(new URL("./multi_twin.py", import.meta.url));
-    const python = spawnSync(referencePython(), [script, folder], {
-      stdio: ["ignore", "inherit", "inherit"],
-      env: { ...process.env, HF_HUB_OFFLINE: "1", TRANSFORMERS_VERBOSITY: "error" },
-    });
-    if (python.status !== 0) throw new Error("the other half failed");
+    runPython("multi_twin.py", folder);
     const theirs = JSON.parse(readFileSync(join(folder, "theirs.json"), "utf8"));
 
     const losses = [];

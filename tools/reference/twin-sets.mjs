@@ -1,7 +1,8 @@
 /** What twin runs are made on: real data, the task, and its gold answers as the other half wants them. */
 import { fileURLToPath } from "node:url";
-import { readDataset, readTable } from "ptuning/data";
+import { decodeTags, readDataset, readTable } from "ptuning/data";
 import {
+  familyOf,
   questionAnswering,
   semanticRoles,
   sequenceClassification,
@@ -11,6 +12,7 @@ import {
 
 const shared = fileURLToPath(new URL("../../../shared/data/", import.meta.url));
 const int32 = (shape, data) => ({ dtype: "int32", shape, data: Int32Array.from(data) });
+const float32 = (shape, data) => ({ dtype: "float32", shape, data: Float32Array.from(data) });
 const perRow = (rows, values) =>
   int32(
     [rows.length],
@@ -36,11 +38,96 @@ function tokenLabels(encoded, rows, length) {
   return { labels };
 }
 
-async function texts(path, columns) {
+/** Which of the labels texts have, `[B, C]`. */
+const labelSets = (count) => (encoded, rows) => {
+  const labels = float32([rows.length, count], new Float32Array(rows.length * count));
+  for (const [b, row] of rows.entries())
+    for (const label of encoded.labels[row]) labels.data[b * count + label] = 1;
+  return { labels };
+};
+/** Scores as the model learns them, `[B]`. */
+const scores = (encoded, rows) => ({
+  scores: float32(
+    [rows.length],
+    rows.map((row) => encoded.labels[row]),
+  ),
+});
+/** Numbers of alternatives and of the right one, `[items]` each. */
+function choices({ items, itemStarts, labels }, rows) {
+  const own = [...new Set(rows.map((row) => items[row]))];
+  return {
+    sizes: int32(
+      [own.length],
+      own.map((item) => itemStarts[item + 1] - itemStarts[item]),
+    ),
+    labels: int32(
+      [own.length],
+      own.map((item) => labels[item]),
+    ),
+  };
+}
+
+async function texts(path, columns, size = [32, 128]) {
   const data = await readTable(shared + path, columns);
   const task = sequenceClassification({ labels: data.labels, preset: "peft", headDropout: 0 });
   const other = { head: "sequence", numLabels: data.labels.length, reference: "peft" };
-  return { data, task, other, gold: textLabels, answers: ({ label }) => [label], size: [32, 128] };
+  return { data, task, other, gold: textLabels, answers: ({ label }) => [label], size };
+}
+
+/** A task that PEFT has no type for: a linear layer on the mean of the tokens, beside plain PyTorch. */
+function pooled(type, data, settings = {}) {
+  const { resolve, create } = familyOf(type);
+  const task = create(resolve({ pooling: "mean", headDropout: 0, ...settings }, data));
+  return { data, task, other: { head: "sequence", pooling: "mean", loss: type, reference: "plain" } };
+}
+
+/** MIT movie's questions, with the types of their slots as labels. */
+async function slotTypes() {
+  const tagged = await readDataset(`${shared}mit-movie/train.gz`, {
+    kind: "tokens",
+    dev: `${shared}mit-movie/valid`,
+  });
+  const labelled = ({ words, tags }) => ({
+    text: words.join(" "),
+    labels: [...new Set(decodeTags(tags).map(({ type }) => type))],
+  });
+  const [train, dev] = [tagged.train, tagged.dev].map((examples) => examples.map(labelled));
+  const labels = [...new Set(train.flatMap((example) => example.labels))].sort();
+  const data = { ...tagged, train, dev, labels };
+  const parts = pooled("multi-label", data, { threshold: 0.5 });
+  return {
+    ...parts,
+    gold: labelSets(labels.length),
+    answers: ({ labels }) => [labels.join()],
+    size: [16, 64],
+  };
+}
+
+async function similarity() {
+  const dev = `${shared}glue-stsb/sts-dev.tsv`;
+  const data = await readDataset(`${shared}glue-stsb/sts-train.tsv`, {
+    kind: "text",
+    text: [6, 7],
+    score: 5,
+    dev,
+  });
+  return {
+    ...pooled("regression", data),
+    gold: scores,
+    answers: ({ score }) => [score.toFixed(2)],
+    size: [16, 64],
+  };
+}
+
+async function alternatives() {
+  const dev = `${shared}superglue-copa/val.jsonl`;
+  const data = await readDataset(`${shared}superglue-copa/train.jsonl`, { kind: "choices", dev });
+  return {
+    ...pooled("multiple-choice", data),
+    gold: choices,
+    answers: ({ choice }) => [choice],
+    size: [8, 64],
+  };
 }
 
 async function entities() {
@@ -54,7 +141,7 @@ async function entities() {
 async function questions() {
   const path = `${shared}squad1-train-prefix/train-v1.1.prefix.json.gz`;
   const whole = await readDataset(path, { kind: "answers" });
-  const data = { ...whole, dev: whole.dev.slice(0, 200) };
+  const data = { ...whole, train: whole.train.slice(0, 1000), dev: whole.dev.slice(0, 200) };
   const task = questionAnswering({ stride: 64 });
   const other = { head: "span", numLabels: 2, reference: "peft" };
   return { data, task, other, gold: answerPositions, answers: ({ text }) => [text], size: [4, 192] };
@@ -77,11 +164,14 @@ async function roles(predicateMarking) {
 export const sets = {
   trec: () => texts("trec/train.txt", { text: 1, labelPattern: "^(?<label>\\w+):\\S+ (?<text>.*)$" }),
   rte: () =>
-    texts("superglue-rte/train.jsonl", {
-      text: ["premise", "hypothesis"],
-      label: "label",
-      dev: `${shared}superglue-rte/val.jsonl`,
-    }),
+    texts(
+      "superglue-rte/train.jsonl",
+      { text: ["premise", "hypothesis"], label: "label", dev: `${shared}superglue-rte/val.jsonl` },
+      [8, 128],
+    ),
+  "mit-movie-types": slotTypes,
+  stsb: similarity,
+  copa: alternatives,
   conll04: entities,
   squad: questions,
   "ewt-word": () => roles("word"),

@@ -1,5 +1,14 @@
 /** Names of the twin runs; see twin-sets.mjs. */
-export type TwinSet = "trec" | "rte" | "conll04" | "squad" | "ewt-word" | "ewt-token-type";
+export type TwinSet =
+  | "trec"
+  | "rte"
+  | "mit-movie-types"
+  | "stsb"
+  | "copa"
+  | "conll04"
+  | "squad"
+  | "ewt-word"
+  | "ewt-token-type";
 export interface TwinResult {
   readonly set: TwinSet;
   readonly reference: "peft" | "plain";
@@ -10,7 +19,7 @@ export interface TwinResult {
   readonly lastLoss: { readonly ours: number; readonly theirs: number };
 }
 export interface TwinOptions {
-  /** Catalog name, hub id or folder; default `minilm`. */
+  /** Catalog name, hub id or folder; `tiny-roberta`: a random one; default `minilm`. */
   readonly backbone?: string;
   readonly maxLength?: number;
   /** Name of the method; default `p-tuning-v2`. */

@@ -2,10 +2,10 @@
 /**
  * The twin run: our training beside that of an independent implementation, from the same tensors on the same batches,
  * preset peft, dropout 0, fp32. The other is PEFT where it can do the task, else plain PyTorch (prefix_bert.py).
- *   node tools/reference/twin.mjs trec|rte|conll04|squad|ewt-word|ewt-token-type [steps] [backbone] [maxLength]
- *     [method]
- * Prints one JSON line (with --record also appends it to results/twins.jsonl): how far the first 50 losses differ, and on how many dev rows (texts, words, questions) the
- * predictions agree.
+ *   node tools/reference/twin.mjs SET [steps] [backbone] [maxLength] [method]
+ * SET is one of twin-sets.mjs, the backbone also tiny-roberta, a random one. Prints one JSON line (with --record also
+ * appends it to results/twins.jsonl): how far the first 50 losses differ, and on how many dev rows (texts, words,
+ * questions) the predictions agree.
  */
 import { spawnSync } from "node:child_process";
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -20,10 +20,19 @@ import { encodeSafetensors, readSafetensors } from "ptuning/files";
 import { methodFrom } from "ptuning/methods";
 import { initializeParams, missingWeights } from "ptuning/model";
 import { createPredictor } from "ptuning/predict";
-import { bucketedBatches, forwardBatches, itemRows, padBatch } from "ptuning/text";
+import { bucketedBatches, forwardBatches, itemCount, itemRows, padBatch } from "ptuning/text";
 import { train } from "ptuning/train";
 import { referencePython } from "./run.mjs";
 import { sets } from "./twin-sets.mjs";
+
+export function runPython(name, ...args) {
+  const script = fileURLToPath(new URL(`./${name}`, import.meta.url));
+  const { status } = spawnSync(referencePython(), [script, ...args], {
+    stdio: ["ignore", "inherit", "inherit"],
+    env: { ...process.env, HF_HUB_OFFLINE: "1", TRANSFORMERS_VERBOSITY: "error" },
+  });
+  if (status !== 0) throw new Error(`${name} failed`);
+}
 
 // [S, B] of ours → [B, S] of theirs.
 const transposed = ({ shape: [S, B], data: values }) => ({
@@ -32,14 +41,14 @@ const transposed = ({ shape: [S, B], data: values }) => ({
   data: Int32Array.from({ length: S * B }, (_, i) => values[(i % S) * B + Math.floor(i / S)]),
 });
 
-/** Some sequences and their gold answers as tensors for the other half. */
-export function dumpBatch(backbone, set, rows, gold, name) {
+/** Some sequences, and what is known of them, as tensors for the other half. */
+export function dumpBatch(backbone, set, rows, name, answersOf = () => ({})) {
   const batch = padBatch(set.sequences, rows, backbone.config.padTokenId);
   const tensors = {
     ids: transposed(batch.inputIds),
     types: transposed(batch.tokenTypeIds),
     mask: transposed(batch.attentionMask),
-    ...gold(set, rows, batch.length),
+    ...answersOf(set, rows, batch.length),
   };
   return Object.fromEntries(Object.entries(tensors).map(([part, tensor]) => [`${name}.${part}`, tensor]));
 }
@@ -53,7 +62,10 @@ export async function twin(
   const [promptLength, learningRate, seed] = [20, 1e-2, 11];
   const { data, task, other, gold, answers, size } = await sets[set]();
   const [batchSize, maxLength] = [size[0], longest ?? size[1]];
-  const backbone = await loadBackbone(name, { engine: nodeEngine() });
+  const folder = mkdtempSync(join(tmpdir(), "ptuning-twin-"));
+  if (name === "tiny-roberta") runPython("tiny_roberta.py", join(folder, name));
+  const path = name === "tiny-roberta" ? join(folder, name) : name;
+  const backbone = await loadBackbone(path, { engine: nodeEngine() });
   const method = methodFrom(kind, { preset: "peft", promptLength });
   const parts = { backbone, method, head: task.head };
   const params = await initializeParams(parts, new Rng(seed, "init"));
@@ -61,14 +73,13 @@ export async function twin(
   const encoded = await task.encode(data.train, backbone.tokenizer, maxLength);
   const dev = await task.encode(data.dev, backbone.tokenizer, maxLength);
 
-  const dump = (rows, set, name) => dumpBatch(backbone, set, rows, gold, name);
-  const stepsPerEpoch = Math.ceil(encoded.sequences.count / batchSize);
+  const dump = (rows, set, name, answersOf) => dumpBatch(backbone, set, rows, name, answersOf);
+  const stepsPerEpoch = Math.ceil(itemCount(encoded) / batchSize);
   const epochs = Math.ceil(steps / stepsPerEpoch);
   const order = Array.from({ length: epochs }, (_, epoch) =>
     bucketedBatches(encoded, batchSize, new Rng(seed, "batches", epoch)),
   ).flat();
   const devBatches = forwardBatches(dev.sequences);
-  const folder = mkdtempSync(join(tmpdir(), "ptuning-twin-"));
   try {
     const settings = { backbone: backbone.folder, ...other, method: kind, promptLength, learningRate };
     const totalSteps = epochs * stepsPerEpoch;
@@ -81,19 +92,16 @@ export async function twin(
     await saveAdapter(start, join(folder, "start"));
     const batches = Object.assign(
       {},
-      ...order.slice(0, steps).map((items, step) => dump(itemRows(encoded, items), encoded, String(step))),
+      ...order
+        .slice(0, steps)
+        .map((items, step) => dump(itemRows(encoded, items), encoded, String(step), gold)),
     );
     writeFileSync(join(folder, "batches.safetensors"), encodeSafetensors(batches));
     writeFileSync(
       join(folder, "dev.safetensors"),
       encodeSafetensors(Object.assign({}, ...devBatches.map((rows, i) => dump(rows, dev, String(i))))),
     );
-    const script = fileURLToPath(new URL("./twin.py", import.meta.url));
-    const python = spawnSync(referencePython(), [script, folder], {
-      stdio: ["ignore", "inherit", "inherit"],
-      env: { ...process.env, HF_HUB_OFFLINE: "1", TRANSFORMERS_VERBOSITY: "error" },
-    });
-    if (python.status !== 0) throw new Error("the other half failed");
+    runPython("twin.py", folder);
     const theirs = JSON.parse(readFileSync(join(folder, "theirs.json"), "utf8"));
     const { tensors } = await readSafetensors(join(folder, "logits.safetensors"));
     const decoder = task.decoder(dev);
@@ -136,6 +144,7 @@ export async function twin(
     return {
       set,
       reference: other.reference,
+      backbone: name,
       steps,
       firstLosses: { count: first.length, greatestDifference: Math.max(...first) },
       allLosses: { greatestDifference: Math.max(...differences) },

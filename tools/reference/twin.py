@@ -40,12 +40,28 @@ def label_loss(logits, part):
     return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), part["labels"].reshape(-1))
 
 
+def multi_label_loss(logits, part):
+    return F.binary_cross_entropy_with_logits(logits, part["labels"], reduction="sum") / len(logits)
+
+
+def regression_loss(logits, part):
+    return F.mse_loss(logits[:, 0], part["scores"])
+
+
+def choice_loss(logits, part):
+    items = logits[:, 0].split(part["sizes"].tolist())
+    return torch.stack([F.cross_entropy(item, label) for item, label in zip(items, part["labels"])]).mean()
+
+
+# Losses of tasks whose head alone does not tell.
+losses_of = {"multi-label": multi_label_loss, "regression": regression_loss, "multiple-choice": choice_loss}
 heads = {
     "sequence": (AutoModelForSequenceClassification, TaskType.SEQ_CLS, "classifier", label_loss),
     "token": (AutoModelForTokenClassification, TaskType.TOKEN_CLS, "classifier", label_loss),
     "span": (AutoModelForQuestionAnswering, TaskType.QUESTION_ANS, "qa_outputs", answer_loss),
 }
 model_class, task_type, module, loss_of = heads[settings["head"]]
+loss_of = losses_of.get(settings.get("loss"), loss_of)
 
 
 methods = {"p-tuning-v2": PrefixTuningConfig, "prompt-tuning": PromptTuningConfig, "p-tuning": PromptEncoderConfig}
@@ -100,10 +116,11 @@ def with_peft():
 
 def with_plain_torch():
     backbone = Path(settings["backbone"])
-    weights = {k.removeprefix("bert."): v.float() for k, v in load_file(backbone / "model.safetensors").items()}
+    stored = load_file(backbone / "model.safetensors")
+    weights = {k.removeprefix("bert.").removeprefix("roberta."): v.float() for k, v in stored.items()}
     config = AutoConfig.from_pretrained(backbone)
     layers = list(range(config.num_hidden_layers))
-    net = PrefixBert(weights, config, layers, "all", settings["promptLength"])
+    net = PrefixBert(weights, config, layers, settings.get("pooling"), settings["promptLength"])
     ours = {f"base_model.{module}.": "head.", "prompt_": "prompt."}
     params = {}
     for name, value in initial.items():
@@ -112,7 +129,10 @@ def with_plain_torch():
         params[name] = value.clone().requires_grad_()
 
     def logits(part):
-        hidden = net.hidden(params, part["ids"], part["types"], part["mask"])
+        inputs = (part["ids"], part["types"], part["mask"])
+        if settings["head"] == "sequence":
+            return net.logits(params, *inputs)
+        hidden = net.hidden(params, *inputs)
         return F.linear(hidden, params["head.weight"], params["head.bias"])
 
     return logits, list(params.values())
@@ -122,7 +142,8 @@ logits, trainable = {"peft": with_peft, "plain": with_plain_torch}[settings["ref
 
 
 def parts_of(tensors, name):
-    return {key.split(".")[1]: value.long() for key, value in tensors.items() if key.split(".")[0] == name}
+    own = {key.split(".")[1]: value for key, value in tensors.items() if key.split(".")[0] == name}
+    return {part: value if value.is_floating_point() else value.long() for part, value in own.items()}
 
 
 optimizer = torch.optim.AdamW(trainable, lr=settings["learningRate"], weight_decay=0.0)

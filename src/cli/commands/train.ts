@@ -38,6 +38,7 @@ import {
 } from "../../train/index.ts";
 import { parseColumn, parseColumns } from "../columns.ts";
 import { exitCodes } from "../exit.ts";
+import { findLr } from "../find-lr.ts";
 import { downloadReporter, note, print, style } from "../terminal.ts";
 import { jsonReporter, textReporter } from "../train-reporter.ts";
 
@@ -49,6 +50,7 @@ export interface TrainFlags {
   readonly resume?: string;
   readonly baselines?: boolean;
   readonly dryRun?: boolean;
+  readonly findLr?: boolean;
   readonly json?: boolean;
   readonly [flag: string]: unknown;
 }
@@ -103,6 +105,10 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
     };
     if (flags.dryRun) {
       await dryRun(options, flags.json === true);
+      return;
+    }
+    if (flags.findLr) {
+      await findLr(options, flags.json === true);
       return;
     }
     folder ??= await createRun(config.output!, config, flags.overwrite);

@@ -1,6 +1,7 @@
 import type { TokenExample } from "../example.ts";
 import type { Format, FormatInput } from "../format.ts";
-import { column, sentencesOf } from "../sentences.ts";
+import type { ReadOptions } from "../options.ts";
+import { cellsOf, column, sentencesOf } from "../sentences.ts";
 
 async function* read(input: FormatInput): AsyncGenerator<TokenExample> {
   const { tokenColumn = 1, tagColumn } = input.options;
@@ -25,7 +26,36 @@ export const conll: Format = {
   title: "CoNLL columns",
   readers: { tokens: read },
   fits: ({ name, start }) => /\.(conll|conll\d*|bio|iob2?|ner)$/.test(name) || looksLikeColumns(name, start),
+  guess: guessColumns,
 };
+
+const isTag = (cell: string): boolean => /^([BIESLU]-\S+|O)$/.test(cell);
+
+/** The words stand behind a column that counts them, the tags in the last column of tags: not always first and last. */
+function guessColumns(start: string): ReadOptions {
+  const lines = start.split(/\r?\n/).slice(0, -1);
+  const rows = lines.map((line) =>
+    line.startsWith("#") || line.startsWith("-DOCSTART-") ? [] : cellsOf(line),
+  );
+  const width = Math.max(...rows.map((cells) => cells.length));
+  const words = rows.filter((cells) => cells.length === width);
+  const hasNumbers =
+    width > 2 && rows.every((cells, i) => cells.length < width || follows(cells, rows[i - 1]));
+  const tagColumn = Array.from({ length: width }, (_, i) => i + 1).findLast((number) =>
+    words.every((cells) => isTag(cells[number - 1]!)),
+  );
+  return {
+    ...(hasNumbers && { tokenColumn: 2 }),
+    ...(tagColumn !== undefined && tagColumn !== width && { tagColumn }),
+  };
+}
+
+/** Whether a row's number is one more than that of the row before, or starts a sentence at 0 or 1. */
+function follows([number = ""]: readonly string[], before: readonly string[] | undefined): boolean {
+  if (!/^\d+$/.test(number)) return false;
+  const isFirst = before === undefined || before.length === 0;
+  return isFirst ? Number(number) <= 1 : Number(number) === Number(before[0]) + 1;
+}
 
 /** Lines of words with a tag in the last column (or followed by tabs), and something between the sentences. */
 function looksLikeColumns(name: string, start: string): boolean {

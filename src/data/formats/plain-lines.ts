@@ -1,4 +1,4 @@
-import type { Format, FormatInput, Row } from "../format.ts";
+import { type Format, type FormatInput, isUntold, type Row } from "../format.ts";
 import { linesOf } from "../lines.ts";
 import { tableReaders } from "../mapping.ts";
 
@@ -15,5 +15,5 @@ export const plainLines: Format = {
   title: "plain lines",
   readers: { text: (input) => texts({ ...input, options: { text: 1, ...input.options } }) },
   rows,
-  fits: ({ name, start }) => /\.txt$/.test(name) || (!/\.\w+$/.test(name) && start !== ""),
+  fits: ({ name, start }) => /\.txt$/.test(name) || (isUntold(name) && start !== ""),
 };

@@ -1,5 +1,5 @@
 import { csvRecords } from "../csv-records.ts";
-import { dataError, type Format, type FormatInput, type Row } from "../format.ts";
+import { dataError, type Format, type FormatInput, isUntold, type Row } from "../format.ts";
 import { tableReaders } from "../mapping.ts";
 
 /** Values separated by a delimiter, as Python's `csv` reads them. */
@@ -33,11 +33,22 @@ function separated(title: string, extensions: RegExp, fallback: string, isQuoted
   };
 }
 
-/** Files whose name says nothing: the delimiter stands in each of the first lines. */
+/**
+ * Files whose name does not say it: the delimiter stands in the first line, and in a text file as often in all of the
+ * first lines.
+ */
 function looksSeparated(name: string, start: string, delimiter: string): boolean {
-  if (delimiter !== "\t" || /\.\w+$/.test(name) || /^\s*[[{]/.test(start)) return false;
-  return start.split("\n", 1)[0]!.includes(delimiter);
+  const isText = /\.txt$/.test(name);
+  if (delimiter !== "\t" || !(isText || isUntold(name)) || /^\s*[[{]/.test(start)) return false;
+  const lines = start.split("\n").slice(0, isText ? textLines : 1);
+  // The last line may be cut off.
+  const whole = lines.length < 2 ? lines : lines.slice(0, -1);
+  const counts = new Set(whole.map((line) => line.split(delimiter).length));
+  return counts.size === 1 && !counts.has(1);
 }
+
+/** Lines of a text file that must have as many delimiters. */
+const textLines = 50;
 
 function columnNames(record: readonly string[], path: string): string[] {
   const names = record.map((name) => name.trim());
