@@ -58,14 +58,14 @@ export function modelCard(adapter: AdapterFields): string {
 export function multiTaskCard(adapter: MultiTaskFields): string {
   const { method, backbone, shared, heads, maxLength } = adapter;
   const { trainableTotal } = inventory(shared, 0);
-  const rows = Object.entries(heads).flatMap(([name, { task, params, provenance }]) =>
-    Object.entries(provenance.metrics ?? { "": { "": Number.NaN } }).flatMap(([split, values]) =>
-      Object.entries(values).map(([score, value]) => {
-        const size = inventory(params, 0).trainableTotal.toLocaleString("en");
-        return `| ${name} | ${task.type} | ${size} | ${split} | ${score} | ${Number.isNaN(value) ? "" : value.toFixed(4)} |`;
-      }),
-    ),
-  );
+  const rows = Object.entries(heads).flatMap(([name, { task, params, provenance }]) => {
+    const size = inventory(params, 0).trainableTotal.toLocaleString("en");
+    const scores = Object.entries(provenance.metrics ?? {}).flatMap(([split, values]) =>
+      Object.entries(values).map(([score, value]) => [split, score, value.toFixed(4)]),
+    );
+    const lines = scores.length > 0 ? scores : [["", "", ""]];
+    return lines.map((cells) => `| ${[name, task.type, size, ...cells].join(" | ")} |`);
+  });
   const types = [...new Set(Object.values(heads).map(({ task }) => task.type))];
   const [first] = Object.keys(heads);
   const { training } = Object.values(heads)[0]!.provenance;

@@ -201,20 +201,37 @@ describe("a head that is absent from a batch", () => {
     },
   );
 
-  test("counts its own steps only: its first update is as long as the learning rate", async () => {
-    // m̂/√v̂ is ±1 at a tensor's own first step, whatever came before it elsewhere.
-    const rate = 1e-2;
-    const all = await states({ schedule: "constant", learningRate: rate, clipNorm: 1e9 });
-    const [, start] = all[0]!;
-    for (const head of heads) {
-      const first = all.findIndex(([task]) => head.startsWith(task));
-      if (first === 0) continue;
-      expect(first).toBeGreaterThan(0);
-      const [, after] = all[first]!;
-      for (const [j, value] of after[head]!.data.entries())
-        expect(Math.abs(Math.abs(value - start[head]!.data[j]!) - rate)).toBeLessThan(1e-2 * rate);
-    }
-  });
+  const few: Tasks = Object.fromEntries(
+    Object.entries(tasks).map(([name, one]) => [
+      name,
+      { ...one, data: { ...one.data, train: one.data.train.slice(0, 16), dev: one.data.dev.slice(0, 4) } },
+    ]),
+  );
+
+  test.each([
+    ["on the host", {}],
+    // Over four million numbers, which stay with the engine.
+    ["in the engine", { prefixHiddenSize: 40_000, reparameterization: "mlp" }],
+  ] as const)(
+    "counts its own steps only, %s: its first update is as long as the learning rate",
+    async (_, prompt) => {
+      // m̂/√v̂ is ±1 at a tensor's own first step, whatever came before it elsewhere.
+      const rate = 1e-2;
+      const method = deepPrompt({ promptLength: 3, initScale: 0.1, ...prompt });
+      const change = { method, tasks: few, schedule: "constant", learningRate: rate, clipNorm: 1e9 } as const;
+      const all = await states(change);
+      expect(all).toHaveLength(4);
+      const [, start] = all[0]!;
+      for (const head of heads) {
+        const first = all.findIndex(([task]) => head.startsWith(task));
+        if (first === 0) continue;
+        expect(first).toBeGreaterThan(0);
+        const [, after] = all[first]!;
+        for (const [j, value] of after[head]!.data.entries())
+          expect(Math.abs(Math.abs(value - start[head]!.data[j]!) - rate)).toBeLessThan(1e-2 * rate);
+      }
+    },
+  );
 });
 
 describe("resuming", () => {
