@@ -1,5 +1,5 @@
 import { type Backbone, readWeight } from "../backbones/index.ts";
-import { type Params, Rng, type Tensor } from "../core/index.ts";
+import { type Params, PtuningError, Rng, type Tensor } from "../core/index.ts";
 import type { StartingPoint } from "../methods/index.ts";
 import type { RateFactors } from "../optim/index.ts";
 import { keysAndValues } from "./activations.ts";
@@ -48,6 +48,7 @@ function trainedWeights(parts: ModelParts, own: ParamShapes): ParamShapes {
 
 /**
  * Starting values of all trainable tensors, each from a stream of its own.
+ * @throws OPTION_INVALID if there are none
  * @param texts training texts, for methods that start from what the backbone makes of them
  */
 export async function initializeParams(
@@ -64,7 +65,15 @@ export async function initializeParams(
   };
   const parameters = method.parameters(config);
   const params: Record<string, Params[string]> = {};
-  for (const name of Object.keys(paramShapes(parts))) {
+  const names = Object.keys(paramShapes(parts));
+  if (names.length === 0) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `method: expected one that trains something, got ${method.name} with the head ${head.name}, which has no parameters.`,
+      { hint: "Beside a verbalizer choose p-tuning-v2, prompt-tuning, p-tuning, bitfit or fine-tuning." },
+    );
+  }
+  for (const name of names) {
     if (name.startsWith(weightPrefix)) params[name] = await read(name.slice(weightPrefix.length));
   }
   const streams = rng.split("method");

@@ -78,13 +78,6 @@ async function setUp(options: TrainOptions) {
   const params =
     structuredClone(resume?.params) ??
     (await initializeParams(parts, new Rng(settings.seed, "init"), labelsOf(task), trainSet.sequences));
-  if (Object.keys(params).length === 0) {
-    throw new PtuningError(
-      "OPTION_INVALID",
-      `method: expected one that trains something, got ${method.name} with a head of no parameters.`,
-      { hint: "Beside a verbalizer choose p-tuning-v2, prompt-tuning, p-tuning, bitfit or fine-tuning." },
-    );
-  }
   const cache = await createTrunkCache(parts, params, [trainSet, devSet], settings);
   const lower = cache && cache.trunk.layers > 0 ? cache : undefined;
   const inference =

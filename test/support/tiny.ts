@@ -17,10 +17,8 @@ import { type TrainEvent, type TrainOptions, train } from "ptuning/train";
 
 const size = { hidden: 32, layers: 2, heads: 4, intermediate: 64, vocab: 40, positions: 48 };
 
-/** How a checkpoint differs from the usual ones. */
-interface TinyChoices {
+interface TinyOptions {
   readonly positions?: number;
-  /** With a masked-LM head of these names. */
   readonly lmHead?: LmHeadNames;
 }
 
@@ -28,7 +26,7 @@ interface TinyChoices {
 export function writeTinyBackbone(
   folder: string,
   seed = 1,
-  { vocab = size.vocab, positions = size.positions, lmHead }: TinyChoices & { vocab?: number } = {},
+  { vocab = size.vocab, positions = size.positions, lmHead }: TinyOptions & { vocab?: number } = {},
 ): string {
   const words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
   while (words.length < vocab) words.push(`w${words.length - 5}`);
@@ -47,7 +45,7 @@ export function writeTinyBackbone(
 export function writeTinyRoberta(
   folder: string,
   seed = 1,
-  { positions = size.positions, lmHead }: TinyChoices = {},
+  { positions = size.positions, lmHead }: TinyOptions = {},
 ): string {
   const merges: string[] = ["Ġ w"];
   for (const start of ["Ġw", "w"]) {
@@ -82,7 +80,7 @@ interface TinyConfig {
 }
 
 /** What a checkpoint calls the parts of its masked-LM head. */
-interface LmHeadNames {
+export interface LmHeadNames {
   readonly dense: string;
   readonly norm: string;
   readonly bias: string;
@@ -149,7 +147,7 @@ export const tinyRobertaFolder: string = writeTinyRoberta(
   join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-roberta"),
 );
 
-/** Names of masked-LM heads as transformers saves them. */
+/** Where checkpoints keep their masked-LM heads. */
 export const lmHeadNames: { readonly bert: LmHeadNames; readonly roberta: LmHeadNames } = {
   bert: {
     dense: "cls.predictions.transform.dense",

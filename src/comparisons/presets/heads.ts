@@ -26,11 +26,11 @@ export const headsPreset: Preset = {
         hint: "Tasks on whole texts have them: docs/tasks.md lists their settings.",
       });
     }
-    if (keys.includes("head") && hasLmHead(backbone)) return linearAndVerbalizer(config);
-    const task = without(config, verbalizerKeys);
+    const isVerbalized = config.task.head === "verbalizer";
+    if (isVerbalized || (keys.includes("head") && hasLmHead(backbone))) return linearAndVerbalizer(config);
     return poolingNames.map((pooling) => ({
       name: `${pooling} + linear`,
-      config: overrideConfig(config, { task: { ...task, pooling } }),
+      config: overrideConfig(config, { "task.pooling": pooling }),
     }));
   },
 };
