@@ -27,7 +27,7 @@ function withRunOptions(command: Command): Command {
         "int8",
       ]),
     )
-    .option("--threads <n>", "default: all cores (engine.threads)")
+    .option("--threads <n>", "default: all cores, shared out among what runs at a time (engine.threads)")
     .option("--set <key=value>", "set any key of the configuration; may be given again", collect);
 }
 
@@ -69,6 +69,8 @@ export function createProgram(): Command {
       "--baselines",
       "also score simple answers on the test data: the most frequent one, TF-IDF + logistic regression",
     )
+    .option("--expect-data <fingerprint>", "refuse to train on other data")
+    .option("--expect-backbone <fingerprint>", "refuse to train on another backbone")
     .addOption(
       new Option(
         "--find-lr",
@@ -102,6 +104,54 @@ export function createProgram(): Command {
     .action(async (source, options) =>
       (await import("./commands/compare.ts")).compareCommand(source, options),
     );
+
+  withRunOptions(
+    program
+      .command("sweep")
+      .description("search over keys of a configuration: grid, random, successive halving")
+      .argument("[config]", "configuration (.yaml), or a data file: its columns are guessed"),
+  )
+    .option("--grid <key=values>", "choices: training.learningRate=1e-3,5e-3; may be given again", collect)
+    .option("--uniform <key=low,high>", "a range, with a third number in multiples of it", collect)
+    .option("--log-uniform <key=low,high>", "a range, uniform by the logarithm", collect)
+    .addOption(
+      new Option("--search-preset <name>", "the grid that came with the paper's code").choices([
+        "p-tuning-v2",
+      ]),
+    )
+    .addOption(
+      new Option("--strategy <name>", "default: grid where every key has choices, else random").choices([
+        "grid",
+        "random",
+        "halving",
+      ]),
+    )
+    .option(
+      "--halving <least,most>",
+      "successive halving from so many epochs to so many; key=least,most,factor",
+    )
+    .option("--runs <n>", "trials at most")
+    .option("--minutes <n>", "no trial begins after so many minutes")
+    .option("--search-seed <n>", "seed of what is drawn")
+    .option("--workers <n>", "trials at a time; default: one for each four cores")
+    .option("--queue <url>", "let workers run the trials: redis://host:port")
+    .option("--root <folder>", "with --queue: holds data, backbone and results", ".")
+    .option("--reports", "a report.html for every trial")
+    .option("-o, --output <folder>", "sweep folder; one that was begun is gone on with")
+    .option("--resume <folder>", "go on with a sweep; other flags of the search win over what it was")
+    .option("--json", "events as JSON lines on standard output")
+    .action(async (config, options) => (await import("./commands/sweep.ts")).sweepCommand(config, options));
+
+  program
+    .command("worker")
+    .description("run trials of sweeps from a queue, on any machine")
+    .requiredOption("--queue <url>", "redis://[user:password@]host[:port][/database]")
+    .requiredOption("--root <folder>", "holds data and backbone, and gets the trials; no job leaves it")
+    .option("--workers <n>", "trials at a time; default: one for each four cores")
+    .option("--threads <n>", "threads of each; default: the cores, shared out")
+    .option("--lock-seconds <n>", "without a sign of life for so long a trial is taken by another", "30")
+    .option("--json", "events as JSON lines on standard output")
+    .action(async (options) => (await import("./commands/worker.ts")).workerCommand(options));
 
   program
     .command("evaluate")

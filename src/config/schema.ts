@@ -4,6 +4,7 @@ import { optimizerNames } from "../optim/index.ts";
 import { taskFamilies } from "../tasks/index.ts";
 import type { RunConfig } from "./config.ts";
 import { methodSchema } from "./methods.ts";
+import { searchSchema } from "./search.ts";
 
 /**
  * The configuration of a run: one schema for the command line, saved runs and editors. Descriptions become
@@ -185,4 +186,5 @@ export const runSchema: z.ZodType<RunConfig, unknown> = z.strictObject({
   engine: engine.prefault({}),
   report: report.prefault({}),
   output: z.string().min(1).exactOptional().describe("run folder; default runs/NAME-OF-THE-DATA"),
+  search: searchSchema.exactOptional().describe("what ptuning sweep tries"),
 });

@@ -8,6 +8,7 @@ export type {
   TrunkEvent,
   WarningEvent,
 } from "./events.ts";
+export { cachedPass } from "./memory.ts";
 export type { ResolvedSettings, TrainOptions, TrainSettings } from "./options.ts";
 export { resolveSettings, settingDefaults } from "./options.ts";
 export {

@@ -16,6 +16,8 @@ import {
 
 /** Owns the trainable tensors, their gradients and what the optimizer remembers of them. */
 export interface ParameterStore {
+  /** Whether adding up the gradients of several passes costs little beside computing them. */
+  readonly addsCheaply: boolean;
   /** Runs one pass of an update and adds its gradients to those of the passes before. @returns its loss */
   pass(session: Session, feeds: TensorMap): Promise<number>;
   /** Global norm of the gradients of all passes. */
@@ -56,6 +58,7 @@ function hostStore(
   const state = structuredClone(saved) ?? optimizer.init(params);
   let grads: Params | undefined;
   return {
+    addsCheaply: true,
     async pass(session, feeds) {
       const outputs = await session.run({ ...feeds, ...params });
       const own = Object.fromEntries(names.map((name) => [name, outputs[gradientOutput(name)]!])) as Params;
@@ -114,6 +117,7 @@ async function engineStore(
   let [passes, norm] = [0, 0];
 
   return {
+    addsCheaply: false,
     async pass(session, feeds) {
       if (!bound.has(session)) await session.bind(parameters);
       bound.add(session);

@@ -26,11 +26,11 @@ export const headsPreset: Preset = {
         hint: "Tasks on whole texts have them: docs/tasks.md lists their settings.",
       });
     }
-    const isVerbalized = config.task.head === "verbalizer";
-    if (isVerbalized || (keys.includes("head") && hasLmHead(backbone))) return linearAndVerbalizer(config);
+    if (keys.includes("head") && hasLmHead(backbone)) return linearAndVerbalizer(config);
+    const task = without(config, verbalizerKeys);
     return poolingNames.map((pooling) => ({
       name: `${pooling} + linear`,
-      config: overrideConfig(config, { "task.pooling": pooling }),
+      config: overrideConfig(config, { task: { ...task, pooling } }),
     }));
   },
 };
