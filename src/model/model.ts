@@ -77,7 +77,9 @@ export function checkTogether({ backbone, method, head }: ModelParts, pseudoToke
   const lacking = Object.keys(architecture.lmHead.weights(config)).find((name) => !weights.has(name));
   if (head.usesLmHead && (lacking !== undefined || !config.tiesWordEmbeddings)) {
     const got =
-      lacking === undefined ? "one that does not share the word embeddings" : `none (no ${lacking})`;
+      lacking === undefined
+        ? "one that does not share the word embeddings"
+        : `none (no ${architecture.checkpointName(lacking)})`;
     throw new PtuningError(
       "BACKBONE_UNSUPPORTED",
       `backbone ${id}: expected a masked-LM head, as the task's head is ${head.name}, got ${got}.`,

@@ -37,6 +37,7 @@ export type {
   TableRow,
   Task,
   TaskDefaults,
+  TaskGround,
   TrivialAnswer,
 } from "./task.ts";
 export {
@@ -50,5 +51,6 @@ export {
   type TokenPrediction,
   tokenClassification,
 } from "./token-classification.ts";
+export type { VerbalizerOptions } from "./verbalizer.ts";
 export type { EncodedWords } from "./word-windows.ts";
 export { spanLabels, type TaggedWords, type WordTaskOptions } from "./words.ts";
