@@ -31,12 +31,12 @@ export function recipeHash(recipe) {
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
 
-function mean(values) {
+export function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** Mean ± standard deviation in points. */
-function points(values) {
+export function points(values) {
   const center = mean(values);
   const spread =
     values.length > 1

@@ -9,4 +9,9 @@ export interface ResultRow {
   readonly versions: Readonly<Record<string, string>>;
   readonly hardware: string;
 }
-export function runRecipe(recipe: string, seed: number, baselines: boolean): ResultRow;
+export function runRecipe(
+  recipe: string,
+  seed: number,
+  baselines: boolean,
+  settings?: Readonly<Record<string, unknown>>,
+): ResultRow;

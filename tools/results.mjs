@@ -14,10 +14,14 @@ import { parse } from "yaml";
 import { prepare, root } from "./prepare.mjs";
 import { folder, nameOf, recipeHash, rowsOf, writeReadme } from "./results-table.mjs";
 
-/** The row of one run of a recipe. */
-export function runRecipe(recipe, seed, baselines) {
+/** The row of one run of a recipe; with values at other keys also those and the dev scores over the updates. */
+export function runRecipe(recipe, seed, baselines, settings) {
   const output = mkdtempSync(join(tmpdir(), "ptuning-result-"));
-  const args = ["train", recipe, "--seed", String(seed), ...(baselines ? ["--baselines"] : [])];
+  const set = Object.entries(settings ?? {}).flatMap(([key, value]) => [
+    "--set",
+    `${key}=${JSON.stringify(value)}`,
+  ]);
+  const args = ["train", recipe, "--seed", String(seed), ...(baselines ? ["--baselines"] : []), ...set];
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     ["dist/cli/main.js", ...args, "--json", "--output", join(output, "run")],
@@ -29,7 +33,7 @@ export function runRecipe(recipe, seed, baselines) {
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line));
-  const { settings, examples, inventory } = events.find(({ type }) => type === "start");
+  const { settings: resolved, examples, inventory } = events.find(({ type }) => type === "start");
   const {
     best,
     exact,
@@ -44,7 +48,7 @@ export function runRecipe(recipe, seed, baselines) {
   return {
     recipe,
     seed,
-    metric: settings.selectBy,
+    metric: resolved.selectBy,
     dev: best?.scores,
     ...(exact && { devFp32: exact }),
     test,
@@ -54,9 +58,10 @@ export function runRecipe(recipe, seed, baselines) {
     seconds: Math.round(seconds),
     trainable: inventory.trainableTotal,
     examples,
-    precision: settings.precision,
+    precision: resolved.precision,
     command: `ptuning ${args.join(" ")}`,
     configHash: recipeHash(recipe),
+    ...(settings && { settings, curve: curveOf(events, resolved.selectBy) }),
     commit:
       git("rev-parse", "--short", "HEAD") + (git("status", "--porcelain", "src") === "" ? "" : "+changes"),
     date: new Date().toISOString().slice(0, 10),
@@ -68,6 +73,12 @@ export function runRecipe(recipe, seed, baselines) {
     hardware,
   };
 }
+
+/** Updates and dev score of every evaluation. */
+const curveOf = (events, metric) =>
+  events
+    .filter(({ type }) => type === "evaluation")
+    .map(({ step, scores }) => [step, Number(scores[metric].toFixed(5))]);
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const args = process.argv.slice(2);

@@ -3,6 +3,7 @@ import { type Params, PtuningError, Rng } from "../core/index.ts";
 import type { Method } from "../methods/index.ts";
 import {
   checkMaxLength,
+  checkTogether,
   type ModelParts,
   missingWeights,
   type ParamShapes,
@@ -116,6 +117,7 @@ export function attach(adapter: Adapter, backbone: Backbone): ModelParts {
   }
   const { params, frozen } = adapter;
   const parts: ModelParts = { backbone, method: adapter.method, head: adapter.task.head, frozen };
+  checkTogether(parts, adapter.task.pseudoTokens);
   checkMaxLength(parts, adapter.maxLength);
   const expected = paramShapes(parts);
   assertFits(expected, params);

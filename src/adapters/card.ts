@@ -54,8 +54,12 @@ export function modelCard(adapter: AdapterFields): string {
   return `${lines.join("\n")}\n`;
 }
 
-function positionText({ positionOffset, promptLength }: Readonly<Record<string, unknown>>): string {
-  return positionOffset === false ? "0" : String(promptLength ?? 0);
+function positionText({
+  positionOffset,
+  placement,
+  promptLength,
+}: Readonly<Record<string, unknown>>): string {
+  return positionOffset === false || placement === "template" ? "0" : String(promptLength ?? 0);
 }
 
 function settingText(value: unknown): string {

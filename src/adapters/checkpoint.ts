@@ -54,7 +54,12 @@ export async function writeCheckpoint(
   folder: string,
 ): Promise<void> {
   const { params, frozen = {}, backbone } = adapter;
-  const { architecture, weights } = source;
+  const { architecture } = source;
+  const lmHead = architecture.lmHead.weights((await parseArchitecture(source.folder)).config);
+  // Where it was not tuned with the rest, it does not fit the rest any more.
+  const weights = new Map(
+    [...source.weights].filter(([name]) => adapter.task.head.usesLmHead || !(name in lmHead)),
+  );
   const trained: Params = { ...params, ...frozen };
   const tensors: Record<string, PendingTensor> = {};
   for (const [name, { shape }] of weights) {
@@ -87,14 +92,16 @@ function headConfig(
 ): Record<string, unknown> {
   const { peft } = task.head;
   const name = classes[backbone.modelType];
-  const suffix = "reason" in peft ? undefined : headClasses[peft.taskType];
+  const own = "reason" in peft ? undefined : headClasses[peft.taskType];
+  const suffix = task.head.usesLmHead ? "ForMaskedLM" : own;
   const { labels } = task.options as { readonly labels?: readonly string[] };
   return {
     ...(name && { architectures: [`${name}${suffix ?? "Model"}`] }),
-    ...(labels && {
-      id2label: Object.fromEntries(labels.map((label, i) => [i, label])),
-      label2id: Object.fromEntries(labels.map((label, i) => [label, i])),
-    }),
+    ...(labels &&
+      !task.head.usesLmHead && {
+        id2label: Object.fromEntries(labels.map((label, i) => [i, label])),
+        label2id: Object.fromEntries(labels.map((label, i) => [label, i])),
+      }),
   };
 }
 

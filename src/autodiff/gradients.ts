@@ -46,6 +46,8 @@ export function gradients(
 
 /** One thing to differentiate: a node, a region of nodes with a gradient of its own, or a segment. */
 interface BackwardStep {
+  /** What is computed in it. */
+  readonly nodes: readonly Node[];
   readonly inputs: readonly (Value | undefined)[];
   readonly outputs: readonly Value[];
   differentiate(
@@ -62,8 +64,11 @@ function runBackward(
   grads: Map<Value, Value>,
 ): void {
   const active = new Set(trainable);
-  for (const { inputs, outputs } of steps) {
-    if (inputs.some((input) => input && active.has(input))) for (const output of outputs) active.add(output);
+  for (const { nodes } of steps) {
+    for (const { inputs, outputs } of nodes) {
+      if (inputs.some((input) => input && active.has(input)))
+        for (const output of outputs) active.add(output);
+    }
   }
   for (const { inputs, outputs, differentiate } of steps.toReversed()) {
     const needs = inputs.map((input) => input !== undefined && active.has(input));
@@ -97,6 +102,7 @@ function* backwardSteps(
       const { inputs, output, gradient } = region;
       const name = nodes[region.end - 1]!.name;
       yield {
+        nodes: nodes.slice(region.start, region.end),
         inputs,
         outputs: [output],
         differentiate: ([grad], needs) => b.scope(name, () => gradient(grad!, needs, region)),
@@ -105,7 +111,12 @@ function* backwardSteps(
     } else {
       const node = nodes[i]!;
       const { inputs, outputs } = node;
-      yield { inputs, outputs, differentiate: (grads, needs) => differentiate(b, node, grads, needs) };
+      yield {
+        nodes: [node],
+        inputs,
+        outputs,
+        differentiate: (grads, needs) => differentiate(b, node, grads, needs),
+      };
       i++;
     }
   }
@@ -144,6 +155,7 @@ function segmentStep(b: GraphBuilder, segment: Segment): BackwardStep {
     (value) => read.has(value) && !own.has(value),
   );
   return {
+    nodes,
     inputs,
     outputs,
     differentiate(upstream, needs) {

@@ -1,6 +1,7 @@
 /** Legend: B batch, S sequence, P prompt length, E hidden size, H heads, L layers. */
 import type { Value } from "../graph/index.ts";
 import type { LayerContext, LayerPrompt } from "../nn/index.ts";
+import type { LmHead } from "./lm-head.ts";
 
 /** The facts of a checkpoint's `config.json` that the package uses. */
 export interface BackboneConfig {
@@ -17,6 +18,8 @@ export interface BackboneConfig {
   readonly maxPositions: number;
   readonly typeVocabSize: number;
   readonly padTokenId: number;
+  /** Whether the masked-LM head shares the table of word embeddings. */
+  readonly tiesWordEmbeddings: boolean;
   readonly layerNormEpsilon: number;
   /** A key of `activations`. */
   readonly activation: string;
@@ -33,6 +36,10 @@ export interface BackboneInputs {
   readonly inputIds: Value;
   readonly tokenTypeIds: Value;
   readonly attentionMask: Value;
+  /** `[K, B]` int32: rows `s·B + b` of the K positions of each text that a head reads; absent where it reads others. */
+  readonly markedRows?: Value;
+  /** `[B]` int32: how many of these each text has; the others are to be ignored. */
+  readonly markCounts?: Value;
 }
 
 /** Vectors in front of the text's word embeddings. They run through all layers and never reach a head. */
@@ -50,12 +57,17 @@ export interface Adaptation {
   /** Position of the first row: of the first prompt vector, else of the first text token. */
   readonly positionOffset: number;
   readonly inputPrompt?: InputPrompt;
+  /** `[P, E]`: word embeddings of the ids −1 … −P, which stand for pseudo-tokens inside texts. */
+  readonly pseudoTokens?: Value;
   /** Keys and values in front of layer `layer` (0-based), if it has any. */
   layerPrompt(layer: number): LayerPrompt | undefined;
 }
 
-/** Which positions of the last layer a head reads; the others are not computed. */
-export type RowsRead = "first" | "all";
+/**
+ * Which positions of the last layer a head reads; the others are not computed. `marked`: that many of each text, which
+ * the batch names.
+ */
+export type RowsRead = "first" | "all" | { readonly marked: number };
 
 /** A stretch of the layers, for work that is cut in two; left out, all of them. */
 export interface LayerStretch {
@@ -85,7 +97,7 @@ export interface Architecture {
   maxLength(config: BackboneConfig, positionOffset: number): number;
   /** Where the text starts behind a prompt of this length, as the reference implementation has it. */
   promptPositionOffset(promptLength: number): number;
-  /** @returns hidden states `[S·B, E]`, or `[B, E]` where only the first position is read */
+  /** @returns hidden states `[S·B, E]`; `[B, E]` where the first position is read, `[K·B, E]` where K marked ones are */
   forward(
     ctx: LayerContext,
     config: BackboneConfig,
@@ -94,6 +106,8 @@ export interface Architecture {
     rows: RowsRead,
     stretch?: LayerStretch,
   ): Value;
+  /** The head that guesses masked words; a checkpoint may lack its weights. */
+  readonly lmHead: LmHead;
   /** Names and shapes of the pooler's weights; a checkpoint may lack them. */
   poolerWeights(config: BackboneConfig): Readonly<Record<string, readonly number[]>>;
   /** The pooler on first-position states: `[B, E]` → `[B, E]`. */

@@ -7,6 +7,11 @@ export const bert: Architecture = postNormEncoder({
   transformersClasses: { bert: "Bert" },
   prefix: "bert.",
   padTokenId: 0,
+  lmHead: {
+    dense: "cls.predictions.transform.dense",
+    norm: "cls.predictions.transform.LayerNorm",
+    bias: "cls.predictions.bias",
+  },
   firstPosition: () => 0,
   peftModules: {},
 });

@@ -25,6 +25,7 @@ import type {
   InputPrompt,
   RowsRead,
 } from "./architecture.ts";
+import { type LmHeadFacts, lmHead, lmHeadCheckpointName, lmHeadName } from "./lm-head.ts";
 import { parseConfigWith } from "./parse.ts";
 
 const size = z.int().positive();
@@ -48,6 +49,7 @@ const schema = (padTokenId: number) =>
       hidden_dropout_prob: rate.default(0.1),
       attention_probs_dropout_prob: rate.default(0.1),
       initializer_range: z.number().positive().default(0.02),
+      tie_word_embeddings: z.boolean().default(true),
       position_embedding_type: z.literal("absolute").default("absolute"),
       is_decoder: z.literal(false).default(false),
     })
@@ -62,6 +64,7 @@ interface EncoderFacts extends Pick<Architecture, "modelTypes" | "peftModules" |
   readonly prefix: string;
   /** The padding token where `config.json` does not say. */
   readonly padTokenId: number;
+  readonly lmHead: LmHeadFacts;
   /** Row of the position table that the first token of a text reads. */
   firstPosition(config: BackboneConfig): number;
 }
@@ -71,7 +74,7 @@ export function postNormEncoder(facts: EncoderFacts): Architecture {
   return {
     modelTypes: facts.modelTypes,
     transformersClasses: facts.transformersClasses,
-    checkpointName: (name) => `${facts.prefix}${name}`,
+    checkpointName: (name) => lmHeadCheckpointName(facts.lmHead, name) ?? `${facts.prefix}${name}`,
     peftModules: facts.peftModules,
     parseConfig(json, where): BackboneConfig {
       const config = parseConfigWith(schema(facts.padTokenId), json, where);
@@ -85,6 +88,7 @@ export function postNormEncoder(facts: EncoderFacts): Architecture {
         maxPositions: config.max_position_embeddings,
         typeVocabSize: config.type_vocab_size,
         padTokenId: config.pad_token_id,
+        tiesWordEmbeddings: config.tie_word_embeddings,
         layerNormEpsilon: config.layer_norm_eps,
         activation: config.hidden_act,
         hiddenDropout: config.hidden_dropout_prob,
@@ -94,9 +98,10 @@ export function postNormEncoder(facts: EncoderFacts): Architecture {
     },
     weightName(checkpointName) {
       const { prefix } = facts;
-      const name = checkpointName.startsWith(prefix) ? checkpointName.slice(prefix.length) : checkpointName;
-      if (!/^(embeddings|encoder|pooler)\..*\.(weight|bias|gamma|beta)$/.test(name)) return undefined;
-      return name.replace(/\.gamma$/, ".weight").replace(/\.beta$/, ".bias");
+      const modern = checkpointName.replace(/\.gamma$/, ".weight").replace(/\.beta$/, ".bias");
+      const name = modern.startsWith(prefix) ? modern.slice(prefix.length) : modern;
+      if (/^(embeddings|encoder|pooler)\..*\.(weight|bias)$/.test(name)) return name;
+      return lmHeadName(facts.lmHead, modern);
     },
     // The pooler reads one row per text: nothing to gain, so it keeps its precision.
     isLinearWeight: (name) => /^encoder\..*\.(query|key|value|dense)\.weight$/.test(name),
@@ -107,7 +112,7 @@ export function postNormEncoder(facts: EncoderFacts): Architecture {
       const firstPosition = facts.firstPosition(config) + adaptation.positionOffset;
       const { inputPrompt } = adaptation;
       const inputLength = inputPrompt ? (inputPrompt.vectors.shape[0] as number) : 0;
-      let hidden = from?.hidden ?? embed(ctx, config, inputs, firstPosition, inputPrompt);
+      let hidden = from?.hidden ?? embed(ctx, config, inputs, firstPosition, adaptation);
       const masks = new Map<number, Value>();
       for (let layer = from?.layer ?? 0; layer < end; layer++) {
         const x = hidden;
@@ -116,14 +121,14 @@ export function postNormEncoder(facts: EncoderFacts): Architecture {
           const promptLength = inputLength + (prompt ? (prompt.key.shape[0] as number) : 0);
           const mask = masks.get(promptLength) ?? attentionMask(ctx, inputs.attentionMask, promptLength);
           masks.set(promptLength, mask);
-          const read = layer === end - 1 ? rowsRead(inputs, rows, inputPrompt) : undefined;
+          const read = layer === end - 1 ? readRows(ctx, x, inputs, rows, inputPrompt) : x;
           return encoderLayer(ctx, config, `encoder.layer.${layer}`, x, mask, prompt, read);
         });
       }
       // Nothing above a trunk of all layers.
-      const read = from?.layer === end ? rowsRead(inputs, rows, inputPrompt) : undefined;
-      return read ? ctx.b.slice(hidden, 0, ...read) : hidden;
+      return from?.layer === end ? readRows(ctx, hidden, inputs, rows, inputPrompt) : hidden;
     },
+    lmHead: lmHead(facts.lmHead),
     poolerWeights: ({ hiddenSize }) => ({
       "pooler.dense.weight": [hiddenSize, hiddenSize],
       "pooler.dense.bias": [hiddenSize],
@@ -132,18 +137,28 @@ export function postNormEncoder(facts: EncoderFacts): Architecture {
   };
 }
 
-/** Rows of the last layer that heads get, `start … end − 1`; `undefined` where it is all of them. */
-function rowsRead(
-  { inputIds }: BackboneInputs,
+/** The rows of the last layer that heads get, of all `[T·B, E]`. */
+function readRows(
+  { b }: LayerContext,
+  x: Value,
+  { inputIds, markedRows }: BackboneInputs,
   rows: RowsRead,
   prompt: InputPrompt | undefined,
-): readonly [start: Dim, end: Dim] | undefined {
+): Value {
   const [length, batch] = inputIds.shape as [Dim, Dim];
   const promptLength = prompt ? (prompt.vectors.shape[0] as number) : 0;
+  if (typeof rows === "object") {
+    const marked = b.op("Cast", [b.reshape(markedRows!, [multiplyDims(rows.marked, batch)])], {
+      to: "int64",
+    });
+    if (promptLength === 0) return b.op("Gather", [x, marked], { axis: 0 });
+    const behindPrompt = b.op("Add", [marked, b.dims([multiplyDims(promptLength, batch)])]);
+    return b.op("Gather", [x, behindPrompt], { axis: 0 });
+  }
   const [first, count]: [number, Dim] =
     rows === "first" ? [prompt?.firstRow ?? 0, 1] : [promptLength, length];
-  if (rows === "all" && promptLength === 0) return undefined;
-  return [multiplyDims(first, batch), multiplyDims(addDims(first, count), batch)];
+  if (rows === "all" && promptLength === 0) return x;
+  return b.slice(x, 0, multiplyDims(first, batch), multiplyDims(addDims(first, count), batch));
 }
 
 /** Embeddings of the prompt, if there is one, and of the text: `[T·B, E]`. */
@@ -152,13 +167,13 @@ function embed(
   config: BackboneConfig,
   inputs: BackboneInputs,
   firstPosition: number,
-  prompt: InputPrompt | undefined,
+  { inputPrompt: prompt, pseudoTokens }: Adaptation,
 ): Value {
   const { b } = ctx;
-  const { vocabSize, hiddenSize } = config;
+  const { hiddenSize } = config;
   const [length, batch] = inputs.inputIds.shape as [Dim, Dim];
   return b.scope("embeddings", () => {
-    let words = embedding(ctx, inputs.inputIds, "embeddings.word_embeddings", vocabSize, hiddenSize);
+    let words = embedWords(ctx, config, inputs.inputIds, pseudoTokens);
     let types: Value | undefined = inputs.tokenTypeIds;
     if (prompt === undefined) return embeddingModule(ctx, config, words, types, firstPosition);
     if (prompt.embeddingPasses === 2) {
@@ -176,6 +191,27 @@ function embed(
     types &&= b.op("Concat", [b.expand(zero, [promptLength, batch]), types], { axis: 0 });
     return embeddingModule(ctx, config, b.op("Concat", [vectors, words], { axis: 0 }), types, firstPosition);
   });
+}
+
+/** Word embeddings `[S, B, E]`; those of negative ids are rows of `pseudoTokens`: −1 the first. */
+function embedWords(
+  ctx: LayerContext,
+  { vocabSize, hiddenSize }: BackboneConfig,
+  ids: Value,
+  pseudoTokens: Value | undefined,
+): Value {
+  const { b } = ctx;
+  const words = (of: Value): Value => embedding(ctx, of, "embeddings.word_embeddings", vocabSize, hiddenSize);
+  if (pseudoTokens === undefined) return words(ids);
+  // Whole numbers up to 2^24 are exact in float32.
+  const numbers = b.op("Cast", [ids], { to: "float32" });
+  const wordIds = b.op("Relu", [numbers]);
+  const rows = b.op("Relu", [b.op("Neg", [numbers])]); // 0 for a word, p for the p-th pseudo-token
+  const isWord = b.op("Relu", [b.op("Sub", [b.scalar(1), rows])]);
+  const table = b.op("Concat", [b.expand(b.scalar(0), [1, hiddenSize]), pseudoTokens], { axis: 0 });
+  const whole = (x: Value): Value => b.op("Cast", [x], { to: "int32" });
+  const kept = b.op("Mul", [words(whole(wordIds)), b.reshape(isWord, [...ids.shape, 1])]);
+  return b.op("Add", [kept, b.op("Gather", [table, whole(rows)], { axis: 0 })]);
 }
 
 /**
@@ -223,12 +259,11 @@ function encoderLayer(
   x: Value,
   mask: Value,
   prompt: ReturnType<Adaptation["layerPrompt"]>,
-  rows: ReturnType<typeof rowsRead>,
+  read: Value,
 ): Value {
   const { b } = ctx;
   const { hiddenSize, hiddenDropout, layerNormEpsilon } = config;
   return b.scope(name, () => {
-    const read = rows === undefined ? x : b.slice(x, 0, ...rows);
     const addAndNormalise = (update: Value, residual: Value, part: string): Value => {
       const dense = linear(ctx, update, `${name}.${part}.dense`, hiddenSize);
       const sum = b.op("Add", [dropout(ctx, dense, hiddenDropout), residual]);

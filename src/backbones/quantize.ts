@@ -16,7 +16,7 @@ import {
 import type { Backbone } from "./load.ts";
 
 /** Version of the cached file's layout; part of its name. */
-const layoutVersion = 1;
+const layoutVersion = 2;
 
 /**
  * Weights of the linear layers as int8, made once per backbone in our cache (the backbone's own folder may be

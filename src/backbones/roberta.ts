@@ -10,6 +10,7 @@ export const roberta: Architecture = postNormEncoder({
   transformersClasses: { roberta: "Roberta", "xlm-roberta": "XLMRoberta" },
   prefix: "roberta.",
   padTokenId: 1,
+  lmHead: { dense: "lm_head.dense", norm: "lm_head.layer_norm", bias: "lm_head.bias", activation: "gelu" },
   firstPosition: ({ padTokenId }) => padTokenId + 1,
   // `RobertaClassificationHead`: current checkpoints have no pooler, its like is part of the classifier.
   peftModules: {

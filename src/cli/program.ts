@@ -1,7 +1,35 @@
 import { Command, Option } from "commander";
 import { packageVersion } from "../files/index.ts";
 
+/** Names of `src/comparisons/registry.ts`, which is loaded when the command runs; a test holds them equal. */
+const comparisonPresets = ["methods", "depth", "reparameterization", "length", "heads", "shots"];
+
 const collect = (value: string, earlier: readonly string[] = []): string[] => [...earlier, value];
+
+/** Options of every command that trains: data, backbone and the settings that one changes most. */
+function withRunOptions(command: Command): Command {
+  return command
+    .option("--task <type>", "what is learnt; default: what the data looks like (task.type)")
+    .option("--dev <file>", "dev data (data.dev)")
+    .option("--test <file>", "test data, scored once at the end (data.test)")
+    .option("--text <columns>", "text column, or two joined by a comma for pairs (data.text)")
+    .option("--label <column>", "label column (data.label)")
+    .option("--label-pattern <regex>", "finds labels inside the text (data.labelPattern)")
+    .option("--backbone <name>", "catalog name, hub id or folder")
+    .option("--prompt-length <n>", "trainable positions in front of each layer (method.promptLength)")
+    .option("--epochs <n>", "passes over the training data (training.epochs)")
+    .option("--batch-size <n>", "examples per update (training.batchSize)")
+    .option("--max-length <n>", "tokens per text; longer ones are cut (training.maxLength)")
+    .addOption(
+      new Option("--precision <name>", "of the frozen layers (training.precision)").choices([
+        "auto",
+        "fp32",
+        "int8",
+      ]),
+    )
+    .option("--threads <n>", "default: all cores, shared out among what runs at a time (engine.threads)")
+    .option("--set <key=value>", "set any key of the configuration; may be given again", collect);
+}
 
 /**
  * The command line. Options are declared here; what commands do is loaded when one runs, so that help and
@@ -23,35 +51,17 @@ export function createProgram(): Command {
     .option("-y, --yes", "take the guesses without asking")
     .action(async (data, options) => (await import("./commands/init.ts")).init(data, options));
 
-  program
-    .command("train")
-    .description("tune a prompt and a head on labelled rows")
-    .argument("[config]", "configuration (.yaml), or a data file: its columns are guessed")
-    .option("--data <file>", "training data (data.train)")
-    .option("--task <type>", "what is learnt; default: what the data looks like (task.type)")
-    .option("--dev <file>", "dev data (data.dev)")
-    .option("--test <file>", "test data, scored once at the end (data.test)")
-    .option("--text <columns>", "text column, or two joined by a comma for pairs (data.text)")
-    .option("--label <column>", "label column (data.label)")
-    .option("--label-pattern <regex>", "finds labels inside the text (data.labelPattern)")
-    .option("--backbone <name>", "catalog name, hub id or folder")
+  withRunOptions(
+    program
+      .command("train")
+      .description("tune a prompt and a head on labelled rows")
+      .argument("[config]", "configuration (.yaml), or a data file: its columns are guessed")
+      .option("--data <file>", "training data (data.train)"),
+  )
     .option("--preset <name>", "start from the settings of thudm or peft")
     .option("--method <name>", "how the backbone is tuned (method.name)")
-    .option("--prompt-length <n>", "trainable positions in front of each layer (method.promptLength)")
-    .option("--epochs <n>", "passes over the training data (training.epochs)")
-    .option("--batch-size <n>", "examples per update (training.batchSize)")
     .option("--learning-rate <x>", "default: what suits the method (training.learningRate)")
-    .option("--max-length <n>", "tokens per text; longer ones are cut (training.maxLength)")
-    .addOption(
-      new Option("--precision <name>", "of the frozen layers (training.precision)").choices([
-        "auto",
-        "fp32",
-        "int8",
-      ]),
-    )
     .option("--seed <n>", "seed of everything random (training.seed)")
-    .option("--threads <n>", "default: all cores (engine.threads)")
-    .option("--set <key=value>", "set any key of the configuration; may be given again", collect)
     .option("-o, --output <folder>", "run folder")
     .option("--overwrite", "replace an existing run")
     .option("--resume <folder>", "go on with a run that was stopped")
@@ -59,9 +69,89 @@ export function createProgram(): Command {
       "--baselines",
       "also score simple answers on the test data: the most frequent one, TF-IDF + logistic regression",
     )
+    .option("--expect-data <fingerprint>", "refuse to train on other data")
+    .option("--expect-backbone <fingerprint>", "refuse to train on another backbone")
+    .addOption(
+      new Option(
+        "--find-lr",
+        "try rising learning rates for a hundred updates, print the curve and a suggestion; keep nothing",
+      ).conflicts(["dryRun", "resume", "baselines"]),
+    )
     .option("--dry-run", "measure a few steps and print parameters, memory and time; train nothing")
     .option("--json", "events as JSON lines on standard output")
     .action(async (config, options) => (await import("./commands/train.ts")).trainCommand(config, options));
+
+  withRunOptions(
+    program
+      .command("compare")
+      .description("methods or ablations side by side on one data set: a table, a figure, a page")
+      .argument("<source>", "configuration (.yaml), or a data file"),
+  )
+    .addOption(
+      new Option("--preset <name>", "what is compared")
+        .choices(comparisonPresets)
+        .default(comparisonPresets[0]),
+    )
+    .option("--methods <names...>", "methods to compare; default: all, or the configured one")
+    .option("--seeds <numbers...>", "how many seeds, or two or more seeds themselves")
+    .option("--values <numbers...>", "depths, lengths or examples per label in place of the preset's")
+    .option("-o, --output <folder>", "default: comparisons/NAME; runs that are there are not made again")
+    .option("--workers <n>", "runs at a time; more than one makes times longer", "1")
+    .option("--retry", "make failed runs again")
+    .option("--overwrite", "start over")
+    .option("--dry-run", "list the runs, train nothing")
+    .option("--json", "events as JSON lines on standard output")
+    .action(async (source, options) =>
+      (await import("./commands/compare.ts")).compareCommand(source, options),
+    );
+
+  withRunOptions(
+    program
+      .command("sweep")
+      .description("search over keys of a configuration: grid, random, successive halving")
+      .argument("[config]", "configuration (.yaml), or a data file: its columns are guessed"),
+  )
+    .option("--grid <key=values>", "choices: training.learningRate=1e-3,5e-3; may be given again", collect)
+    .option("--uniform <key=low,high>", "a range, with a third number in multiples of it", collect)
+    .option("--log-uniform <key=low,high>", "a range, uniform by the logarithm", collect)
+    .addOption(
+      new Option("--search-preset <name>", "the grid that came with the paper's code").choices([
+        "p-tuning-v2",
+      ]),
+    )
+    .addOption(
+      new Option("--strategy <name>", "default: grid where every key has choices, else random").choices([
+        "grid",
+        "random",
+        "halving",
+      ]),
+    )
+    .option(
+      "--halving <least,most>",
+      "successive halving from so many epochs to so many; key=least,most,factor",
+    )
+    .option("--runs <n>", "trials at most")
+    .option("--minutes <n>", "no trial begins after so many minutes")
+    .option("--search-seed <n>", "seed of what is drawn")
+    .option("--workers <n>", "trials at a time; default: one for each four cores")
+    .option("--queue <url>", "let workers run the trials: redis://host:port")
+    .option("--root <folder>", "with --queue: holds data, backbone and results", ".")
+    .option("--reports", "a report.html for every trial")
+    .option("-o, --output <folder>", "sweep folder; one that was begun is gone on with")
+    .option("--resume <folder>", "go on with a sweep; other flags of the search win over what it was")
+    .option("--json", "events as JSON lines on standard output")
+    .action(async (config, options) => (await import("./commands/sweep.ts")).sweepCommand(config, options));
+
+  program
+    .command("worker")
+    .description("run trials of sweeps from a queue, on any machine")
+    .requiredOption("--queue <url>", "redis://[user:password@]host[:port][/database]")
+    .requiredOption("--root <folder>", "holds data and backbone, and gets the trials; no job leaves it")
+    .option("--workers <n>", "trials at a time; default: one for each four cores")
+    .option("--threads <n>", "threads of each; default: the cores, shared out")
+    .option("--lock-seconds <n>", "without a sign of life for so long a trial is taken by another", "30")
+    .option("--json", "events as JSON lines on standard output")
+    .action(async (options) => (await import("./commands/worker.ts")).workerCommand(options));
 
   program
     .command("evaluate")

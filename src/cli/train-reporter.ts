@@ -128,9 +128,11 @@ function printStart(event: StartEvent): void {
     `${formatCount(inventory.trainableTotal)} (${formatShare(inventory.share)}): ${parts.join(", ")}`,
   );
   line("examples", `${formatCount(examples.train)} train, ${formatCount(examples.dev)} dev`);
+  const { learningRate, headLearningRate } = settings;
+  const head = headLearningRate === learningRate ? "" : ` (head ${headLearningRate})`;
   line(
     "training",
-    `${settings.epochs} epochs, batch ${settings.batchSize}, learning rate ${settings.learningRate}, ${formatCount(totalSteps)} steps`,
+    `${settings.epochs} epochs, batch ${settings.batchSize}, learning rate ${learningRate}${head}, ${formatCount(totalSteps)} steps`,
   );
   const cut = memory.microBatchSize < settings.batchSize ? ` in passes of ${memory.microBatchSize}` : "";
   line("memory", `${settings.memory}${cut}, about ${formatBytes(memory.estimatedBytes)} (estimate)`);

@@ -17,6 +17,49 @@ export interface RunConfig {
   readonly report: ReportConfig;
   /** Run folder. */
   readonly output?: string;
+  /** What a sweep tries beside what stands above. */
+  readonly search?: SearchConfig;
+}
+
+/** A search over keys of a configuration. */
+export interface SearchConfig {
+  readonly strategy?: "grid" | "random" | "halving";
+  readonly preset?: "p-tuning-v2";
+  /** By dotted key: `{ "training.learningRate": { logUniform: [1e-4, 1e-1] } }`. */
+  readonly space: Readonly<Record<string, SearchParameter>>;
+  /** Trials at most. */
+  readonly runs?: number;
+  /** No trial begins after so many minutes of searching. */
+  readonly minutes?: number;
+  /** Seed of what is drawn. */
+  readonly seed: number;
+  readonly halving?: HalvingConfig;
+}
+
+/** The values of a key: choices, or a range. */
+export type SearchParameter = readonly unknown[] | SearchRange;
+
+/** Numbers between two ends, both included. */
+export interface SearchRange {
+  readonly uniform?: readonly [low: number, high: number];
+  /** Uniform by the logarithm. */
+  readonly logUniform?: readonly [low: number, high: number];
+  /** Drawn numbers become multiples of it. */
+  readonly step?: number;
+  /** Numbers that a grid takes from the range. */
+  readonly points?: number;
+}
+
+/** Successive halving: many configurations with little of a resource, the best of them with more. */
+export interface HalvingConfig {
+  /** Key of the resource. */
+  readonly resource: string;
+  readonly least: number;
+  readonly most: number;
+  /** From rung to rung the resource grows by it, and the number of configurations falls by it. */
+  readonly factor: number;
+  /** Configurations to begin with. */
+  readonly configurations?: number;
 }
 
 /** Which files, and how they are read. What is left out is guessed from the training file. */

@@ -1,5 +1,16 @@
-export type { DataConfig, MethodConfig, ReportConfig, RunConfig, TaskConfig } from "./config.ts";
-export { type ConfigSource, overrideConfig, parseConfig } from "./parse.ts";
+export type {
+  DataConfig,
+  HalvingConfig,
+  MethodConfig,
+  ReportConfig,
+  RunConfig,
+  SearchConfig,
+  SearchParameter,
+  SearchRange,
+  TaskConfig,
+} from "./config.ts";
+export { type ConfigSource, overrideConfig, parseConfig, refuseForbiddenKeys } from "./parse.ts";
+export { mapPaths } from "./paths.ts";
 export { redact } from "./redact.ts";
 export {
   type CompleteConfig,

@@ -26,7 +26,15 @@ const deepPrompt = z.strictObject({
     .exactOptional()
     .describe("width of that network"),
   promptDropout: hiddenRate.exactOptional().describe("dropout on prompt keys and values"),
-  initScale: z.number().nonnegative().exactOptional().describe("standard deviation that prompts start from"),
+  init: z
+    .enum(["normal", "activations", "labels"])
+    .exactOptional()
+    .describe("what prompts start from: numbers, keys and values of training texts, or those of label words"),
+  initScale: z.number().nonnegative().exactOptional().describe("standard deviation of normal"),
+  gate: z
+    .boolean()
+    .exactOptional()
+    .describe("learn how much each layer and head attends to the prompt, from next to nothing"),
   mlpInit: z.enum(["normal", "uniform"]).exactOptional().describe("how the network starts"),
   positionOffset: z
     .boolean()
@@ -36,6 +44,10 @@ const deepPrompt = z.strictObject({
 
 const inputPrompt = {
   promptLength: count.exactOptional().describe("trainable vectors in front of the text"),
+  placement: z
+    .enum(["front", "template"])
+    .exactOptional()
+    .describe("in front of the text, or inside it, at the pseudo-tokens {p*n} of task.template"),
   pooledRow: z
     .union([z.literal("text"), z.literal(0)])
     .exactOptional()

@@ -83,7 +83,8 @@ function nodeAt(node: ParsedNode | null, path: readonly PropertyKey[]): ParsedNo
   return rest.length === 0 ? (pair.key as ParsedNode) : nodeAt(pair.value as ParsedNode | null, rest);
 }
 
-function refuseForbiddenKeys(value: unknown, fail: (key: string) => PtuningError): void {
+/** Throws what `fail` gives for a key, at any depth, that has a meaning in JavaScript objects. */
+export function refuseForbiddenKeys(value: unknown, fail: (key: string) => PtuningError): void {
   if (typeof value !== "object" || value === null) return;
   for (const key of Object.getOwnPropertyNames(value)) {
     if (forbiddenKeys.has(key)) throw fail(key);

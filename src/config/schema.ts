@@ -4,6 +4,7 @@ import { optimizerNames } from "../optim/index.ts";
 import { taskFamilies } from "../tasks/index.ts";
 import type { RunConfig } from "./config.ts";
 import { methodSchema } from "./methods.ts";
+import { searchSchema } from "./search.ts";
 
 /**
  * The configuration of a run: one schema for the command line, saved runs and editors. Descriptions become
@@ -116,6 +117,7 @@ const training = z.strictObject({
     .exactOptional()
     .describe("examples per pass: smaller saves memory and changes no result"),
   learningRate: z.number().positive().exactOptional().describe("default: what suits the method"),
+  headLearningRate: z.number().positive().exactOptional().describe("of the head; default: learningRate"),
   optimizer: z.enum(optimizerNames).exactOptional().describe("adamw, or adafactor as in prompt tuning"),
   schedule: z.enum(["linear", "constant", "exponential"]).exactOptional(),
   warmupSteps: z.int().nonnegative().exactOptional(),
@@ -184,4 +186,5 @@ export const runSchema: z.ZodType<RunConfig, unknown> = z.strictObject({
   engine: engine.prefault({}),
   report: report.prefault({}),
   output: z.string().min(1).exactOptional().describe("run folder; default runs/NAME-OF-THE-DATA"),
+  search: searchSchema.exactOptional().describe("what ptuning sweep tries"),
 });

@@ -29,6 +29,8 @@ export interface Head {
     architecture: Architecture,
     config: BackboneConfig,
   ): Readonly<Record<string, readonly number[]>>;
+  /** Whether it ends in the backbone's own masked-LM head, which the checkpoint must have then. */
+  readonly usesLmHead?: boolean;
   /** What PEFT saves beside the method, for adapters that it shall load; or why it computes something else. */
   readonly peft: PeftHead | Refusal;
   /** @returns logits, one row per thing that is classified */

@@ -1,4 +1,11 @@
 export type { Head, HeadInputs, PeftHead } from "./head.ts";
 export { type HeadDropout, headBias, headWeight } from "./linear.ts";
-export { meanOverTokens, type Pooling, type SequenceHeadOptions, sequenceHead } from "./sequence.ts";
+export {
+  meanOverTokens,
+  type Pooling,
+  poolingNames,
+  type SequenceHeadOptions,
+  sequenceHead,
+} from "./sequence.ts";
 export { spanHead, type TokenHeadOptions, tokenHead } from "./token.ts";
+export { type LabelPieces, pieceCounts, verbalizerHead } from "./verbalizer.ts";

@@ -78,6 +78,9 @@ const poolings: { readonly [P in Pooling]: PoolingRule } = {
   },
 };
 
+/** Every way of pooling. */
+export const poolingNames: readonly Pooling[] = Object.keys(poolings) as Pooling[];
+
 /** Σ mask·hidden / Σ mask: `[S·B, E]` → `[B, E]`. */
 export function meanOverTokens({ b }: LayerContext, hidden: Value, mask: Value): Value {
   const [length, batch] = mask.shape as [Dim, Dim];

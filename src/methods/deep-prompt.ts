@@ -7,9 +7,10 @@ import type { Adaptation, BackboneConfig } from "../backbones/index.ts";
 import { PtuningError } from "../core/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import { dropout, type LayerContext, type LayerPrompt } from "../nn/index.ts";
+import { activationStarts, fromActivations } from "./activations.ts";
 import type { Method, Parameter, ParamValues } from "./method.ts";
 import { type PromptLayers, resolvePromptLayers } from "./prompt-layers.ts";
-import { normal, uniform, zero } from "./starts.ts";
+import { constant, normal, uniform, zero } from "./starts.ts";
 
 /** Whether prompts are trained directly or made by a small network. */
 export type Reparameterization = "none" | "mlp";
@@ -31,13 +32,23 @@ export interface DeepPromptOptions {
   readonly prefixHiddenSize?: number | "hidden";
   /** Dropout on prompt keys and values, drawn per example; `"hidden"` takes the backbone's rate. Default 0. */
   readonly promptDropout?: number | "hidden";
+  /**
+   * What prompts start from: `normal` numbers; `activations`, keys and values of words of the training texts; `labels`,
+   * keys and values of the words of the class labels, with those of training texts behind them. Default `normal`.
+   */
+  readonly init?: DeepPromptInit;
   /** Standard deviation of the normal distribution that prompts start from. */
   readonly initScale?: number;
+  /** Whether each layer and head learns how much it attends to the prompt, from next to nothing. Default false. */
+  readonly gate?: boolean;
   /** How the MLP's layers start: normal with `initScale` and zero biases, or uniform ±1/√fan-in as in torch. */
   readonly mlpInit?: "normal" | "uniform";
   /** Whether text positions start behind the prompt, as in both reference implementations. Default true. */
   readonly positionOffset?: boolean;
 }
+
+/** What deep prompts start from; see {@link DeepPromptOptions.init}. */
+export type DeepPromptInit = "normal" | keyof typeof activationStarts;
 
 type Resolved = Required<Omit<DeepPromptOptions, "preset">>;
 
@@ -47,7 +58,9 @@ const defaults: Resolved = {
   reparameterization: "none",
   prefixHiddenSize: 512,
   promptDropout: 0,
+  init: "normal",
   initScale: 1,
+  gate: false,
   mlpInit: "normal",
   positionOffset: true,
 };
@@ -60,6 +73,15 @@ const presets: { readonly [P in NonNullable<DeepPromptOptions["preset"]>]: Parti
 
 /** The one tensor of a flat prompt, `[P, 2·k·E]`: row p holds key and value of each prompted layer in turn. */
 export const promptEmbeddings = "prompt.embeddings";
+/** Bias of each prompted layer and head on the attention logits of the prompt's columns, `[k, H]`. */
+const promptGate = "prompt.gate";
+/** e⁻¹⁰: at first the prompt weighs as good as nothing, and the backbone computes as it was trained to. */
+const gateStart = -10;
+/**
+ * Adam moves a number by about the learning rate per update: at the prompt's own a gate would need a thousand of them
+ * to open, at this multiple a hundred.
+ */
+const gateRateFactor = 10;
 const mlpEmbeddings = "prompt.mlp.embeddings";
 const mlpIn = "prompt.mlp.in";
 const mlpOut = "prompt.mlp.out";
@@ -79,7 +101,7 @@ export function deepPrompt(options: DeepPromptOptions = {}): Method {
   return resolved.reparameterization === "none" ? flat(resolved) : reparameterized(resolved);
 }
 
-function check({ promptLength, initScale, prefixHiddenSize }: Resolved): void {
+function check({ promptLength, init, initScale, prefixHiddenSize, reparameterization }: Resolved): void {
   const positive = (name: string, value: unknown): void => {
     if (Number.isInteger(value) && (value as number) > 0) return;
     throw new PtuningError(
@@ -92,6 +114,20 @@ function check({ promptLength, initScale, prefixHiddenSize }: Resolved): void {
   if (!(initScale >= 0)) {
     throw new PtuningError("OPTION_INVALID", `initScale: expected a number of at least 0, got ${initScale}.`);
   }
+  if (init === "normal") return;
+  if (!Object.hasOwn(activationStarts, init)) {
+    const names = ["normal", ...Object.keys(activationStarts)].join(", ");
+    throw new PtuningError("OPTION_INVALID", `init: expected one of ${names}, got "${init}".`);
+  }
+  if (reparameterization !== "none") {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `init: expected normal with reparameterization ${reparameterization}, got "${init}".`,
+      {
+        hint: "There a network makes the keys and values: what could start from these are its weights, not they.",
+      },
+    );
+  }
 }
 
 function flat(options: Resolved): Method {
@@ -100,11 +136,22 @@ function flat(options: Resolved): Method {
     // What the paper's code searches up to on classification; results/README.md has what comes of it.
     defaults: { learningRate: 1e-2 },
     parameters(config) {
-      const shape = [options.promptLength, promptWidth(options, config)];
-      return { [promptEmbeddings]: normal(shape, options.initScale) };
+      const { init, initScale, promptLength, promptLayers } = options;
+      const shape = [promptLength, promptWidth(options, config)] as const;
+      const layers = resolvePromptLayers(promptLayers, config.numLayers);
+      const start =
+        init === "normal" ? normal(shape, initScale) : fromActivations(shape, layers, activationStarts[init]);
+      return { [promptEmbeddings]: start, ...gateParameter(options, config) };
     },
     build: (ctx, config, params, architecture) =>
-      adaptation(ctx, config, options, params[promptEmbeddings]!, method.positionOffset(architecture)),
+      adaptation(
+        ctx,
+        config,
+        options,
+        params,
+        params[promptEmbeddings]!,
+        method.positionOffset(architecture),
+      ),
     get deployed() {
       return method;
     },
@@ -130,10 +177,11 @@ function reparameterized(options: Resolved): Method {
         [mlpEmbeddings]: normal([promptLength, config.hiddenSize], initScale),
         ...linearParameters(options, mlpIn, width, config.hiddenSize),
         ...linearParameters(options, mlpOut, promptWidth(options, config), width),
+        ...gateParameter(options, config),
       };
     },
     build: (ctx, config, params, architecture) =>
-      adaptation(ctx, config, options, matrix(ctx.b, params), method.positionOffset(architecture)),
+      adaptation(ctx, config, options, params, matrix(ctx.b, params), method.positionOffset(architecture)),
     deployed: flat({ ...options, reparameterization: "none" }),
     folding: {
       params: [mlpEmbeddings, ...[mlpIn, mlpOut].flatMap((name) => [`${name}.weight`, `${name}.bias`])],
@@ -153,6 +201,7 @@ function shared(
       if (resolvePromptLayers(options.promptLayers, config.numLayers).length < config.numLayers) {
         return { reason: "PEFT puts prompts on all layers; no prompt key leaves a layer unchanged" };
       }
+      if (options.gate) return { reason: "PEFT has no bias on attention to the prompt" };
       if (!options.positionOffset) return { reason: "PEFT always starts the text behind the prompt" };
       return {
         peftType: "PREFIX_TUNING",
@@ -180,11 +229,18 @@ function promptWidth({ promptLayers }: Resolved, config: BackboneConfig): number
   return 2 * resolvePromptLayers(promptLayers, config.numLayers).length * config.hiddenSize;
 }
 
+function gateParameter({ gate, promptLayers }: Resolved, config: BackboneConfig): Record<string, Parameter> {
+  if (!gate) return {};
+  const shape = [resolvePromptLayers(promptLayers, config.numLayers).length, config.numHeads];
+  return { [promptGate]: { ...constant(shape, gateStart), rateFactor: gateRateFactor } };
+}
+
 /** Cuts the prompt matrix `[P, 2·k·E]` into keys and values `[P, B, H, D]` of each prompted layer. */
 function adaptation(
   ctx: LayerContext,
   config: BackboneConfig,
   options: Resolved,
+  params: ParamValues,
   matrix: Value,
   positionOffset: number,
 ): Adaptation {
@@ -193,6 +249,7 @@ function adaptation(
   const { numHeads, hiddenSize, numLayers, hiddenDropout } = config;
   const layers = resolvePromptLayers(promptLayers, numLayers);
   const rate = promptDropout === "hidden" ? hiddenDropout : promptDropout;
+  const gate = params[promptGate];
   const prompts = b.scope("prompt", () => {
     const lengths = b.integers(Array.from({ length: 2 * layers.length }, () => hiddenSize));
     const parts = b.ops("Split", 2 * layers.length, [matrix, lengths], { axis: 1 });
@@ -208,6 +265,7 @@ function adaptation(
       return b.scope("prompt", () => ({
         key: perExample(parts[2 * i]!),
         value: perExample(parts[2 * i + 1]!),
+        ...(gate && { bias: b.reshape(b.slice(gate, 0, i, i + 1), [numHeads]) }),
       }));
     };
   });

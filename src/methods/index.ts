@@ -1,5 +1,6 @@
 export { bitfit } from "./bitfit.ts";
 export {
+  type DeepPromptInit,
   type DeepPromptOptions,
   deepPrompt,
   promptEmbeddings,

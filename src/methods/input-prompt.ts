@@ -1,6 +1,7 @@
 import type { Adaptation } from "../backbones/index.ts";
 import { PtuningError } from "../core/index.ts";
 import type { Value } from "../graph/index.ts";
+import { type Method, untouched } from "./method.ts";
 
 /** Settings of every prompt that stands in front of the word embeddings. */
 export interface InputPromptOptions {
@@ -11,6 +12,11 @@ export interface InputPromptOptions {
   readonly preset?: "thudm" | "peft";
   /** P: positions in front of the text. Default 20. */
   readonly promptLength?: number;
+  /**
+   * Where the vectors stand: in `front` of the text, or inside it as the pseudo-tokens of a `template`, at the positions
+   * that they have there. Default `front`.
+   */
+  readonly placement?: "front" | "template";
   /**
    * What heads take for the first position: the first token of the `text`, or row 0, which is the first prompt
    * vector, as in PEFT. Default `text`.
@@ -33,9 +39,13 @@ const presets: { readonly [P in NonNullable<InputPromptOptions["preset"]>]: Part
  * @throws OPTION_INVALID naming the option
  */
 export function resolveInputPrompt({ preset, ...options }: InputPromptOptions): InputPrompt {
-  const { promptLength, pooledRow, embeddingPasses } = { ...(preset && presets[preset]), ...options };
+  const { promptLength, placement, pooledRow, embeddingPasses } = {
+    ...(preset && presets[preset]),
+    ...options,
+  };
   const resolved = {
     promptLength: promptLength ?? 20,
+    placement: placement ?? "front",
     pooledRow: pooledRow ?? "text",
     embeddingPasses: embeddingPasses ?? 1,
   } as const;
@@ -46,13 +56,28 @@ export function resolveInputPrompt({ preset, ...options }: InputPromptOptions): 
   const length = resolved.promptLength;
   check("promptLength", Number.isInteger(length) && length > 0, "a whole number above 0");
   check("pooledRow", resolved.pooledRow === "text" || resolved.pooledRow === 0, "text or 0");
+  check("placement", ["front", "template"].includes(resolved.placement), "front or template");
+  if (resolved.placement === "template") {
+    check("pooledRow", resolved.pooledRow === "text", "text with placement template");
+    check("embeddingPasses", resolved.embeddingPasses === 1, "1 with placement template");
+  }
   check("embeddingPasses", [1, 2].includes(resolved.embeddingPasses), "1 or 2");
   return resolved;
 }
 
-/** Puts prompt vectors `[P, E]` in front of the text. */
+/** How many pseudo-tokens of a template the vectors are for, and where texts start. */
+export function inputPlace({
+  placement,
+  promptLength,
+}: InputPrompt): Pick<Method, "pseudoTokens" | "positionOffset"> {
+  if (placement === "template") return { pseudoTokens: promptLength, positionOffset: () => 0 };
+  return { positionOffset: () => promptLength };
+}
+
+/** Puts prompt vectors `[P, E]` in front of the text, or in the place of its pseudo-tokens. */
 export function inputPrompt(vectors: Value, options: InputPrompt): Adaptation {
-  const { promptLength, pooledRow, embeddingPasses } = options;
+  const { promptLength, placement, pooledRow, embeddingPasses } = options;
+  if (placement === "template") return { ...untouched, pseudoTokens: vectors };
   return {
     positionOffset: 0,
     layerPrompt: () => undefined,

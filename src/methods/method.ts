@@ -3,7 +3,7 @@ import type { Refusal, Rng, Tensor } from "../core/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import type { LayerContext } from "../nn/index.ts";
 import type { Decayed, OptimizerName, ScheduleName } from "../optim/index.ts";
-import type { Tokenizer } from "../text/index.ts";
+import type { Tokenizer, TokenSequences } from "../text/index.ts";
 
 /** Trainable tensors as graph inputs, by parameter name. */
 export type ParamValues = Readonly<Record<string, Value>>;
@@ -29,11 +29,20 @@ export interface StartingPoint {
   readonly tokenizer: Tokenizer;
   /** The labels of the task; none where it has none. */
   readonly labels: readonly string[];
+  /** The training texts, as the task encodes them; absent where nothing is trained on. */
+  readonly texts?: TokenSequences;
+  /**
+   * What the untouched backbone computes of some tokens of texts: key and value of each layer in turn, `[N, 2·L·E]`.
+   * @param tokens N places in `sequences.ids`
+   */
+  keysAndValues(sequences: TokenSequences, tokens: readonly number[]): Promise<Tensor<"float32">>;
 }
 
 /** One trainable tensor: its shape, and how it starts. */
 export interface Parameter {
   readonly shape: readonly number[];
+  /** Its learning rate as a multiple of the run's; default 1. */
+  readonly rateFactor?: number;
   start(from: StartingPoint): Tensor<"float32"> | Promise<Tensor<"float32">>;
 }
 
@@ -58,6 +67,8 @@ export interface Method {
   readonly savedAs: "adapter" | "checkpoint";
   /** Position of the first text token. */
   positionOffset(architecture: Architecture): number;
+  /** How many pseudo-tokens inside the text it has vectors for; left out, none. */
+  readonly pseudoTokens?: number;
   /** Writes the method's part of the graph; `params` are the tensors of {@link parameters}. */
   build(
     ctx: LayerContext,

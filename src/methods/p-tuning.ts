@@ -8,7 +8,7 @@ import type { BackboneConfig } from "../backbones/index.ts";
 import { PtuningError } from "../core/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import { lstm } from "../nn/index.ts";
-import { type InputPromptOptions, inputPrompt, resolveInputPrompt } from "./input-prompt.ts";
+import { type InputPromptOptions, inputPlace, inputPrompt, resolveInputPrompt } from "./input-prompt.ts";
 import type { Method, Parameter, ParamValues } from "./method.ts";
 import { promptInput, promptTuning } from "./prompt-tuning.ts";
 import { normal, uniform } from "./starts.ts";
@@ -40,8 +40,8 @@ const mlpWidths: {
 };
 
 /**
- * P-tuning with prompts in front of the text. Prompts as pseudo-tokens inside a template need the template's places,
- * which a verbalizer brings; they would share {@link promptVectors}.
+ * P-tuning with prompts in front of the text, or as pseudo-tokens inside a template (`placement: "template"`), as its
+ * authors have them.
  *
  * @throws OPTION_INVALID naming the option
  * @example
@@ -60,7 +60,7 @@ export function pTuning(options: PTuningOptions = {}): Method {
     parameters: (config) => encoderParameters(resolved, config),
     decays: "all",
     savedAs: "adapter",
-    positionOffset: () => prompt.promptLength,
+    ...inputPlace(prompt),
     build: (ctx, _, params) => inputPrompt(promptVectors(ctx.b, params), prompt),
     deployed: promptTuning({ ...prompt, init: "normal", initScale: 1 }),
     peft: () => ({ reason: "PEFT saves the prompt that the network makes" }),

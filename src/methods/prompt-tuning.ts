@@ -4,7 +4,7 @@
  * Legend: P prompt length, E hidden size, V vocabulary.
  */
 import { PtuningError, type Tensor } from "../core/index.ts";
-import { type InputPromptOptions, inputPrompt, resolveInputPrompt } from "./input-prompt.ts";
+import { type InputPromptOptions, inputPlace, inputPrompt, resolveInputPrompt } from "./input-prompt.ts";
 import type { Method, Parameter, StartingPoint } from "./method.ts";
 import { normal, uniform } from "./starts.ts";
 
@@ -60,7 +60,7 @@ export function promptTuning(options: PromptTuningOptions = {}): Method {
       `initScale: expected a number of at least 0, got ${resolved.initScale}.`,
     );
   }
-  const { promptLength, pooledRow, embeddingPasses } = resolved;
+  const { promptLength, placement, pooledRow, embeddingPasses } = resolved;
   const method: Method = {
     name: "prompt-tuning",
     options: resolved,
@@ -70,12 +70,13 @@ export function promptTuning(options: PromptTuningOptions = {}): Method {
     }),
     decays: "all",
     savedAs: "adapter",
-    positionOffset: () => promptLength,
+    ...inputPlace(resolved),
     build: (_, __, params) => inputPrompt(params[promptInput]!, resolved),
     get deployed() {
       return method;
     },
     peft(config) {
+      if (placement !== "front") return { reason: "PEFT puts prompts in front of the text" };
       if (embeddingPasses !== 1) return { reason: "PEFT embeds texts once" };
       if (pooledRow !== 0) {
         return { reason: "PEFT pools the first virtual token, this adapter the first token of the text" };

@@ -1,4 +1,4 @@
-import { elementCount, type Rng, type Tensor, zeros } from "../core/index.ts";
+import { elementCount, floats, type Rng, type Tensor, zeros } from "../core/index.ts";
 import type { Parameter } from "./method.ts";
 
 function drawn(shape: readonly number[], draw: (rng: Rng) => number): Parameter {
@@ -20,6 +20,11 @@ export function normal(shape: readonly number[], scale: number): Parameter {
 /** Starts uniform over [−bound, bound). */
 export function uniform(shape: readonly number[], bound: number): Parameter {
   return drawn(shape, (rng) => (2 * rng.uniform() - 1) * bound);
+}
+
+/** Starts with every number the same. */
+export function constant(shape: readonly number[], value: number): Parameter {
+  return { shape, start: () => floats(shape, new Float32Array(elementCount(shape)).fill(value)) };
 }
 
 /** Starts at zero. */

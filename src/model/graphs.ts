@@ -6,7 +6,14 @@ import { type Graph, GraphBuilder } from "../graph/index.ts";
 import type { Method } from "../methods/index.ts";
 import { Dropout, type DropoutPlan } from "../nn/index.ts";
 import type { Task } from "../tasks/index.ts";
-import { buildLogits, buildMeanPooled, type ModelParts, paramInputs, type Trunk } from "./model.ts";
+import {
+  buildKeysAndValues,
+  buildLogits,
+  buildMeanPooled,
+  type ModelParts,
+  paramInputs,
+  type Trunk,
+} from "./model.ts";
 import type { ParamShapes } from "./parameters.ts";
 
 /** The graph of prediction: batch and trained tensors in, and the states of a trunk if there is one; `logits` out. */
@@ -22,6 +29,16 @@ export function meanPoolingGraph(backbone: ModelParts["backbone"]): Graph {
   b.output("logits", buildMeanPooled(b, backbone));
   return b.build();
 }
+
+/** The graph of what attention sees of texts: batch and {@link wantedRows} in, their `keys and values` out. */
+export function keysAndValuesGraph(parts: ModelParts): Graph {
+  const b = new GraphBuilder("keys and values");
+  b.output(keysAndValuesOutput, buildKeysAndValues(b, parts));
+  return b.build();
+}
+
+/** Output of {@link keysAndValuesGraph}. */
+export const keysAndValuesOutput = "keys and values";
 
 /** Dropout of the backbone while it trains; a rate that is left out is the checkpoint's own. */
 export interface BackboneDropout {

@@ -1,3 +1,4 @@
+export { keysAndValues } from "./activations.ts";
 export {
   type BackboneDropout,
   foldParams,
@@ -14,6 +15,7 @@ export { type Inventory, inventory } from "./inventory.ts";
 export {
   batchFeeds,
   checkMaxLength,
+  checkTogether,
   longestInput,
   type ModelParts,
   missingWeights,
@@ -22,5 +24,5 @@ export {
   trunkStates,
   weightPrefix,
 } from "./model.ts";
-export { initializeParams, type ParamShapes, paramShapes } from "./parameters.ts";
+export { initializeParams, type ParamShapes, paramShapes, rateFactors } from "./parameters.ts";
 export { trunkGraph, trunkLayers } from "./trunk.ts";

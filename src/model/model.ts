@@ -1,5 +1,11 @@
 /** Legend: B batch, S sequence. */
-import type { Adaptation, Architecture, BackboneConfig, BackboneInputs } from "../backbones/index.ts";
+import type {
+  Adaptation,
+  Architecture,
+  BackboneConfig,
+  BackboneInputs,
+  RowsRead,
+} from "../backbones/index.ts";
 import {
   type Dim,
   type ExternalTensor,
@@ -52,6 +58,37 @@ export function missingWeights({ backbone, head }: ModelParts, rng: Rng): Params
   return Object.fromEntries(missing);
 }
 
+/**
+ * Checks that backbone, method and task go together.
+ * @throws BACKBONE_UNSUPPORTED if the head needs a masked-LM head and the checkpoint has none; OPTION_INVALID if the
+ *   template holds pseudo-tokens that the method does not bring, or the other way round
+ */
+export function checkTogether({ backbone, method, head }: ModelParts, pseudoTokens = 0): void {
+  const { architecture, config, weights, id } = backbone;
+  const lacking = Object.keys(architecture.lmHead.weights(config)).find((name) => !weights.has(name));
+  if (head.usesLmHead && (lacking !== undefined || !config.tiesWordEmbeddings)) {
+    const got =
+      lacking === undefined ? "one that does not share the word embeddings" : `none (no ${lacking})`;
+    throw new PtuningError(
+      "BACKBONE_UNSUPPORTED",
+      `backbone ${id}: expected a masked-LM head, as the task's head is ${head.name}, got ${got}.`,
+      {
+        hint: "Choose a checkpoint that was saved with its masked-LM head (BertForMaskedLM, RobertaForMaskedLM), or task.head: linear.",
+      },
+    );
+  }
+  const brought = method.pseudoTokens ?? 0;
+  if (brought !== pseudoTokens) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `template: expected as many pseudo-tokens as the method ${method.name} has vectors for, ${brought}, got ${pseudoTokens}.`,
+      {
+        hint: "Pseudo-tokens {p*n} of a template go with the methods p-tuning and prompt-tuning, placement: template, and promptLength: their number.",
+      },
+    );
+  }
+}
+
 /** The greatest number of tokens that the model takes. */
 export function longestInput({ backbone, method }: ModelParts): number {
   return backbone.architecture.maxLength(backbone.config, method.positionOffset(backbone.architecture));
@@ -82,6 +119,7 @@ export function batchFeeds(batch: TokenBatch): TensorMap {
     input_ids: batch.inputIds,
     token_type_ids: batch.tokenTypeIds,
     attention_mask: batch.attentionMask,
+    ...(batch.marks && { marked_rows: batch.marks.rows, mark_counts: batch.marks.counts }),
   };
 }
 
@@ -104,7 +142,7 @@ export function buildLogits(
   trunk?: Trunk,
 ): Value {
   const { architecture, config } = parts.backbone;
-  const { ctx, inputs } = startModel(b, parts, dropout, params);
+  const { ctx, inputs } = startModel(b, parts, dropout, params, parts.head.rows);
   const adaptation: Adaptation = parts.method.build(ctx, config, params, architecture);
   const from = trunk && { layer: trunk.layers, hidden: trunkInput(b, parts, inputs, trunk) };
   const hidden = architecture.forward(ctx, config, inputs, adaptation, parts.head.rows, from ? { from } : {});
@@ -153,16 +191,46 @@ export function buildMeanPooled(b: GraphBuilder, backbone: ModelParts["backbone"
   return meanOverTokens(ctx, hidden, inputs.attentionMask);
 }
 
+/** Inputs of the graph of keys and values: rows of `[S·B, E]`. */
+export const wantedRows = "rows";
+
+/** Writes the backbone as the method's texts meet it without a prompt; returns key and value of each layer in turn, `[N, 2·L·E]`. */
+export function buildKeysAndValues(b: GraphBuilder, { backbone, method }: ModelParts): Value {
+  const { architecture, config } = backbone;
+  const { ctx, inputs } = startModel(b, { backbone }, undefined, {});
+  const rows = b.input(wantedRows, "int32", ["N"]);
+  const found: Value[] = [];
+  const onKeysAndValues = (...both: Value[]): void => {
+    for (const value of both) {
+      const [length, batch] = value.shape as [Dim, Dim, number, number];
+      const flat = b.reshape(value, [multiplyDims(length, batch), config.hiddenSize]);
+      found.push(b.op("Gather", [flat, rows], { axis: 0 }));
+    }
+  };
+  const untouched: Adaptation = {
+    positionOffset: method.positionOffset(architecture),
+    layerPrompt: () => undefined,
+  };
+  architecture.forward({ ...ctx, onKeysAndValues }, config, inputs, untouched, "all");
+  return b.op("Concat", found, { axis: 1 });
+}
+
 function startModel(
   b: GraphBuilder,
   parts: Pick<ModelParts, "backbone" | "frozen">,
   dropout: Dropout | undefined,
   params: ParamValues,
+  rows: RowsRead = "all",
 ): { ctx: LayerContext; inputs: BackboneInputs } {
+  const marked = typeof rows === "object" && {
+    markedRows: b.input("marked_rows", "int32", [rows.marked, "B"]),
+    markCounts: b.input("mark_counts", "int32", ["B"]),
+  };
   const inputs: BackboneInputs = {
     inputIds: b.input("input_ids", "int32", ["S", "B"]),
     tokenTypeIds: b.input("token_type_ids", "int32", ["S", "B"]),
     attentionMask: b.input("attention_mask", "int32", ["S", "B"]),
+    ...marked,
   };
   return { ctx: layerContext(b, parts, dropout, params), inputs };
 }

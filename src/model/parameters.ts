@@ -1,6 +1,8 @@
-import { readWeight } from "../backbones/index.ts";
-import { type Params, Rng, type Tensor } from "../core/index.ts";
+import { type Backbone, readWeight } from "../backbones/index.ts";
+import { type Params, PtuningError, Rng, type Tensor } from "../core/index.ts";
 import type { StartingPoint } from "../methods/index.ts";
+import type { RateFactors } from "../optim/index.ts";
+import { keysAndValues } from "./activations.ts";
 import { inferenceGraph } from "./graphs.ts";
 import { type ModelParts, missingWeights, weightPrefix } from "./model.ts";
 
@@ -12,6 +14,20 @@ export function paramShapes(parts: ModelParts): ParamShapes {
   const { backbone, method, head } = parts;
   const own = { ...method.parameters(backbone.config), ...head.initialize(backbone.config, new Rng(0)) };
   return { ...trainedWeights(parts, own), ...own };
+}
+
+/**
+ * Learning rate of each trainable tensor as a multiple of the run's.
+ * @param headFactor that of the head's tensors
+ */
+export function rateFactors(
+  { backbone: { config }, method, head }: ModelParts,
+  headFactor: number,
+): RateFactors {
+  const factors = new Map(Object.keys(head.initialize(config, new Rng(0))).map((name) => [name, headFactor]));
+  for (const [name, { rateFactor }] of Object.entries(method.parameters(config)))
+    if (rateFactor !== undefined) factors.set(name, rateFactor);
+  return (name) => factors.get(name) ?? 1;
 }
 
 /** Backbone weights that the method trains, of those that the logits depend on. */
@@ -30,11 +46,16 @@ function trainedWeights(parts: ModelParts, own: ParamShapes): ParamShapes {
   return Object.fromEntries(read);
 }
 
-/** Starting values of all trainable tensors, each from a stream of its own. */
+/**
+ * Starting values of all trainable tensors, each from a stream of its own.
+ * @throws OPTION_INVALID if there are none
+ * @param texts training texts, for methods that start from what the backbone makes of them
+ */
 export async function initializeParams(
-  parts: ModelParts & { readonly backbone: { readonly tokenizer: StartingPoint["tokenizer"] } },
+  parts: ModelParts & { readonly backbone: Pick<Backbone, "tokenizer" | "engine"> },
   rng: Rng,
   labels: readonly string[] = [],
+  texts?: StartingPoint["texts"],
 ): Promise<Params> {
   const { method, head, backbone } = parts;
   const { config, weights, tokenizer, id } = backbone;
@@ -44,7 +65,15 @@ export async function initializeParams(
   };
   const parameters = method.parameters(config);
   const params: Record<string, Params[string]> = {};
-  for (const name of Object.keys(paramShapes(parts))) {
+  const names = Object.keys(paramShapes(parts));
+  if (names.length === 0) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `method: expected one that trains something, got ${method.name} with the head ${head.name}, which has no parameters.`,
+      { hint: "Beside a verbalizer choose p-tuning-v2, prompt-tuning, p-tuning, bitfit or fine-tuning." },
+    );
+  }
+  for (const name of names) {
     if (name.startsWith(weightPrefix)) params[name] = await read(name.slice(weightPrefix.length));
   }
   const streams = rng.split("method");
@@ -55,6 +84,8 @@ export async function initializeParams(
       readWeight: read,
       tokenizer,
       labels,
+      ...(texts && { texts }),
+      keysAndValues: (...wanted) => keysAndValues(parts, backbone.engine, ...wanted),
     });
   }
   return { ...params, ...head.initialize(config, rng.split("head")) };

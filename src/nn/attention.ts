@@ -11,6 +11,8 @@ import { linear } from "./layers.ts";
 export interface LayerPrompt {
   readonly key: Value;
   readonly value: Value;
+  /** Added to the attention logits of the prompt's columns, `[H]`; absent where nothing is. */
+  readonly bias?: Value;
 }
 
 /** Size, dropout and weight names of an attention block. */
@@ -46,16 +48,27 @@ export function attention(
   const query = split(linear(ctx, queries, names.query, width));
   const textKey = split(linear(ctx, x, names.key, width));
   const textValue = split(linear(ctx, x, names.value, width));
+  ctx.onKeysAndValues?.(textKey, textValue);
   return b.scope("attention", () => {
     const key = prompt ? b.op("Concat", [prompt.key, textKey], { axis: 0 }) : textKey;
     const value = prompt ? b.op("Concat", [prompt.value, textValue], { axis: 0 }) : textValue;
     // [Q, B, H, D] · [T, B, H, D]ᵀ → [B, H, Q, T]
     const alpha = 1 / Math.sqrt(width / heads);
     const scores = b.op("FusedMatMul", [query, key], { transBatchA: 1, transBatchB: 1, transB: 1, alpha });
-    const weights = attentionWeights(ctx, b.op("Add", [scores, mask]), dropoutRate);
+    const bias = prompt?.bias ? columnBias(ctx, prompt, prompt.bias, textKey) : undefined;
+    const added = bias ? b.op("Add", [mask, bias]) : mask;
+    const weights = attentionWeights(ctx, b.op("Add", [scores, added]), dropoutRate);
     const mixed = b.op("FusedMatMul", [weights, value], { transBatchB: 1 });
     return b.reshape(b.op("Transpose", [mixed], { perm: [2, 0, 1, 3] }), queries.shape);
   });
+}
+
+/** The bias of prompt columns and 0 for the text's: `[1, H, 1, T]`. */
+function columnBias({ b }: LayerContext, { key }: LayerPrompt, bias: Value, textKey: Value): Value {
+  const heads = bias.shape[0] as number;
+  const prompted = b.expand(b.reshape(bias, [1, heads, 1, 1]), [1, heads, 1, key.shape[0]!]);
+  const text = b.expand(b.scalar(0), [1, heads, 1, textKey.shape[0]!]);
+  return b.op("Concat", [prompted, text], { axis: -1 });
 }
 
 /**

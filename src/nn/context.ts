@@ -15,4 +15,6 @@ export interface LayerContext {
   readonly precision: "fp32" | "int8";
   /** Absent in evaluation: then nothing is dropped. */
   readonly dropout: Dropout | undefined;
+  /** Told the keys and values of the text, `[S, B, H, D]` each, layer by layer; absent where nobody asks. */
+  readonly onKeysAndValues?: (key: Value, value: Value) => void;
 }

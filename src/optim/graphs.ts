@@ -15,7 +15,7 @@ export interface EngineOptimizer {
   /** Graph output → graph input that it replaces. */
   readonly rewrites: Readonly<Record<string, string>>;
   /** The scalars of one update. */
-  feeds(step: number, gradientNorm: number, isDecayed: boolean): TensorMap;
+  feeds(step: number, gradientNorm: number, isDecayed: boolean, rateFactor?: number): TensorMap;
 }
 
 /** AdamW; see `adamW`. */
@@ -41,8 +41,8 @@ export function engineAdamW(options: OptimizerOptions & AdamOptions): EngineOpti
     graph: b.build(),
     states: ["adam.m", "adam.v"],
     rewrites: { "next parameter": "parameter", "next adam.m": "adam.m", "next adam.v": "adam.v" },
-    feeds(step, gradientNorm, isDecayed) {
-      const rate = schedule(step);
+    feeds(step, gradientNorm, isDecayed, rateFactor = 1) {
+      const rate = schedule(step) * rateFactor;
       const single = (value: number) => floats([], [value]);
       return {
         clip: single(Math.min(1, clipNorm / (gradientNorm + 1e-6))),

@@ -23,6 +23,7 @@ export {
   globalNorm,
   isDecayed,
   type OptimizerState,
+  type RateFactors,
   scaleByAdam,
   scaleByLearningRate,
 } from "./transform.ts";

@@ -8,6 +8,7 @@ import {
   clipByGlobalNorm,
   type Decayed,
   type GradientTransform,
+  type RateFactors,
   scaleByAdam,
   scaleByLearningRate,
 } from "./transform.ts";
@@ -20,6 +21,8 @@ export interface OptimizerOptions {
   readonly decayed?: Decayed;
   /** Greatest global norm of the gradients; default 1. */
   readonly clipNorm?: number;
+  /** Default: the same rate for all. */
+  readonly rateFactors?: RateFactors;
 }
 
 /** Settings of AdamW. */
@@ -27,12 +30,12 @@ export interface AdamWOptions extends OptimizerOptions, AdamOptions {}
 
 /** AdamW as torch's: clipped gradients, Adam, decoupled decay, schedule. */
 export function adamW(options: AdamWOptions): GradientTransform {
-  const { schedule, weightDecay = 0, decayed, clipNorm = 1, ...adam } = options;
+  const { schedule, weightDecay = 0, decayed, clipNorm = 1, rateFactors, ...adam } = options;
   return chain(
     clipByGlobalNorm(clipNorm),
     scaleByAdam(adam),
     addDecayedWeights(weightDecay, decayed),
-    scaleByLearningRate(schedule),
+    scaleByLearningRate(schedule, rateFactors),
   );
 }
 
@@ -47,12 +50,20 @@ export interface AdafactorOptions extends OptimizerOptions, FactoredRmsOptions {
  * learning rate.
  */
 export function adafactor(options: AdafactorOptions): GradientTransform {
-  const { schedule, weightDecay = 0, decayed, clipNorm = 1, clipThreshold = 1, ...moments } = options;
+  const {
+    schedule,
+    weightDecay = 0,
+    decayed,
+    clipNorm = 1,
+    rateFactors,
+    clipThreshold = 1,
+    ...moments
+  } = options;
   return chain(
     clipByGlobalNorm(clipNorm),
     scaleByFactoredRms(moments),
     clipByBlockRms(clipThreshold),
-    scaleByLearningRate(schedule),
+    scaleByLearningRate(schedule, rateFactors),
     addDecayedWeights(-weightDecay, decayed),
   );
 }

@@ -101,11 +101,17 @@ export function addDecayedWeights(rate: number, decayed: Decayed = "all"): Gradi
   });
 }
 
+/** Learning rate of a tensor, by its name, as a multiple of the schedule's. */
+export type RateFactors = (name: string) => number;
+
 /** Multiplies by −learning rate: the result is added to the parameters. */
-export function scaleByLearningRate(schedule: (step: number) => number): GradientTransform {
+export function scaleByLearningRate(
+  schedule: (step: number) => number,
+  factors: RateFactors = () => 1,
+): GradientTransform {
   return stateless((grads, _, __, step) => {
-    const rate = -schedule(step);
-    for (const { data } of Object.values(grads)) {
+    for (const [name, { data }] of Object.entries(grads)) {
+      const rate = -schedule(step) * factors(name);
       for (let i = 0; i < data.length; i++) data[i]! *= rate;
     }
   });

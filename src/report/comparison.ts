@@ -6,6 +6,8 @@ import { markdownTable, type TableColumn, textTable } from "./table.ts";
 /** One run of a comparison. */
 export interface ComparedRun {
   readonly seed: number;
+  /** Folder of its trial. */
+  readonly id: string;
   readonly state: "waiting" | "finished" | "failed";
   /** Of the kept state. */
   readonly dev?: Scores;
@@ -48,6 +50,8 @@ export interface Comparison {
   readonly score: { readonly name: string; readonly on: "dev" | "test" };
   readonly variants: readonly ComparedVariant[];
   readonly figure: ComparisonFigure;
+  /** Of data and backbone. */
+  readonly fingerprints: { readonly data: string; readonly backbone: string };
   readonly hardware: string;
   /** When it was written: an ISO date. */
   readonly createdAt: string;
@@ -191,7 +195,7 @@ export function comparisonMarkdown(comparison: Comparison, figureFile?: string):
 /** A text that Markdown takes as one: no tags, links or emphasis. */
 function escaped(text: string): string {
   return text
-    .replace(/[\\`*_[\]]/g, "\\$&")
+    .replace(/[\\`*[\]]/g, "\\$&")
     .replaceAll("&", "&amp;")
     .replaceAll("<", "&lt;");
 }

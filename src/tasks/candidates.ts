@@ -3,15 +3,15 @@ import * as z from "zod";
 import { PtuningError } from "../core/index.ts";
 import type { TextExample } from "../data/index.ts";
 import {
+  type ClassOptions,
   classificationKind,
   classSettings,
-  type SequenceClassificationOptions,
   type TextPrediction,
 } from "./text-classification.ts";
 import type { TextKind } from "./text-task.ts";
 
 /** Settings of tasks on candidates. */
-export interface CandidateOptions extends Omit<SequenceClassificationOptions, "outOfScope"> {
+export interface CandidateOptions extends Omit<ClassOptions, "outOfScope"> {
   /** Label of candidates that are right. Default: the last, which of 0 and 1, false and true, no and yes it is. */
   readonly positive?: string;
 }

@@ -1,3 +1,4 @@
+import type { Architecture, BackboneConfig } from "../backbones/index.ts";
 import type { TensorMap } from "../core/index.ts";
 import type { ExampleKind } from "../data/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
@@ -74,6 +75,18 @@ export interface LinearView<N extends Encoded = Encoded> {
   gold(encoded: N): ArrayLike<number>;
 }
 
+/** The backbone that a task is put on, and what it may be asked. */
+export interface Ground {
+  readonly backbone: {
+    readonly id: string;
+    readonly architecture: Architecture;
+    readonly config: BackboneConfig;
+    readonly tokenizer: Tokenizer;
+  };
+  /** Logits of the untouched backbone under a head, one row per sequence. */
+  logits(head: Head, sequences: TokenSequences): Promise<Float32Array>;
+}
+
 /** One line of a table of predictions: a title and a cell per column. */
 export type TableRow = Readonly<Record<string, string | number>>;
 
@@ -102,6 +115,8 @@ export interface Task<E = unknown, N extends Encoded = Encoded, P = unknown> {
   /** The kind of examples that it is about. */
   readonly reads: ExampleKind;
   readonly head: Head;
+  /** How many pseudo-tokens its sequences hold, which the method must bring; left out, none. */
+  readonly pseudoTokens?: number;
   /** Names of the scores that evaluations give. */
   readonly scores: readonly string[];
   /** Score that decides which state is best, unless the user says otherwise. */
@@ -114,6 +129,12 @@ export interface Task<E = unknown, N extends Encoded = Encoded, P = unknown> {
    * @throws DATA_INVALID if an example does not fit the task
    */
   encode(examples: readonly E[], tokenizer: Tokenizer, maxLength: number): Promise<N>;
+  /**
+   * The same task for one backbone: what depends on its vocabulary is settled, and stands in the options. Must come
+   * before the head is built. Absent where nothing depends on it; a settled task gives itself.
+   * @throws BACKBONE_UNSUPPORTED, OPTION_INVALID
+   */
+  settle?(ground: Ground): Promise<Task<E, N, P>>;
   /** Weight of the sequences `rows` in the mean loss, added up. */
   weight(encoded: N, rows: Int32Array): number;
   /** Targets of a pass, in the units that {@link loss} wants. */

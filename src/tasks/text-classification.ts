@@ -11,9 +11,16 @@ import { reviewLabels } from "./label-review.ts";
 import { argmax, logSumExp, softmax } from "./logits.ts";
 import type { Task } from "./task.ts";
 import { constantAnswer, type EncodedTexts, headSettings, type TextKind, textTask } from "./text-task.ts";
+import {
+  usualTemplates,
+  type Verbalized,
+  type VerbalizerOptions,
+  verbalized,
+  verbalizerSettings,
+} from "./verbalizer.ts";
 
-/** Settings of text classification. */
-export interface SequenceClassificationOptions extends SequenceHeadOptions {
+/** Settings of every task with one label per text. */
+export interface ClassOptions extends SequenceHeadOptions {
   /** The labels, in the order of the logits. */
   readonly labels: readonly string[];
   /** Weight of each label in the loss; default 1. */
@@ -21,6 +28,9 @@ export interface SequenceClassificationOptions extends SequenceHeadOptions {
   /** Label of texts that belong to none of the others: scored apart from them. */
   readonly outOfScope?: string;
 }
+
+/** Settings of text classification. */
+export interface SequenceClassificationOptions extends ClassOptions, VerbalizerOptions {}
 
 /** The label of one text, with the probability of each. */
 export interface TextPrediction {
@@ -31,22 +41,48 @@ export interface TextPrediction {
 }
 
 /**
- * One label per text or pair of texts: pooled vector, linear head, cross-entropy.
+ * One label per text or pair of texts: pooled vector, linear head, cross-entropy; or a template, the backbone's
+ * masked-LM head and words for each label.
  *
- * @throws OPTION_INVALID if there are fewer than two labels, repeats, or weights for unknown labels
+ * @throws OPTION_INVALID if there are fewer than two labels, repeats, or weights for unknown labels; if a template or
+ *   label words do not fit
  * @example
  * sequenceClassification({ labels: ["no", "yes"] }).head.options.pooling; // "mean"
  */
 export function sequenceClassification(
   options: SequenceClassificationOptions,
 ): Task<TextExample, EncodedTexts<number>, TextPrediction> {
-  return textTask(classificationKind("text-classification", options));
+  const { head, template, words, calibrate, pieces, calibration, ...rest } = options;
+  const form = verbalized(
+    options.labels,
+    withoutUndefined({ head, template, words, calibrate, pieces, calibration }),
+  );
+  const foreign = (["pooling", "headDropout"] as const).find((key) => options[key] !== undefined);
+  if (form?.head && foreign !== undefined) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `${foreign}: expected head linear beside it, got head verbalizer.`,
+    );
+  }
+  const kind = classificationKind("text-classification", rest, form);
+  const { settle } = form ?? {};
+  return {
+    ...textTask(kind),
+    ...(settle && {
+      settle: async (ground) => sequenceClassification({ ...options, ...(await settle(ground)) }),
+    }),
+  };
+}
+
+function withoutUndefined<T extends object>(options: { [K in keyof T]: T[K] | undefined }): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }
 
 /** What classification of texts is made of, for families that score it in other ways. */
 export function classificationKind(
   type: string,
-  { labels, classWeights, outOfScope, ...headOptions }: SequenceClassificationOptions,
+  { labels, classWeights, outOfScope, ...headOptions }: ClassOptions,
+  form?: Verbalized,
 ): TextKind<number, TextPrediction> {
   const width = labels.length;
   const index = labelIndex(labels);
@@ -54,7 +90,7 @@ export function classificationKind(
     throw new PtuningError("OPTION_INVALID", `outOfScope: expected one of the labels, got "${outOfScope}".`);
   }
   const weights = weightsOf(labels, classWeights);
-  const head = sequenceHead(width, headOptions);
+  const head = form?.head ?? sequenceHead(width, headOptions);
   const scores: ClassificationScore[] = ["accuracy", "macroF1", "matthews"];
   if (outOfScope !== undefined) scores.push("inScopeAccuracy", "outOfScopeRecall");
   return {
@@ -64,8 +100,10 @@ export function classificationKind(
       ...(classWeights && { classWeights }),
       ...(outOfScope !== undefined && { outOfScope }),
       ...head.options,
+      ...form?.options,
     },
     head,
+    ...(form && { sequences: form.sequences, pseudoTokens: form.pseudoTokens }),
     scores,
     selectBy: "accuracy",
     width,
@@ -118,9 +156,12 @@ export function classificationKind(
     },
     linear: {
       classes: width,
-      texts: ({ examples }) =>
-        examples.map(({ text, pair }): TextInput => (pair === undefined ? text : [text, pair])),
-      gold: (encoded) => encoded.labels,
+      texts: (encoded) =>
+        perSequence(
+          encoded,
+          encoded.examples.map(({ text, pair }): TextInput => (pair === undefined ? text : [text, pair])),
+        ),
+      gold: (encoded) => perSequence(encoded, Array.from(encoded.labels)),
     },
   };
 }
@@ -162,7 +203,7 @@ function weightsOf(
   throw new PtuningError("OPTION_INVALID", `classWeights: expected a weight per label, got ${problem}.`);
 }
 
-interface Settings extends SequenceHeadOptions {
+interface Settings extends SequenceHeadOptions, VerbalizerOptions {
   readonly classWeights?: "balanced" | Readonly<Record<string, number>>;
   readonly outOfScope?: string;
 }
@@ -177,10 +218,7 @@ export const classSettings: z.core.$ZodLooseShape = {
 };
 
 /** Labels and weights from the data. */
-export function resolveClasses(
-  settings: Settings,
-  data: Dataset<TextExample>,
-): SequenceClassificationOptions {
+export function resolveClasses(settings: Settings, data: Dataset<TextExample>): ClassOptions {
   const { classWeights, ...rest } = settings;
   const weights = classWeights === "balanced" ? balancedWeights(data) : classWeights;
   return { labels: data.labels, ...rest, ...(weights && { classWeights: weights }) };
@@ -195,6 +233,18 @@ function balancedWeights({ train, labels }: Dataset<TextExample>): Record<string
   );
 }
 
+/** The template of a verbalizer where none is given: by whether the examples are pairs. */
+function usualForm({ head }: Settings, { train }: Dataset<TextExample>): VerbalizerOptions {
+  if (head !== "verbalizer") return {};
+  return { template: usualTemplates[train[0]?.pair === undefined ? "single" : "pair"] };
+}
+
+/** Something of each text, once for each of its sequences. */
+function perSequence<T>({ sequences }: EncodedTexts<number>, values: readonly T[]): readonly T[] {
+  const each = sequences.count / Math.max(1, values.length);
+  return each === 1 ? values : values.flatMap((value) => new Array<T>(each).fill(value));
+}
+
 /** Text classification, for the registry. */
 export const textClassificationFamily: TaskFamily = family<
   TextExample,
@@ -207,6 +257,7 @@ export const textClassificationFamily: TaskFamily = family<
   hasPresets: true,
   settings: z.strictObject({
     ...classSettings,
+    ...verbalizerSettings,
     outOfScope: z
       .string()
       .exactOptional()
@@ -215,7 +266,7 @@ export const textClassificationFamily: TaskFamily = family<
       ),
   }),
   fits: (examples) => examples.every(({ label }) => label !== undefined),
-  resolve: resolveClasses,
+  resolve: (settings, data) => ({ ...usualForm(settings, data), ...resolveClasses(settings, data) }),
   create: (options) => sequenceClassification(options) as Task,
   sample: { labels: ["a", "b"] },
 });

@@ -1,12 +1,12 @@
 /** Legend: B batch, C outputs of the head. What all tasks on one text or pair share. */
 import * as z from "zod";
-import type { TensorMap } from "../core/index.ts";
+import { floats, type TensorMap } from "../core/index.ts";
 import type { TextExample } from "../data/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import type { Head } from "../heads/index.ts";
-import type { TextInput } from "../text/index.ts";
+import type { TextInput, Tokenizer, TokenSequences } from "../text/index.ts";
 import type { Review, ReviewedExample } from "./review.ts";
-import type { Encoded, Evaluation, LinearView, TableRow, Task, TrivialAnswer } from "./task.ts";
+import type { Encoded, Evaluation, HeadOutput, LinearView, TableRow, Task, TrivialAnswer } from "./task.ts";
 
 /** Keys of every task whose head pools a text to one vector. */
 export const headSettings: z.core.$ZodLooseShape = {
@@ -23,6 +23,19 @@ export interface EncodedTexts<G> extends Encoded {
   readonly labels: ArrayLike<G>;
   readonly examples: readonly TextExample[];
 }
+
+/** How texts become sequences. */
+export interface TextSequences {
+  /** Sequences of each text, whose logits add up to the text's. */
+  readonly perText: number;
+  encode(texts: readonly TextInput[], tokenizer: Tokenizer, maxLength: number): Promise<TokenSequences>;
+}
+
+/** One sequence per text, as the tokenizer has it. */
+const plainSequences: TextSequences = {
+  perText: 1,
+  encode: (texts, tokenizer, maxLength) => tokenizer.encode(texts, maxLength),
+};
 
 /** Gathers what scores need, text by text. */
 interface TextScorer<G> {
@@ -43,8 +56,10 @@ interface TextAnswer<G> {
  * @typeParam G gold answer @typeParam P prediction
  */
 export interface TextKind<G, P>
-  extends Pick<Task, "type" | "options" | "scores" | "selectBy" | "lowerIsBetter"> {
+  extends Pick<Task, "type" | "options" | "scores" | "selectBy" | "lowerIsBetter" | "pseudoTokens"> {
   readonly head: Head;
+  /** Default: one sequence per text, as the tokenizer has it. */
+  readonly sequences?: TextSequences;
   /** C. */
   readonly width: number;
   /**
@@ -83,10 +98,9 @@ export interface TextKind<G, P>
 
 /** A task on one text or pair of texts from what is its own. */
 export function textTask<G, P>(kind: TextKind<G, P>): Task<TextExample, EncodedTexts<G>, P> {
-  const { type, options, head, scores, selectBy, lowerIsBetter, width } = kind;
+  const { type, options, head, scores, selectBy, lowerIsBetter, pseudoTokens, width } = kind;
+  const { sequences: maker = plainSequences } = kind;
   const weightOf = (gold: G): number => (kind.isLabelled(gold) ? kind.weight(gold) : 0);
-  const rowOf = (logits: ArrayLike<number>, b: number): number[] =>
-    Array.from({ length: width }, (_, i) => logits[b * width + i]!);
   return {
     type,
     options,
@@ -95,44 +109,55 @@ export function textTask<G, P>(kind: TextKind<G, P>): Task<TextExample, EncodedT
     scores,
     selectBy,
     ...(lowerIsBetter && { lowerIsBetter }),
+    ...(pseudoTokens && { pseudoTokens }),
     async encode(examples, tokenizer, maxLength) {
       const labels = examples.map((example) => kind.gold(example) ?? kind.unlabelled);
       const texts = examples.map(({ text, pair }): TextInput => (pair === undefined ? text : [text, pair]));
-      const sequences = await tokenizer.encode(texts, maxLength);
-      return { count: examples.length, sequences, labels, examples };
+      const sequences = await maker.encode(texts, tokenizer, maxLength);
+      const { length: count } = examples;
+      const perText = sequences.count / Math.max(1, count);
+      const itemStarts = Int32Array.from({ length: count + 1 }, (_, i) => i * perText);
+      return { count, sequences, ...(perText > 1 && { itemStarts }), labels, examples };
     },
-    weight: ({ labels }, rows) => rows.reduce((sum, row) => sum + weightOf(labels[row]!), 0),
-    targets({ labels }, { rows }): TensorMap {
-      const targets = new Float32Array(rows.length * width);
-      const weights = new Float32Array(rows.length);
-      for (const [b, row] of rows.entries()) {
-        weights[b] = weightOf(labels[row]!);
-        if (weights[b] !== 0) kind.target(targets.subarray(b * width, (b + 1) * width), labels[row]!);
+    weight: (encoded, rows) =>
+      textsOf(encoded, rows).reduce((sum, text) => sum + weightOf(encoded.labels[text]!), 0),
+    targets(encoded, { rows }): TensorMap {
+      const texts = textsOf(encoded, rows);
+      const targets = new Float32Array(texts.length * width);
+      const weights = new Float32Array(texts.length);
+      for (const [n, text] of texts.entries()) {
+        const gold = encoded.labels[text]!;
+        weights[n] = weightOf(gold);
+        if (weights[n] !== 0) kind.target(targets.subarray(n * width, (n + 1) * width), gold);
       }
       return {
-        targets: { dtype: "float32", shape: [rows.length, width], data: targets },
-        "target.weights": { dtype: "float32", shape: [rows.length, 1], data: weights },
+        targets: { dtype: "float32", shape: [texts.length, width], data: targets },
+        "target.weights": { dtype: "float32", shape: [texts.length, 1], data: weights },
+        ...(encoded.itemStarts && { "target.sequences": membership(texts.length, rows.length) }),
       };
     },
-    loss: (b, logits) =>
-      kind.loss(
-        b,
-        logits,
-        b.input("targets", "float32", ["B", width]),
-        b.input("target.weights", "float32", ["B", 1]),
-      ),
+    loss(b, logits) {
+      if (maker.perText === 1) {
+        const targets = b.input("targets", "float32", ["B", width]);
+        return kind.loss(b, logits, targets, b.input("target.weights", "float32", ["B", 1]));
+      }
+      const targets = b.input("targets", "float32", ["N", width]);
+      const weights = b.input("target.weights", "float32", ["N", 1]);
+      const members = b.input("target.sequences", "float32", ["N", "B"]);
+      return kind.loss(b, b.op("MatMul", [members, logits]), targets, weights);
+    },
     evaluator(encoded) {
       const scorer = kind.scorer(encoded);
+      const whole = wholeTexts(encoded, width);
       let [loss, weight] = [0, 0];
       return {
-        add({ rows, logits }) {
-          for (const [b, row] of rows.entries()) {
-            const gold = encoded.labels[row]!;
+        add(output) {
+          for (const [text, logits] of whole(output)) {
+            const gold = encoded.labels[text]!;
             if (!kind.isLabelled(gold)) continue;
-            const own = rowOf(logits, b);
-            scorer.add(row, own, gold);
+            scorer.add(text, logits, gold);
             const share = kind.weight(gold);
-            loss += share * kind.lossOf(own, gold);
+            loss += share * kind.lossOf(logits, gold);
             weight += share;
           }
         },
@@ -141,9 +166,10 @@ export function textTask<G, P>(kind: TextKind<G, P>): Task<TextExample, EncodedT
     },
     decoder(encoded) {
       const outputs = new Array<number[]>(encoded.count);
+      const whole = wholeTexts(encoded, width);
       return {
-        add({ rows, logits }) {
-          for (const [b, row] of rows.entries()) outputs[row] = rowOf(logits, b);
+        add(output) {
+          for (const [text, logits] of whole(output)) outputs[text] = logits;
         },
         finish() {
           const predictions = outputs.map((logits) => kind.predict(logits));
@@ -151,17 +177,18 @@ export function textTask<G, P>(kind: TextKind<G, P>): Task<TextExample, EncodedT
         },
       };
     },
-    reviewer({ labels }) {
+    reviewer(encoded) {
+      const whole = wholeTexts(encoded, width);
       const answers: TextAnswer<G>[] = [];
       const examples: ReviewedExample[] = [];
       return {
-        add({ rows, logits }) {
-          for (const [b, index] of rows.entries()) {
-            const gold = labels[index]!;
+        add(output) {
+          for (const [index, logits] of whole(output)) {
+            const gold = encoded.labels[index]!;
             if (!kind.isLabelled(gold)) continue;
-            const own = rowOf(logits, b);
-            answers.push({ logits: own, gold });
-            examples.push({ index, loss: kind.lossOf(own, gold), ...kind.describe(gold, kind.predict(own)) });
+            answers.push({ logits, gold });
+            const loss = kind.lossOf(logits, gold);
+            examples.push({ index, loss, ...kind.describe(gold, kind.predict(logits)) });
           }
         },
         finish: () => ({ matrices: [], tables: [], ...kind.summarize?.(answers), examples }),
@@ -180,4 +207,52 @@ export function textTask<G, P>(kind: TextKind<G, P>): Task<TextExample, EncodedT
 /** The same logits for every example. */
 export function constantAnswer<N extends Encoded>(name: string, logits: readonly number[]): TrivialAnswer<N> {
   return { name, logits: (_, { rows }) => Array.from(rows, () => logits).flat() };
+}
+
+/** Number of sequences of each text. */
+function perText<G>({ sequences, count }: EncodedTexts<G>): number {
+  return sequences.count / Math.max(1, count);
+}
+
+/** The texts of a pass in training, whose sequences stand together. */
+function textsOf<G>(encoded: EncodedTexts<G>, rows: Int32Array): Int32Array {
+  if (encoded.itemStarts === undefined) return rows;
+  const each = perText(encoded);
+  return Int32Array.from({ length: rows.length / each }, (_, n) => rows[n * each]! / each);
+}
+
+/** `[N, B]`: 1 where a sequence is one of the text. */
+function membership(texts: number, sequences: number): TensorMap[string] {
+  const each = sequences / texts;
+  const own = (i: number): number => Number(Math.floor((i % sequences) / each) === Math.floor(i / sequences));
+  return floats(
+    [texts, sequences],
+    Array.from({ length: texts * sequences }, (_, i) => own(i)),
+  );
+}
+
+/** Adds up the logits of each text's sequences; gives those of the texts that a pass completes. */
+function wholeTexts<G>(
+  encoded: EncodedTexts<G>,
+  width: number,
+): (output: HeadOutput) => Iterable<[text: number, logits: number[]]> {
+  const rowOf = (logits: ArrayLike<number>, b: number): number[] =>
+    Array.from({ length: width }, (_, i) => logits[b * width + i]!);
+  if (encoded.itemStarts === undefined) {
+    return ({ rows, logits }) => Array.from(rows, (row, b) => [row, rowOf(logits, b)]);
+  }
+  const each = perText(encoded);
+  const open = new Map<number, { readonly sum: number[]; missing: number }>();
+  return function* ({ rows, logits }) {
+    for (const [b, row] of rows.entries()) {
+      const text = Math.floor(row / each);
+      const known = open.get(text) ?? { sum: new Array<number>(width).fill(0), missing: each };
+      open.set(text, known);
+      for (const [i, value] of rowOf(logits, b).entries()) known.sum[i]! += value;
+      known.missing--;
+      if (known.missing > 0) continue;
+      open.delete(text);
+      yield [text, known.sum];
+    }
+  };
 }

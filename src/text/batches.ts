@@ -1,5 +1,5 @@
 import type { Rng, Tensor } from "../core/index.ts";
-import { type TokenSequences, tokenCount } from "./sequences.ts";
+import { type Marks, type TokenSequences, tokenCount } from "./sequences.ts";
 
 /** Batches whose lengths are sorted together: the span within which examples change places for that. */
 const batchesPerBucket = 50;
@@ -94,6 +94,13 @@ export interface TokenBatch {
   readonly tokenTypeIds: Tensor<"int32">;
   /** 1 for a token, 0 for padding. */
   readonly attentionMask: Tensor<"int32">;
+  /** Where the sequences have marks. */
+  readonly marks?: {
+    /** `[K, B]`: rows `s·B + b` of the marked positions; `b` behind the last of a row's own. */
+    readonly rows: Tensor<"int32">;
+    /** `[B]`: how many each row has. */
+    readonly counts: Tensor<"int32">;
+  };
 }
 
 /** Pads the given rows to one length. */
@@ -116,5 +123,24 @@ export function padBatch(sequences: TokenSequences, rows: ArrayLike<number>, pad
       attentionMask.data[s * batch + b] = 1;
     }
   }
-  return { batch, length, tokens, inputIds, tokenTypeIds, attentionMask };
+  const { marks } = sequences;
+  return {
+    ...{ batch, length, tokens, inputIds, tokenTypeIds, attentionMask },
+    ...(marks && { marks: batchMarks(marks, rows) }),
+  };
+}
+
+function batchMarks(
+  { most, positions, counts }: Marks,
+  rows: ArrayLike<number>,
+): NonNullable<TokenBatch["marks"]> {
+  const batch = rows.length;
+  const places = new Int32Array(most * batch);
+  for (let b = 0; b < batch; b++) {
+    for (let k = 0; k < most; k++) places[k * batch + b] = positions[rows[b]! * most + k]! * batch + b;
+  }
+  return {
+    rows: { dtype: "int32", shape: [most, batch], data: places },
+    counts: { dtype: "int32", shape: [batch], data: Int32Array.from(rows, (row) => counts[row]!) },
+  };
 }

@@ -8,6 +8,7 @@ export {
   padBatch,
   type TokenBatch,
 } from "./batches.ts";
+export { type Cloze, type ClozeOptions, encodeCloze, parseCloze } from "./cloze.ts";
 export type { PieceSequences, TextPieces, WordPieces } from "./pieces.ts";
 export { longestSequence, SequenceCollector, type TokenSequences, tokenCount } from "./sequences.ts";
 export type { Assembled, Template } from "./template.ts";

@@ -11,6 +11,18 @@ export interface TokenSequences {
   readonly starts: Int32Array;
   /** How many examples were cut to the greatest length. */
   readonly truncated: number;
+  /** Positions that a head reads, where it does not read the first or all. */
+  readonly marks?: Marks;
+}
+
+/** Marked positions of token sequences. */
+export interface Marks {
+  /** K: the most that a sequence has. */
+  readonly most: number;
+  /** K positions of each sequence, one sequence after another; 0 behind the last that it has. */
+  readonly positions: Int32Array;
+  /** How many each sequence has. */
+  readonly counts: Int32Array;
 }
 
 /** Number of tokens of example `index`. */
@@ -30,9 +42,17 @@ export class SequenceCollector {
   readonly #ids = new Growing((length) => new Int32Array(length));
   readonly #typeIds = new Growing((length) => new Uint8Array(length));
   readonly #starts: number[] = [0];
+  readonly #marks: (readonly number[])[] = [];
   #truncated = 0;
 
-  add(ids: ArrayLike<number>, typeIds: ArrayLike<number>, truncated: boolean): void {
+  /** @param marks positions that a head reads; every sequence has some, or none has */
+  add(
+    ids: ArrayLike<number>,
+    typeIds: ArrayLike<number>,
+    truncated: boolean,
+    marks: readonly number[] = [],
+  ): void {
+    this.#marks.push(marks);
     this.#ids.append(ids);
     this.#typeIds.append(typeIds);
     this.#starts.push(this.#ids.length);
@@ -46,6 +66,16 @@ export class SequenceCollector {
       typeIds: this.#typeIds.finish(),
       starts: Int32Array.from(this.#starts),
       truncated: this.#truncated,
+      ...this.#finishMarks(),
     };
+  }
+
+  #finishMarks(): Pick<TokenSequences, "marks"> {
+    const counts = Int32Array.from(this.#marks, ({ length }) => length);
+    const most = counts.reduce((a, b) => Math.max(a, b), 0);
+    if (most === 0) return {};
+    const positions = new Int32Array(counts.length * most);
+    for (const [i, marks] of this.#marks.entries()) positions.set(marks, i * most);
+    return { marks: { most, positions, counts } };
   }
 }

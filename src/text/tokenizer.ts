@@ -98,7 +98,7 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
  * How many tokens of two texts are kept: the longer one gives first, as `LongestFirst` in the Python library (the
  * library below this binding gives the odd token of two long texts to the second one).
  */
-function longestFirst(first: number, second: number, limit: number): readonly [number, number] {
+export function longestFirst(first: number, second: number, limit: number): readonly [number, number] {
   if (first + second <= limit) return [first, second];
   const shorter = Math.min(first, second, Math.floor(limit / 2));
   return first > second ? [limit - shorter, shorter] : [shorter, limit - shorter];

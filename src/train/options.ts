@@ -3,7 +3,7 @@ import { PtuningError } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
 import type { Method } from "../methods/index.ts";
 import { longestInput, type MemoryMode, type ModelParts, type TrunkDtype } from "../model/index.ts";
-import { type OptimizerName, optimizers, type ScheduleName } from "../optim/index.ts";
+import { type OptimizerName, optimizers, type Schedule, type ScheduleName } from "../optim/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
 import { parseBytes } from "./memory.ts";
 import type { TrainingState } from "./state.ts";
@@ -18,6 +18,8 @@ export interface TrainSettings {
   readonly microBatchSize?: number;
   /** Default: what the method says suits it. */
   readonly learningRate?: number;
+  /** Of the head, where it shall differ: it follows the same schedule. Default: `learningRate`. */
+  readonly headLearningRate?: number;
   readonly optimizer?: OptimizerName;
   readonly schedule?: ScheduleName;
   /** Updates over which the learning rate rises from 0. */
@@ -67,6 +69,8 @@ export interface TrainOptions<E = unknown, N extends Encoded = Encoded, P = unkn
   readonly resume?: TrainingState;
   /** Ends the run after the current step, with a checkpoint. */
   readonly signal?: AbortSignal;
+  /** Learning rate of each update in place of `learningRate` and `schedule`, for runs that are not kept. */
+  readonly rateAt?: Schedule;
 }
 
 /** Settings with every default filled in; `auto` has become what it stands for on this machine. */
@@ -112,7 +116,7 @@ const defaultMaxLength = 256;
  * @throws OPTION_INVALID naming the setting
  */
 export function resolveSettings(options: TrainOptions, parts: ModelParts): ResolvedSettings {
-  const { backbone, task, data, method, resume, signal, ...settings } = options;
+  const { backbone, task, data, method, resume, signal, rateAt, ...settings } = options;
   const given = Object.fromEntries(
     Object.entries(settings).filter(([, value]) => value !== undefined),
   ) as TrainSettings;
@@ -122,7 +126,7 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
   const entry = Object.hasOwn(optimizers, optimizer) ? optimizers[optimizer] : undefined;
   if (entry === undefined)
     throw invalid("optimizer", `one of ${Object.keys(optimizers).join(", ")}`, optimizer);
-  const resolved: ResolvedSettings = {
+  const usualSettings = {
     ...settingDefaults,
     epochs: defaultEpochs(data.train.length, batchSize),
     // A limit of the memory decides by itself how large a pass may be.
@@ -139,11 +143,12 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
     ...given,
     precision: precisionFor(method, given.precision ?? settingDefaults.precision),
   };
+  const resolved: ResolvedSettings = { headLearningRate: usualSettings.learningRate, ...usualSettings };
   for (const key of ["epochs", "batchSize", "microBatchSize", "maxLength"] as const) {
     const value = resolved[key];
     if (!Number.isInteger(value) || value < 1) throw invalid(key, "a whole number above 0", value);
   }
-  for (const key of ["learningRate", "clipNorm"] as const) {
+  for (const key of ["learningRate", "headLearningRate", "clipNorm"] as const) {
     if (!(resolved[key] > 0)) throw invalid(key, "a number above 0", resolved[key]);
   }
   for (const key of ["warmupSteps", "weightDecay", "patience", "checkpointSeconds"] as const) {

@@ -11,8 +11,8 @@ import {
 } from "../model/index.ts";
 import { dropoutBankBytes, dropoutBanks, dropoutOffsets } from "../nn/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
-import { itemRows, largestItem, longestSequence, padBatch } from "../text/index.ts";
-import { estimateSessionBytes, fitMicroBatch, idleBytes, parseBytes } from "./memory.ts";
+import { itemRows, largestItem, longestSequence, padBatch, tokenCount } from "../text/index.ts";
+import { cachedPass, estimateSessionBytes, fitMicroBatch, idleBytes, parseBytes } from "./memory.ts";
 import type { ResolvedSettings } from "./options.ts";
 import type { ParameterStore } from "./store.ts";
 import type { TrunkCache } from "./trunk.ts";
@@ -26,7 +26,7 @@ interface PreparedBatch {
 
 /** Computes losses and gradients: owns the training session and what is fed to it beside the trainable tensors. */
 export interface Stepper {
-  /** Examples per pass. */
+  /** Examples per pass, at most: batches of long texts are cut further, see {@link cachedPass}. */
   readonly microBatchSize: number;
   /** Memory that the process is estimated to reach in training. */
   readonly estimatedBytes: number;
@@ -60,12 +60,15 @@ export async function createStepper(
   const prepack = prepackFor(memory, settings.precision);
   const length = longestSequence(encoded.sequences);
   const perItem = largestItem(encoded);
+  /** Items that are computed at once when the longest has so many tokens. */
+  const passItems = (items: number, tokens: number): number =>
+    store.addsCheaply ? cachedPass(items, perItem * tokens, backbone.config.intermediateSize) : items;
   const estimate = (items: number): number =>
     idleBytes(encoded.sequences.starts[encoded.sequences.count]!) +
     dropoutBankBytes(dropout, { B: items * perItem, S: settings.maxLength }) +
     estimateSessionBytes({
       graph,
-      sizes: { B: items * perItem, S: length },
+      sizes: { B: passItems(items, length) * perItem, S: length },
       weightCopies: prepack && settings.precision === "fp32" ? 2 : 1,
     });
   const limit = parseBytes(settings.memoryLimit)!;
@@ -86,8 +89,13 @@ export async function createStepper(
       const scale = floats([], [weight === 0 ? 0 : 1 / weight]);
       const passes: TensorMap[] = [];
       let tokens = 0;
-      for (let start = 0; start < items.length; start += microBatchSize) {
-        const rows = itemRows(encoded, items.subarray(start, start + microBatchSize));
+      const longest = itemRows(encoded, items).reduce(
+        (most, row) => Math.max(most, tokenCount(encoded.sequences, row)),
+        0,
+      );
+      const perPass = passItems(Math.min(items.length, microBatchSize), longest);
+      for (let start = 0; start < items.length; start += perPass) {
+        const rows = itemRows(encoded, items.subarray(start, start + perPass));
         const batch = padBatch(encoded.sequences, rows, backbone.config.padTokenId);
         const sizes = { B: batch.batch, S: batch.length };
         tokens += batch.tokens;

@@ -16,6 +16,8 @@ import {
 
 /** Owns the trainable tensors, their gradients and what the optimizer remembers of them. */
 export interface ParameterStore {
+  /** Whether adding up the gradients of several passes costs little beside computing them. */
+  readonly addsCheaply: boolean;
   /** Runs one pass of an update and adds its gradients to those of the passes before. @returns its loss */
   pass(session: Session, feeds: TensorMap): Promise<number>;
   /** Global norm of the gradients of all passes. */
@@ -56,6 +58,7 @@ function hostStore(
   const state = structuredClone(saved) ?? optimizer.init(params);
   let grads: Params | undefined;
   return {
+    addsCheaply: true,
     async pass(session, feeds) {
       const outputs = await session.run({ ...feeds, ...params });
       const own = Object.fromEntries(names.map((name) => [name, outputs[gradientOutput(name)]!])) as Params;
@@ -88,13 +91,17 @@ async function engineStore(
   params: Params,
   saved: OptimizerState | undefined,
   optimizer: EngineOptimizer,
-  { decayed = "all" }: OptimizerOptions,
+  { decayed = "all", rateFactors = () => 1 }: OptimizerOptions,
 ): Promise<ParameterStore> {
   const names = Object.keys(params);
-  const groups = [true, false].map((decays) => ({
-    decays,
-    names: names.filter((name) => isDecayed(decayed, params[name]!) === decays),
-  }));
+  // A sweep has one set of scalars.
+  const groups = new Map<string, { decays: boolean; factor: number; names: string[] }>();
+  for (const name of names) {
+    const [decays, factor] = [isDecayed(decayed, params[name]!), rateFactors(name)];
+    const key = `${decays} ${factor}`;
+    if (!groups.has(key)) groups.set(key, { decays, factor, names: [] });
+    groups.get(key)!.names.push(name);
+  }
   const [update, squaredNorm, sum] = await Promise.all(
     [optimizer.graph, squaredNormGraph(), sumGraph()].map((graph) => engine.compile(graph)),
   );
@@ -110,6 +117,7 @@ async function engineStore(
   let [passes, norm] = [0, 0];
 
   return {
+    addsCheaply: false,
     async pass(session, feeds) {
       if (!bound.has(session)) await session.bind(parameters);
       bound.add(session);
@@ -132,12 +140,12 @@ async function engineStore(
       return norm;
     },
     async update(step) {
-      for (const { decays, names: group } of groups) {
+      for (const { decays, factor, names: group } of groups.values()) {
         await update!.sweep({
           names: group,
           vectors: { parameter: parameters, gradient: gradients, ...Object.fromEntries(states) },
           rewrites: optimizer.rewrites,
-          feeds: optimizer.feeds(step, norm, decays),
+          feeds: optimizer.feeds(step, norm, decays, factor),
         });
       }
       passes = 0;

@@ -5,16 +5,18 @@ import { hashText, packageVersion } from "../files/index.ts";
 import type { Scores } from "../metrics/index.ts";
 import {
   checkMaxLength,
+  checkTogether,
   foldParams,
   inferenceGraph,
   initializeParams,
   inventory,
   type ModelParts,
   missingWeights,
+  rateFactors,
   weightPrefix,
 } from "../model/index.ts";
 import { optimizers, schedule } from "../optim/index.ts";
-import { evaluateSession } from "../predict/index.ts";
+import { evaluateSession, settleTask } from "../predict/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
 import { bucketedBatches, itemCount } from "../text/index.ts";
 import type { TrainEvent } from "./events.ts";
@@ -52,8 +54,9 @@ type Run = Awaited<ReturnType<typeof setUp>>;
 
 async function setUp(options: TrainOptions) {
   const { data, method, resume } = options;
-  const task = options.task as Task;
+  const task = await settleTask(options.task, options.backbone);
   const fp32: ModelParts = { backbone: options.backbone, method, head: task.head };
+  checkTogether(fp32, task.pseudoTokens);
   const settings = resolveSettings(options, fp32);
   checkMaxLength(fp32, settings.maxLength);
   if (data.train.length === 0) throw new PtuningError("DATA_INVALID", "train: expected examples, got none.");
@@ -74,23 +77,21 @@ async function setUp(options: TrainOptions) {
   const devSet = await task.encode(data.dev, backbone.tokenizer, settings.maxLength);
   const params =
     structuredClone(resume?.params) ??
-    (await initializeParams(parts, new Rng(settings.seed, "init"), labelsOf(task)));
+    (await initializeParams(parts, new Rng(settings.seed, "init"), labelsOf(task), trainSet.sequences));
   const cache = await createTrunkCache(parts, params, [trainSet, devSet], settings);
   const lower = cache && cache.trunk.layers > 0 ? cache : undefined;
   const inference =
     devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, params, lower?.trunk)) : undefined;
   const stepsPerEpoch = Math.ceil(itemCount(trainSet) / settings.batchSize);
   const totalSteps = stepsPerEpoch * settings.epochs;
-  const rate = schedule(settings.schedule, {
-    peak: settings.learningRate,
-    totalSteps,
-    warmupSteps: settings.warmupSteps,
-    stepsPerEpoch,
-  });
+  const { learningRate: peak, warmupSteps } = settings;
+  const rate =
+    options.rateAt ?? schedule(settings.schedule, { peak, totalSteps, warmupSteps, stepsPerEpoch });
   const { weightDecay, clipNorm } = settings;
   const decayed = method.decays;
   const optimizer = optimizers[settings.optimizer];
-  const update = { schedule: rate, weightDecay, decayed, clipNorm };
+  const factors = rateFactors(parts, settings.headLearningRate / settings.learningRate);
+  const update = { schedule: rate, weightDecay, decayed, clipNorm, rateFactors: factors };
   const store = await createStore(backbone.engine, params, resume?.optimizer, optimizer, update);
   const stepper = await createStepper(parts, task, trainSet, params, store, settings, lower);
   return {
@@ -318,6 +319,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
     batchSize,
     optimizer,
     learningRate,
+    headLearningRate,
     schedule: shape,
     warmupSteps,
     weightDecay,
@@ -350,6 +352,7 @@ async function* finish(run: Run, reason: "finished" | "early" | "aborted"): Asyn
           batchSize,
           optimizer,
           learningRate,
+          headLearningRate,
           schedule: shape,
           warmupSteps,
           weightDecay,

@@ -50,6 +50,8 @@ describe("saving and loading", () => {
       "an MLP, which is folded",
       { method: deepPrompt({ promptLength: 3, reparameterization: "mlp", prefixHiddenSize: 8 }) },
     ],
+    ["a gate", { method: deepPrompt({ promptLength: 3, gate: true }) }],
+    ["a start from texts", { method: deepPrompt({ promptLength: 3, init: "activations" }) }],
   ] as const)("keeps every answer: %s", async (name, change) => {
     const adapter = await trained(change as Partial<TrainOptions>);
     const path = join(folder, name.replaceAll(" ", "-"));
@@ -118,6 +120,7 @@ describe("for PEFT", () => {
   test.each([
     ["partial depth", asPeft({ promptLayers: { first: 1 } })],
     ["no position offset", asPeft({ positionOffset: false })],
+    ["a gate", asPeft({ gate: true })],
     ["another pooling", {}],
   ])("it is refused where PEFT would compute another: %s", async (name, change) => {
     const path = join(folder, `not-peft-${name.replaceAll(" ", "-")}`);

@@ -301,6 +301,47 @@ describe("train", () => {
     expect(saved).toContain("weightDecay: 0.01");
   });
 
+  test("a start from activations, a gate and a rate of the head's own: from training to answers", async () => {
+    const set = ["method.init=activations", "method.gate=true", "training.headLearningRate=0.01"];
+    const flags = [...fast, "--epochs", "2", "-o", "runs/gated", ...set.flatMap((value) => ["--set", value])];
+    const { code, stdout } = await run(["train", "train.csv", "--test", "test.csv", ...flags]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/prompt 392, head 99[\s\S]*learning rate 0\.03 \(head 0\.01\)/);
+    const again = ["--backbone", tinyFolder, "--precision", "fp32", "--json"];
+    const scored = await run(["evaluate", "runs/gated", "test.csv", ...again]);
+    const result = JSON.parse(await readFile(join(folder, "runs/gated/result.json"), "utf8"));
+    expect(JSON.parse(scored.stdout).scores.accuracy).toBe(result.test.accuracy);
+    const { stdout: facts } = await run(["inspect", "runs/gated", "--json"]);
+    expect(facts).toMatch(/PEFT has no bias on attention to the prompt/);
+    const refused = await run(["train", "train.csv", ...flags, "--set", "method.reparameterization=mlp"]);
+    expect(refused.stderr).toMatch(/init: expected normal with reparameterization mlp, got "activations"/);
+  });
+
+  test("--find-lr prints a curve and a suggestion, the same each time, and touches no run", async () => {
+    const flags = [...fast, "-o", "runs/found", "--find-lr"];
+    const { code, stdout, stderr } = await run(["train", "train.csv", ...flags]);
+    expect(stderr).not.toMatch(/error|defect/);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^learning rate +loss\n +3\.0e-5 +\d\.\d{4} /);
+    expect(stdout.match(/^ +\d\.\de[+-]\d +\d+\.\d{4} /gm)!.length).toBeGreaterThan(5);
+    expect(stdout).toMatch(/falls fastest[\s\S]*lowest[\s\S]*suggested +--learning-rate \d/);
+    expect(existsSync(join(folder, "runs/found"))).toBe(false);
+    const lines = async (): Promise<{ type: string; learningRate: number }[]> => {
+      const { stdout: json } = await run(["train", "train.csv", ...flags, "--json"]);
+      const parsed = json
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line));
+      return parsed;
+    };
+    const [first, second] = [await lines(), await lines()];
+    expect(first).toEqual(second);
+    const { type, learningRate } = first.at(-1)!;
+    expect(type).toBe("suggestion");
+    expect(stdout).toContain(`--learning-rate ${Number(learningRate.toPrecision(2))}`);
+    expect((await run(["train", "train.csv", ...flags, "--resume", "runs/x"])).code).toBe(2);
+  });
+
   test("--dry-run measures and trains nothing", async () => {
     const { code, stdout } = await run(["train", "train.csv", ...fast, "-o", "runs/dry", "--dry-run"]);
     expect(code).toBe(0);

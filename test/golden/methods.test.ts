@@ -14,6 +14,7 @@ import {
   initializeParams,
   lossScaleInput,
   paramShapes,
+  rateFactors,
   trainingGraph,
 } from "ptuning/model";
 import { adamW, applyUpdates, schedule } from "ptuning/optim";
@@ -28,6 +29,7 @@ interface Case {
   readonly pooling: Pooling;
   readonly loss: number;
   readonly losses: number[];
+  readonly headFactor: number;
 }
 
 const { cases } = readGolden<{ cases: Case[] }>("methods/golden.json");
@@ -113,7 +115,9 @@ describe.each(cases)("$name", (golden) => {
     }
 
     const rate = schedule("linear", { peak: 1e-2, totalSteps: 10, warmupSteps: 0, stepsPerEpoch: 10 });
-    const optimizer = adamW({ schedule: rate, weightDecay: 0.01, decayed: parts.method.decays });
+    const factors = rateFactors(parts, golden.headFactor);
+    const decayed = parts.method.decays;
+    const optimizer = adamW({ schedule: rate, weightDecay: 0.01, decayed, rateFactors: factors });
     const state = optimizer.init(trained);
     for (const [i, loss] of golden.losses.entries()) {
       const outputs = await step.run({ ...stepFeeds, ...trained });

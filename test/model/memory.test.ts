@@ -84,7 +84,8 @@ describe("lean", () => {
     for (const precision of ["fp32", "int8"]) {
       const fast = await peakAboveIdle([...shape, precision, "fast"]);
       const lean = await peakAboveIdle([...shape, precision, "lean"]);
-      expect(lean).toBeLessThan(0.75 * fast);
+      // Tokenizer, graph and packed weights, 75 MB, are the same for both: 0.58 in fp32, 0.66 in int8.
+      expect(lean).toBeLessThan(0.7 * fast);
     }
   });
 });
@@ -126,6 +127,17 @@ describe("control edges", () => {
   test("keep nodes apart that merging would make one", () => {
     const count = (late: boolean): number => build(late).nodes.filter(({ op }) => op === "Exp").length;
     expect([count(false), count(true)]).toEqual([1, 2]);
+  });
+
+  test("wait for nothing that nobody reads", () => {
+    const b = new GraphBuilder("test");
+    const x = b.input("x", "float32", ["B", 4]);
+    const unread = b.op("Exp", [b.op("Tanh", [x])]);
+    b.output("y", b.after(b.op("Neg", [x]), unread));
+    const ops = simplify(b.build()).nodes.map(({ op }) => op);
+    expect(ops).toContain("Neg");
+    expect(ops).not.toContain("Exp");
+    expect(ops).not.toContain("Tanh");
   });
 
   test.each([referenceEngine(), nodeEngine({ threads: 1 })])("change no value: $name", async (engine) => {

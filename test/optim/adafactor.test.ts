@@ -25,9 +25,10 @@ describe.each(runs)("factored: $factored", ({ factored, shapes, initial, grads, 
       ]),
     );
 
-  test("ten steps to 1e-9", () => {
+  test.each([1, 3])("ten steps to 1e-9, at %d times a rate", (factor) => {
     const optimizer = adafactor({
-      schedule: () => 0.3,
+      schedule: () => 0.3 / factor,
+      rateFactors: () => factor,
       weightDecay: 1e-2,
       clipNorm: Number.POSITIVE_INFINITY,
       minFactored: factored ? 1 : 128,

@@ -5,6 +5,7 @@ import { attack } from "./report.ts";
 const facts = {
   task: "text-classification",
   backbone: `tiny ${attack}`,
+  fingerprints: { data: "sha256:data", backbone: "sha256:backbone" },
   hardware: `CPU ${attack}`,
   createdAt: "2026-01-02T03:04:05.678Z",
   version: "0.1.0",
@@ -15,6 +16,7 @@ export function finishedRun(seed: number, accuracy: number): ComparedRun {
   return {
     ...{
       seed,
+      id: "0123456789ab",
       state: "finished",
       dev: { accuracy: accuracy + 0.01 },
       test: { accuracy, macroF1: accuracy / 2 },
@@ -27,6 +29,7 @@ export function finishedRun(seed: number, accuracy: number): ComparedRun {
 const failedRun = (seed: number): ComparedRun => ({
   ...{
     seed,
+    id: "0123456789ab",
     state: "failed",
     error: { code: "TRAINING_DIVERGED", message: `loss: expected a number ${attack}\nsecond line` },
   },
@@ -38,7 +41,10 @@ export function methodComparison(): Comparison {
     { name: "p-tuning-v2", runs: [finishedRun(11, 0.94), finishedRun(12, 0.95), finishedRun(13, 0.93)] },
     { name: "fine-tuning", runs: [finishedRun(11, 0.96), failedRun(12), finishedRun(13, 0.97)] },
     { name: `bitfit ${attack}`, runs: [failedRun(11), failedRun(12), failedRun(13)] },
-    { name: "linear-probe", runs: [11, 12, 13].map((seed) => ({ seed, state: "waiting" })) },
+    {
+      name: "linear-probe",
+      runs: [11, 12, 13].map((seed) => ({ seed, id: "0123456789ab", state: "waiting" })),
+    },
   ];
   const score = { name: "accuracy", on: "test" } as const;
   return { title: `Methods ${attack}`, ...facts, score, variants, figure: { shape: "bars" } };

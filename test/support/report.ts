@@ -93,6 +93,7 @@ export function hostileReport(labelCount = 5, stepCount = 900): RunReport {
         epochs: 3,
         microBatchSize: 32,
         learningRate: 1e-2,
+        headLearningRate: 1e-2,
         optimizer: "adamw",
         maxLength: 64,
         precision: "fp32",

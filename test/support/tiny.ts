@@ -17,23 +17,38 @@ import { type TrainEvent, type TrainOptions, train } from "ptuning/train";
 
 const size = { hidden: 32, layers: 2, heads: 4, intermediate: 64, vocab: 40, positions: 48 };
 
+/** How a checkpoint differs from the usual ones. */
+interface TinyChoices {
+  readonly positions?: number;
+  /** With a masked-LM head of these names. */
+  readonly lmHead?: LmHeadNames;
+}
+
 /** Writes a BERT checkpoint with random weights whose outputs depend on every token. */
-export function writeTinyBackbone(folder: string, seed = 1, vocab: number = size.vocab): string {
+export function writeTinyBackbone(
+  folder: string,
+  seed = 1,
+  { vocab = size.vocab, positions = size.positions, lmHead }: TinyChoices & { vocab?: number } = {},
+): string {
   const words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
   while (words.length < vocab) words.push(`w${words.length - 5}`);
   const config = {
     model_type: "bert",
     vocab_size: vocab,
     type_vocab_size: 2,
-    max_position_embeddings: size.positions,
+    max_position_embeddings: positions,
   };
-  writeCheckpoint(folder, seed, config, true);
+  writeCheckpoint(folder, seed, config, true, lmHead);
   writeFileSync(join(folder, "vocab.txt"), `${words.join("\n")}\n`);
   return folder;
 }
 
 /** The same as RoBERTa, without a pooler as its checkpoints come; `w0` … `w34` are one token each. */
-function writeTinyRoberta(folder: string, seed = 1): string {
+export function writeTinyRoberta(
+  folder: string,
+  seed = 1,
+  { positions = size.positions, lmHead }: TinyChoices = {},
+): string {
   const merges: string[] = ["Ġ w"];
   for (const start of ["Ġw", "w"]) {
     for (let i = 0; i < size.vocab - 5; i++) {
@@ -50,9 +65,9 @@ function writeTinyRoberta(folder: string, seed = 1): string {
     type_vocab_size: 1,
     pad_token_id: 1,
     layer_norm_eps: 1e-5,
-    max_position_embeddings: size.positions + 2,
+    max_position_embeddings: positions + 2,
   };
-  writeCheckpoint(folder, seed, config, false);
+  writeCheckpoint(folder, seed, config, false, lmHead);
   const vocab = Object.fromEntries(pieces.map((piece, id) => [piece, id]));
   writeFileSync(join(folder, "vocab.json"), JSON.stringify(vocab));
   writeFileSync(join(folder, "merges.txt"), `#version: 0.2\n${merges.join("\n")}\n`);
@@ -66,7 +81,20 @@ interface TinyConfig {
   readonly vocab_size?: number;
 }
 
-function writeCheckpoint(folder: string, seed: number, given: TinyConfig, pooler: boolean): void {
+/** What a checkpoint calls the parts of its masked-LM head. */
+interface LmHeadNames {
+  readonly dense: string;
+  readonly norm: string;
+  readonly bias: string;
+}
+
+function writeCheckpoint(
+  folder: string,
+  seed: number,
+  given: TinyConfig,
+  pooler: boolean,
+  lmHead?: LmHeadNames,
+): void {
   const { hidden: E, intermediate: I } = size;
   const rng = new Rng(seed);
   const tensors: Record<string, Tensor> = {};
@@ -97,6 +125,11 @@ function writeCheckpoint(folder: string, seed: number, given: TinyConfig, pooler
     norm(`${at}.output.LayerNorm`);
   }
   if (pooler) linear("pooler.dense", E, E);
+  if (lmHead) {
+    linear(lmHead.dense, E, E);
+    norm(lmHead.norm);
+    add(lmHead.bias, [config.vocab_size], () => 0.1 * rng.normal());
+  }
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "model.safetensors"), encodeSafetensors(tensors, { format: "pt" }));
   const sizes = {
@@ -115,6 +148,26 @@ export const tinyFolder: string = writeTinyBackbone(
 export const tinyRobertaFolder: string = writeTinyRoberta(
   join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-roberta"),
 );
+
+/** Names of masked-LM heads as transformers saves them. */
+export const lmHeadNames: { readonly bert: LmHeadNames; readonly roberta: LmHeadNames } = {
+  bert: {
+    dense: "cls.predictions.transform.dense",
+    norm: "cls.predictions.transform.LayerNorm",
+    bias: "cls.predictions.bias",
+  },
+  roberta: { dense: "lm_head.dense", norm: "lm_head.layer_norm", bias: "lm_head.bias" },
+};
+
+/** The same with masked-LM heads. */
+export const tinyLmFolders: { readonly bert: string; readonly roberta: string } = {
+  bert: writeTinyBackbone(join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-bert-mlm"), 1, {
+    lmHead: lmHeadNames.bert,
+  }),
+  roberta: writeTinyRoberta(join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-roberta-mlm"), 1, {
+    lmHead: lmHeadNames.roberta,
+  }),
+};
 
 export function tinyBackbone(engine: Engine = nodeEngine({ threads: 1 })): Promise<Backbone> {
   return loadBackbone(tinyFolder, { engine });

@@ -27,7 +27,8 @@ describe.each([
   ["the reference engine", referenceEngine()],
 ])("AdamW on %s", (_, engine: Engine) => {
   test("makes the updates of AdamW on the host", async () => {
-    const options = { schedule: () => 1e-2, weightDecay: 0.1, clipNorm: 0.5 };
+    const rateFactors = (name: string): number => (name === "bias" ? 3 : 1);
+    const options = { schedule: () => 1e-2, weightDecay: 0.1, clipNorm: 0.5, rateFactors };
     const [host, ours] = [adamW(options), engineAdamW(options)];
     const expected = structuredClone(tensors(1));
     const state = host.init(expected);
@@ -49,12 +50,14 @@ describe.each([
       for (const { data } of Object.values(grads)) for (const x of data) squares += x * x;
       const norm = Math.sqrt(squares);
       const gradient = await engine.hold(grads);
-      await session.sweep({
-        names: ["matrix", "bias"],
-        vectors: { ...held, gradient, ...Object.fromEntries(states) },
-        rewrites: ours.rewrites,
-        feeds: ours.feeds(step, norm, true),
-      });
+      for (const name of ["matrix", "bias"]) {
+        await session.sweep({
+          names: [name],
+          vectors: { ...held, gradient, ...Object.fromEntries(states) },
+          rewrites: ours.rewrites,
+          feeds: ours.feeds(step, norm, true, rateFactors(name)),
+        });
+      }
       host.update(grads, state, expected, step);
       applyUpdates(expected, grads);
     }
@@ -70,7 +73,9 @@ describe("fine-tuning of many parameters", () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "ptuning-large-"));
     // The words that texts use come first: the others only make the table large.
-    backbone = await loadBackbone(writeTinyBackbone(join(folder, "large"), 1, 1 << 17), { engine: native });
+    backbone = await loadBackbone(writeTinyBackbone(join(folder, "large"), 1, { vocab: 1 << 17 }), {
+      engine: native,
+    });
   });
   afterAll(async () => {
     await rm(folder, { recursive: true });
@@ -89,10 +94,24 @@ describe("fine-tuning of many parameters", () => {
     expect(relativeError(losses(parts), losses(once))).toBeLessThan(1e-3);
   });
 
+  test("moves the head at a rate of its own", async () => {
+    const adapterAt = async (headLearningRate: number) => {
+      const events = await eventsOf(options({ epochs: 1, headLearningRate }));
+      return ofType(events, "done")[0]!.adapter.params;
+    };
+    const [still, slow] = [await adapterAt(1e-12), await adapterAt(1e-4)];
+    const moved = (name: string): number => relativeError(slow[name]!.data, still[name]!.data);
+    // 12 updates of at most the rate each, falling to 0.
+    expect(moved("head.weight")).toBeGreaterThan(1e-4);
+    expect(moved("head.weight")).toBeLessThan(1e-3);
+    expect(Math.max(...still["head.bias"]!.data.map(Math.abs))).toBeLessThan(1e-10);
+    expect(moved("backbone.encoder.layer.1.output.dense.bias")).toBeLessThan(1e-2);
+  });
+
   test("goes on from a saved state as if it had never stopped", async () => {
-    const whole = await eventsOf(options());
+    const whole = await eventsOf(options({ headLearningRate: 1e-2 }));
     const states = ofType(whole, "checkpoint").map(({ state }) => state as TrainingState);
-    const resumed = await eventsOf(options({ resume: states[0]! }));
+    const resumed = await eventsOf(options({ headLearningRate: 1e-2, resume: states[0]! }));
     expect(losses(resumed)).toEqual(losses(whole).slice(states[0]!.step));
   });
 });

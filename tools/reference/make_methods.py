@@ -134,6 +134,27 @@ def p_tuning(**options):
     return {"name": "p-tuning", "options": {"promptLength": P, **options}}
 
 
+def gated(**options):
+    return {"name": "p-tuning-v2", "options": {"promptLength": P, "gate": True, **options}}
+
+
+def deep(draw, layers):
+    return {"prompt.embeddings": draw(P, 2 * layers * E), "prompt.gate": draw(layers, config.num_attention_heads)}
+
+
+def deep_mlp(draw, layers):
+    return {
+        "prompt.mlp.embeddings": draw(P, E), "prompt.mlp.in.weight": draw(M, E), "prompt.mlp.in.bias": draw(M),
+        "prompt.mlp.out.weight": draw(2 * layers * E, M), "prompt.mlp.out.bias": draw(2 * layers * E),
+        "prompt.gate": draw(layers, config.num_attention_heads),
+    }
+
+
+def rate_factor(name, facts):
+    """Learning rate of a tensor as a multiple of the run's: gates open ten times as fast."""
+    return 10.0 if name == "prompt.gate" else facts.get("head_factor", 1.0) if name.startswith("head.") else 1.0
+
+
 bias = lambda k: k.endswith(".bias")
 prompt_tuning = {"name": "prompt-tuning", "options": {"promptLength": P}}
 double = {"name": "prompt-tuning", "options": {"promptLength": P, "preset": "thudm"}}
@@ -155,6 +176,11 @@ runs = [
     (p_tuning(encoderHiddenSize=M, pooledRow=0), "pooler", lambda draw: encoder(draw, [2 * M, E], M), {"pooled_row": 0}),
     (p_tuning(preset="thudm"), "pooler", lambda draw: encoder(draw, [E, E], E), {}),
     (p_tuning(encoder="mlp", encoderHiddenSize=M), "mean", lambda draw: encoder(draw, [M, M, E]), {}),
+    (gated(), "pooler", lambda draw: deep(draw, 3), {"layers": [0, 1, 2]}),
+    (gated(), "mean", lambda draw: deep(draw, 3), {"layers": [0, 1, 2], "head_factor": 0.1}),
+    (gated(promptLayers={"last": 1}), "cls", lambda draw: deep(draw, 1), {"layers": [2], "head_factor": 3.0}),
+    (gated(promptLayers=[0, 2]), "mean", lambda draw: deep(draw, 2), {"layers": [0, 2]}),
+    (gated(reparameterization="mlp", prefixHiddenSize=M), "cls", lambda draw: deep_mlp(draw, 3), {"layers": [0, 1, 2]}),
 ]
 
 
@@ -188,7 +214,10 @@ for method, pooling, make, facts in runs:
     # Rounded to float32, the precision in which parameters are stored.
     draw = lambda *shape: torch.randn(*shape, generator=generator).float().double().mul(0.5)
     params = {k: v.clone().requires_grad_() for k, v in (make(draw) | {"head.weight": draw(C, E), "head.bias": draw(C)}).items()}
-    net = MethodBert(pooling, **facts)
+    if "layers" in facts:
+        net = PrefixBert(weights, config, facts["layers"], pooling, P)
+    else:
+        net = MethodBert(pooling, **facts)
     key = f"case{len(cases)}"
     tensors |= {f"{key}.param.{k}": v.detach().clone() for k, v in params.items() if not k.startswith("backbone.")}
     logits = net.logits(params, ids, types, mask)
@@ -203,10 +232,9 @@ for method, pooling, make, facts in runs:
     shrinks = lambda v: method["name"] != "fine-tuning" or v.dim() > 1
     optimizer = torch.optim.AdamW(
         [
-            {"params": [v for v in params.values() if shrinks(v)], "weight_decay": 0.01},
-            {"params": [v for v in params.values() if not shrinks(v)], "weight_decay": 0.0},
-        ],
-        lr=1e-2,
+            {"params": [v], "weight_decay": 0.01 if shrinks(v) else 0.0, "lr": 1e-2 * rate_factor(k, facts)}
+            for k, v in params.items()
+        ]
     )
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (10 - step) / 10)
     losses = []
@@ -219,7 +247,13 @@ for method, pooling, make, facts in runs:
         scheduler.step()
         losses.append(step_loss.item())
     name = ", ".join([method["name"], *(f"{k} {v}" for k, v in method["options"].items()), pooling])
-    cases.append({"key": key, "name": name, "method": method, "pooling": pooling, "loss": loss.item(), "losses": losses})
+    case = {"key": key, "name": name, "method": method, "pooling": pooling, "loss": loss.item(), "losses": losses}
+    cases.append(case | {"headFactor": facts.get("head_factor", 1.0)})
+
+# What attention sees of the golden texts behind a prompt of P that is not there: keys and values of real tokens.
+net = PrefixBert(weights, config, [], "mean", P)
+net.hidden({"prompt.embeddings": torch.zeros(0, 0)}, ids, types, mask)
+tensors["keys and values"] = torch.cat(net.keys_and_values, -1)[mask == 1]
 
 
 def adafactor(factored):

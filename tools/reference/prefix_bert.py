@@ -21,6 +21,7 @@ class PrefixBert:
     def __init__(self, weights, config, layers, pooling, position_offset):
         self.w, self.config, self.layers = weights, config, layers
         self.pooling, self.position_offset = pooling, position_offset
+        self.keys_and_values = []
 
     def linear(self, x, name):
         return F.linear(x, self.w[f"{name}.weight"], self.w[f"{name}.bias"])
@@ -56,6 +57,7 @@ class PrefixBert:
         for layer in range(self.config.num_hidden_layers):
             name = f"encoder.layer.{layer}"
             q, k, v = (split(self.linear(x, f"{name}.attention.self.{part}")) for part in ("query", "key", "value"))
+            self.keys_and_values += [t.transpose(1, 2).reshape(batch, length, width) for t in (k, v)]
             columns = mask
             if layer in self.layers:
                 at = 2 * self.layers.index(layer) * width
@@ -64,6 +66,9 @@ class PrefixBert:
                 v = torch.cat([split(pv[None]).expand(batch, -1, -1, -1), v], 2)
                 columns = torch.cat([torch.ones(batch, prompt.shape[0], dtype=mask.dtype), mask], 1)
             scores = q @ k.transpose(-1, -2) / math.sqrt(width // heads)
+            if layer in self.layers and "prompt.gate" in params:
+                gate = params["prompt.gate"][self.layers.index(layer)][None, :, None, None]
+                scores = torch.cat([scores[..., : prompt.shape[0]] + gate, scores[..., prompt.shape[0] :]], -1)
             scores = scores.masked_fill(columns[:, None, None] == 0, -math.inf)
             mixed = (scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, length, width)
             x = self.norm(self.linear(mixed, f"{name}.attention.output.dense") + x, f"{name}.attention.output.LayerNorm")

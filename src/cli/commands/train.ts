@@ -1,11 +1,12 @@
 import { readFile, stat } from "node:fs/promises";
-import { basename, isAbsolute, join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { type Backbone, loadBackbone } from "../../backbones/index.ts";
 import { type BaselineScore, baselineScores } from "../../baselines/index.ts";
 import {
   type CompleteConfig,
   completeConfig,
   firstPath,
+  mapPaths,
   methodOf,
   parseConfig,
   readData,
@@ -21,6 +22,8 @@ import { createRun, type ReportParts, type RunFolder, resumeRun, writeReport } f
 import { type DoneEvent, type TrainOptions, train } from "../../train/index.ts";
 import { parseColumn, parseColumns } from "../columns.ts";
 import { exitCodes } from "../exit.ts";
+import { findLr } from "../find-lr.ts";
+import { stopSignal } from "../stop.ts";
 import { downloadReporter, note, print, style } from "../terminal.ts";
 import { jsonReporter, textReporter } from "../train-reporter.ts";
 
@@ -32,6 +35,9 @@ export interface TrainFlags {
   readonly resume?: string;
   readonly baselines?: boolean;
   readonly dryRun?: boolean;
+  readonly expectData?: string;
+  readonly expectBackbone?: string;
+  readonly findLr?: boolean;
   readonly json?: boolean;
   readonly [flag: string]: unknown;
 }
@@ -70,6 +76,8 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
       engine: nodeEngine(config.engine),
       onProgress: downloadReporter(),
     });
+    expectInput("data", flags.expectData, data.fingerprint);
+    expectInput("backbone", flags.expectBackbone, backbone.fingerprint);
     const options: TrainOptions = {
       ...config.training,
       backbone,
@@ -82,6 +90,10 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
       await dryRun(options, flags.json === true);
       return;
     }
+    if (flags.findLr) {
+      await findLr(options, flags.json === true);
+      return;
+    }
     folder ??= await createRun(config.output!, config, flags.overwrite);
     await trainInto(folder, options, data, flags);
   } finally {
@@ -90,13 +102,24 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
   }
 }
 
+/** Refuses other bytes than those that were asked for. */
+function expectInput(what: string, expected: string | undefined, fingerprint: string): void {
+  if (expected === undefined || expected === fingerprint) return;
+  throw new PtuningError("INPUT_CHANGED", `${what}: expected ${expected}, got ${fingerprint}.`);
+}
+
+/** Whether anything but a saved run says what the configuration is. */
+export function saysConfig(source: string | undefined, flags: TrainFlags): boolean {
+  const given = Object.keys(flagKeys).some((flag) => flags[flag] !== undefined);
+  return source !== undefined || given || flags.set !== undefined;
+}
+
 async function openResumed(
   folder: string,
   source: string | undefined,
   flags: TrainFlags,
 ): Promise<RunFolder> {
-  const others = Object.keys(flagKeys).filter((flag) => flags[flag] !== undefined);
-  if (source !== undefined || others.length > 0 || flags.set !== undefined) {
+  if (saysConfig(source, flags)) {
     throw new PtuningError(
       "OPTION_INVALID",
       "--resume: expected no other settings, they are those of the run.",
@@ -121,29 +144,18 @@ export async function readConfig(source: string | undefined, flags: TrainFlags):
   if (source !== undefined && !isConfig) assignments.unshift(`data.train=${JSON.stringify(source)}`);
   const text = isConfig ? await readConfigFile(source) : "";
   const where = isConfig ? source : "command line";
-  const given = parseConfig({ text, where, overrides: [...assignments, ...(flags.set ?? [])] });
-  const config = await completeConfig(given);
-  const { data } = config;
-  const absolute = (path: string): string =>
-    isAbsolute(path) || path.startsWith("hf:") ? path : resolve(path);
-  const allAbsolute = (paths: string | readonly string[]): string | readonly string[] =>
-    typeof paths === "string" ? absolute(paths) : paths.map(absolute);
-  const name = basename(isConfig ? source : firstPath(data))
+  const parsed = parseConfig({ text, where, overrides: [...assignments, ...(flags.set ?? [])] });
+  const config = await completeConfig(parsed);
+  const name = basename(isConfig ? source : firstPath(config.data))
     .replace(/\.(gz)$/, "")
     .replace(/\.[^.]+$/, "");
   const isFolder = await stat(config.backbone).then(
     (status) => status.isDirectory(),
     () => false,
   );
+  const given = { ...config, backbone: isFolder ? resolve(config.backbone) : config.backbone };
   return {
-    ...config,
-    backbone: isFolder ? absolute(config.backbone) : config.backbone,
-    data: {
-      ...data,
-      train: allAbsolute(data.train),
-      ...(data.dev && { dev: allAbsolute(data.dev) }),
-      ...(data.test && { test: allAbsolute(data.test) }),
-    },
+    ...(await mapPaths(given, (path) => resolve(path))),
     output: flags.output ?? config.output ?? join("runs", name),
   };
 }
@@ -163,16 +175,7 @@ async function trainInto(
   flags: TrainFlags,
 ): Promise<void> {
   const tell = flags.json ? jsonReporter() : textReporter();
-  const stopping = new AbortController();
-  let signalCode: number | undefined;
-  const stop = (signal: NodeJS.Signals): void => {
-    // A second signal does not wait; what is saved stays whole.
-    if (stopping.signal.aborted) process.kill(process.pid, "SIGKILL");
-    signalCode = signal === "SIGINT" ? exitCodes.interrupted : exitCodes.terminated;
-    note("Stopping after this step …");
-    stopping.abort();
-  };
-  process.on("SIGINT", stop).on("SIGTERM", stop);
+  const stopping = stopSignal("Stopping after this step …");
   const started = performance.now();
   let done: DoneEvent | undefined;
   let dataSeconds = 0;
@@ -188,12 +191,12 @@ async function trainInto(
     await report(folder, { task: options.task, notes: [messageOf(error)] }).catch(() => {});
     throw error;
   } finally {
-    process.off("SIGINT", stop).off("SIGTERM", stop);
+    stopping.close();
   }
   if (done!.reason === "aborted") {
     await report(folder, { task: options.task });
     note(`Stopped at step ${done!.step}. Go on with: ptuning train --resume ${folder.folder}`);
-    process.exitCode = signalCode ?? exitCodes.interrupted;
+    process.exitCode = stopping.exitCode ?? exitCodes.interrupted;
     return;
   }
   const seconds = { seconds: (performance.now() - started) / 1000, dataSeconds };

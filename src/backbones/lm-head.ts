@@ -1,0 +1,78 @@
+/** Legend: N rows, E hidden size, V vocabulary. */
+import type { Value } from "../graph/index.ts";
+import { activations, type LayerContext, layerNorm, linear } from "../nn/index.ts";
+import type { BackboneConfig } from "./architecture.ts";
+
+/**
+ * The head that a checkpoint was pretrained with to guess masked words: a dense layer, an activation, a layer norm, and
+ * the word embeddings with a bias; `BertLMPredictionHead` and `RobertaLMHead` in transformers.
+ */
+export interface LmHead {
+  /** Names and shapes of its own weights. */
+  weights(config: BackboneConfig): Readonly<Record<string, readonly number[]>>;
+  /** Name of the table `[V, E]` that it shares with the embeddings. */
+  readonly table: string;
+  /** Name of the bias `[V]` behind it. */
+  readonly bias: string;
+  /** What is multiplied with the table: `[N, E]` → `[N, E]`. */
+  transform(ctx: LayerContext, config: BackboneConfig, hidden: Value): Value;
+}
+
+const [dense, norm, bias] = ["lm_head.dense", "lm_head.norm", "lm_head.bias"] as const;
+
+/** Where an architecture's checkpoints keep the parts of the head. */
+export interface LmHeadFacts {
+  readonly dense: string;
+  readonly norm: string;
+  readonly bias: string;
+  /** Key of `activations`, where it is not that of the encoder. */
+  readonly activation?: string;
+}
+
+/** The head of an architecture. */
+export function lmHead({ activation }: LmHeadFacts): LmHead {
+  return {
+    weights: ({ hiddenSize: E, vocabSize }) => ({
+      [`${dense}.weight`]: [E, E],
+      [`${dense}.bias`]: [E],
+      [`${norm}.weight`]: [E],
+      [`${norm}.bias`]: [E],
+      [bias]: [vocabSize],
+    }),
+    table: "embeddings.word_embeddings.weight",
+    bias,
+    transform(ctx, config, hidden) {
+      const wide = linear(ctx, hidden, dense, config.hiddenSize);
+      const active = activations[activation ?? config.activation]!(ctx, wide);
+      return layerNorm(ctx, active, norm, config.layerNormEpsilon);
+    },
+  };
+}
+
+/** Pairs of names, ours and the checkpoint's: modules, and the bias. */
+const pairs = (facts: LmHeadFacts): (readonly [ours: string, theirs: string])[] => [
+  [dense, facts.dense],
+  [norm, facts.norm],
+  [bias, facts.bias],
+];
+
+/** Our name of one of the head's weights, `undefined` for any other. */
+export function lmHeadName(facts: LmHeadFacts, checkpointName: string): string | undefined {
+  return renamed(
+    pairs(facts).map(([ours, theirs]) => [theirs, ours]),
+    checkpointName,
+  );
+}
+
+/** The checkpoint's name of one of the head's weights, `undefined` for any other. */
+export function lmHeadCheckpointName(facts: LmHeadFacts, name: string): string | undefined {
+  return renamed(pairs(facts), name);
+}
+
+function renamed(names: readonly (readonly [string, string])[], name: string): string | undefined {
+  for (const [from, to] of names) {
+    if (name === from) return to;
+    if (name.startsWith(`${from}.`)) return to + name.slice(from.length);
+  }
+  return undefined;
+}

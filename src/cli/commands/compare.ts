@@ -1,0 +1,164 @@
+import { basename, join } from "node:path";
+import { parse } from "yaml";
+import { loadBackbone } from "../../backbones/index.ts";
+import {
+  type ComparisonPlan,
+  forgetFailures,
+  openComparison,
+  planComparison,
+  presetOf,
+  runComparison,
+  type VariantSetting,
+} from "../../comparisons/index.ts";
+import { readData } from "../../config/index.ts";
+import { PtuningError } from "../../core/index.ts";
+import { nodeEngine } from "../../engine/index.ts";
+import { methods } from "../../methods/index.ts";
+import { comparisonText, textTable } from "../../report/index.ts";
+import { jsonComparisonReporter, textComparisonReporter } from "../compare-reporter.ts";
+import { exitCodes } from "../exit.ts";
+import { downloadReporter, note, print } from "../terminal.ts";
+import { readConfig } from "./train.ts";
+
+interface CompareFlags {
+  readonly preset: string;
+  readonly methods?: readonly string[];
+  readonly seeds?: readonly string[];
+  readonly values?: readonly string[];
+  readonly output?: string;
+  readonly workers: string;
+  readonly retry?: boolean;
+  readonly overwrite?: boolean;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+  readonly set?: readonly string[];
+  readonly threads?: string;
+  readonly [flag: string]: unknown;
+}
+
+export async function compareCommand(source: string, flags: CompareFlags): Promise<void> {
+  const {
+    preset: presetName,
+    methods: given,
+    seeds,
+    values,
+    output,
+    workers,
+    set = [],
+    json,
+    ...rest
+  } = flags;
+  const preset = presetOf(presetName);
+  const { shared, settings } = splitSettings(set);
+  const config = await readConfig(source, { ...rest, set: shared });
+  const name = basename(config.output!);
+  // Data first: a mistake there should not wait for a download.
+  const data = await readData(config);
+  const backbone = await loadBackbone(config.backbone, {
+    engine: nodeEngine(config.engine),
+    onProgress: downloadReporter(),
+  });
+  const plan = planComparison({
+    ...{ config, data, backbone, preset, name, settings },
+    methods: methodNames(given),
+    values: values && numbersOf("--values", values),
+    seeds: seeds && seedsOf(numbersOf("--seeds", seeds)),
+  });
+  // Each run has a backbone of its own.
+  await backbone.close();
+  if (flags.dryRun) {
+    printPlan(plan, json === true);
+    return;
+  }
+  const folder = output ?? join("comparisons", preset.name === "methods" ? name : `${name}-${preset.name}`);
+  await compareInto(folder, plan, flags);
+}
+
+async function compareInto(path: string, plan: ComparisonPlan, flags: CompareFlags): Promise<void> {
+  const [workers] = numbersOf("--workers", [flags.workers]) as [number];
+  const folder = await openComparison(path, plan.fingerprints, flags.overwrite);
+  const stopping = new AbortController();
+  let signalCode: number | undefined;
+  const stop = (signal: NodeJS.Signals): void => {
+    // A second signal does not wait; what is saved stays whole.
+    if (stopping.signal.aborted) process.kill(process.pid, "SIGKILL");
+    signalCode = signal === "SIGINT" ? exitCodes.interrupted : exitCodes.terminated;
+    note("Stopping …");
+    stopping.abort();
+  };
+  process.on("SIGINT", stop).on("SIGTERM", stop);
+  const tell = flags.json ? jsonComparisonReporter() : textComparisonReporter();
+  let last: Extract<Parameters<typeof tell>[0], { type: "comparison" }> | undefined;
+  try {
+    if (flags.retry) await forgetFailures(folder.trials);
+    const threads = flags.threads === undefined ? {} : { threads: Number(flags.threads) };
+    for await (const event of runComparison(plan, folder, { workers, ...threads, signal: stopping.signal })) {
+      tell(event);
+      if (event.type === "comparison") last = event;
+    }
+  } finally {
+    process.off("SIGINT", stop).off("SIGTERM", stop);
+    await folder.close();
+  }
+  const { comparison, done, total } = last!;
+  if (!flags.json) {
+    print();
+    print(comparisonText(comparison));
+    print();
+    print(`The page, with the figure: ${folder.page}`);
+  }
+  if (done < total) {
+    note(`${done} of ${total} runs are done. Go on with the same command.`);
+    process.exitCode = signalCode ?? exitCodes.interrupted;
+    return;
+  }
+  const runs = comparison.variants.flatMap((variant) => variant.runs);
+  if (runs.every(({ state }) => state === "failed")) process.exitCode = exitCodes.failed;
+}
+
+/** `--set NAME:key=value` is for the variants of that name. */
+function splitSettings(set: readonly string[]): { shared: string[]; settings: VariantSetting[] } {
+  const shared: string[] = [];
+  const settings: VariantSetting[] = [];
+  for (const setting of set) {
+    const own = /^(?<of>[^=]+):(?<key>[\w.]+)=(?<value>.*)$/s.exec(setting)?.groups;
+    if (own === undefined) shared.push(setting);
+    else settings.push({ of: own.of!, key: own.key!, value: parse(own.value!) });
+  }
+  return { shared, settings };
+}
+
+function methodNames(given: readonly string[] | undefined): readonly string[] | undefined {
+  const names = given?.flatMap((part) => part.split(",")).filter((part) => part !== "");
+  return names?.includes("all") ? Object.keys(methods) : names;
+}
+
+/** One number says how many seeds, several are the seeds. */
+function seedsOf(numbers: readonly number[]): number | readonly number[] {
+  return numbers.length === 1 ? numbers[0]! : numbers;
+}
+
+/** @throws OPTION_INVALID */
+function numbersOf(option: string, given: readonly string[]): number[] {
+  return given
+    .flatMap((part) => part.split(","))
+    .filter((part) => part !== "")
+    .map((part) => {
+      if (/^\d+$/.test(part) && Number(part) > 0) return Number(part);
+      throw new PtuningError("OPTION_INVALID", `${option}: expected whole numbers above 0, got "${part}".`);
+    });
+}
+
+function printPlan({ title, score, variants }: ComparisonPlan, asJson: boolean): void {
+  const runs = variants.flatMap((variant) =>
+    variant.runs.map(({ seed, trial }) => ({ variant: variant.name, seed, id: trial.id })),
+  );
+  if (asJson) {
+    print(JSON.stringify({ type: "plan", title, score, runs }));
+    return;
+  }
+  print(`${title} (${score.on} ${score.name})`);
+  const rows = variants.map(({ name, runs: own }) => [name, own.map(({ seed }) => seed).join(", ")]);
+  print(textTable([{ title: "variant" }, { title: "seeds" }], rows));
+  print(`${runs.length} runs`);
+}

@@ -1,0 +1,98 @@
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { PtuningError } from "../core/index.ts";
+import { lockFile, writeFileAtomic } from "../files/index.ts";
+import { type Comparison, comparisonCsv, comparisonMarkdown, renderComparison } from "../report/index.ts";
+import { readTrialResult } from "../trials/index.ts";
+
+/** What the folder of a comparison holds beside its lock. */
+const names = {
+  json: "comparison.json",
+  csv: "comparison.csv",
+  markdown: "comparison.md",
+  html: "comparison.html",
+  figure: "figure.svg",
+  /** A folder per run. */
+  trials: "trials",
+  lock: "comparison.lock",
+} as const;
+
+/** A comparison on disk. */
+export interface ComparisonFolder {
+  readonly trials: string;
+  /** Path of the page. */
+  readonly page: string;
+  /** Writes table, figure and page anew. */
+  write(comparison: Comparison): Promise<void>;
+  /** Gives the folder free. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the folder of a comparison, new or begun earlier; what ran there is kept.
+ * @param fingerprints of data and backbone
+ * @param anew removes what is there
+ * @throws RUN_INVALID if it was begun with other data or another backbone; LOCKED
+ */
+export async function openComparison(
+  folder: string,
+  fingerprints: Comparison["fingerprints"],
+  anew = false,
+): Promise<ComparisonFolder> {
+  await mkdir(folder, { recursive: true });
+  const close = await lockFile(join(folder, names.lock), { what: `comparison ${folder}` });
+  const path = (name: keyof typeof names): string => join(folder, names[name]);
+  try {
+    if (anew) {
+      const { lock, ...products } = names;
+      for (const name of Object.values(products)) {
+        await rm(join(folder, name), { recursive: true, force: true });
+      }
+    }
+    await checkSame(path("json"), folder, fingerprints);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    trials: path("trials"),
+    page: path("html"),
+    async write(comparison) {
+      const { html, svg } = await renderComparison(comparison);
+      await writeFileAtomic(path("json"), `${JSON.stringify(comparison, null, 2)}\n`);
+      await writeFileAtomic(path("csv"), comparisonCsv(comparison));
+      if (svg !== undefined) await writeFileAtomic(path("figure"), svg);
+      const figure = svg === undefined ? undefined : names.figure;
+      await writeFileAtomic(path("markdown"), comparisonMarkdown(comparison, figure));
+      await writeFileAtomic(path("html"), html);
+    },
+    close,
+  };
+}
+
+async function checkSame(
+  path: string,
+  folder: string,
+  { data, backbone }: Comparison["fingerprints"],
+): Promise<void> {
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  if (text === undefined) return;
+  const known = (JSON.parse(text) as Comparison).fingerprints;
+  const what = known.data !== data ? "data" : known.backbone !== backbone ? "backbone" : undefined;
+  if (what === undefined) return;
+  throw new PtuningError(
+    "RUN_INVALID",
+    `${folder}: expected a comparison on the same ${what}, got another.`,
+    {
+      hint: "Choose another --output, or start over with --overwrite.",
+    },
+  );
+}
+
+/** Forgets the runs that failed, so that they run again. @param trials their folder */
+export async function forgetFailures(trials: string): Promise<void> {
+  for (const id of await readdir(trials).catch((): string[] => [])) {
+    const result = await readTrialResult(join(trials, id));
+    if (result?.status === "failed") await rm(join(trials, id), { recursive: true });
+  }
+}

@@ -1,0 +1,40 @@
+import { Adapter, referenceTo } from "../adapters/index.ts";
+import type { Backbone } from "../backbones/index.ts";
+import { PtuningError } from "../core/index.ts";
+import { packageVersion } from "../files/index.ts";
+import { linearProbe } from "../methods/index.ts";
+import { paramShapes } from "../model/index.ts";
+import type { Task } from "../tasks/index.ts";
+import { settleTask } from "./settle.ts";
+
+/**
+ * An adapter in which nothing was trained: a verbalizer on the untouched backbone. It predicts, evaluates and is saved like
+ * any other.
+ * @throws OPTION_INVALID if the task's head has parameters; BACKBONE_UNSUPPORTED
+ * @example
+ * const task = sequenceClassification({ labels: ["good", "bad"], head: "verbalizer", template: "{text} It was {mask}." });
+ * task.head.name; // "verbalizer"
+ */
+export async function zeroShot(task: Task, backbone: Backbone): Promise<Adapter> {
+  const settled = await settleTask(task, backbone);
+  const method = linearProbe();
+  const [trained] = Object.keys(paramShapes({ backbone, method, head: settled.head }));
+  if (trained !== undefined) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `zeroShot: expected a task whose head has no parameters, got one with ${trained}.`,
+      { hint: "Use head: verbalizer on a backbone with a masked-LM head." },
+    );
+  }
+  return new Adapter({
+    task: settled,
+    method,
+    params: {},
+    backbone: referenceTo(backbone),
+    maxLength: backbone.architecture.maxLength(backbone.config, 0),
+    provenance: {
+      createdAt: new Date().toISOString(),
+      versions: { ptuning: packageVersion(), node: process.versions.node },
+    },
+  });
+}

@@ -1,0 +1,24 @@
+/** The plan of the comparison at equal budgets: every cell is a run that can start, and cells differ in one thing. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { methodOf, overrideConfig, parseConfig } from "ptuning/config";
+import { expect, test } from "vitest";
+import { cells } from "../../tools/convergence.mjs";
+import { repository } from "../support/requirements.ts";
+
+test("every cell is a valid run, and those of a data set make the same number of updates", () => {
+  const all = cells();
+  expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
+  const budgets = new Map<string, Set<string>>();
+  for (const { recipe, settings, rate, name } of all) {
+    const text = readFileSync(join(repository, recipe), "utf8");
+    const config = overrideConfig(parseConfig({ text, where: recipe }), settings);
+    expect(methodOf(config).name, name).toBe("p-tuning-v2");
+    const { learningRate, headLearningRate, ...budget } = config.training;
+    expect(learningRate).toBe(rate);
+    expect(budget.epochs).toBeGreaterThan(0);
+    budgets.set(recipe, (budgets.get(recipe) ?? new Set()).add(JSON.stringify(budget)));
+  }
+  expect([...budgets.values()].map(({ size }) => size)).toEqual(Array.from(budgets, () => 1));
+  expect(budgets.size).toBe(6);
+});
