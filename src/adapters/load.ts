@@ -5,7 +5,7 @@ import { architectures, peftModulesOf } from "../backbones/index.ts";
 import { messageOf, type Params, PtuningError, type Tensor } from "../core/index.ts";
 import { readJson, readSafetensors } from "../files/index.ts";
 import { type Method, methodFrom, peftMethods } from "../methods/index.ts";
-import { sequenceClassification, type Task, taskFrom } from "../tasks/index.ts";
+import { peftTasks, type Task, taskFrom } from "../tasks/index.ts";
 import { Adapter, type AdapterFields, type BackboneReference } from "./adapter.ts";
 import { checkpointSource, checkpointWeights } from "./checkpoint.ts";
 import { MultiTaskAdapter } from "./multi-task.ts";
@@ -62,7 +62,10 @@ const peftSchema = z.object({
 
 /** What an adapter folder does not say of itself. */
 export interface LoadAdapterOptions {
-  /** Label names for an adapter that PEFT saved: its files hold none. Default `LABEL_0`, `LABEL_1`, … */
+  /**
+   * Label names for an adapter that PEFT saved: its files hold none. Default `LABEL_0`, `LABEL_1`, … for whole texts;
+   * the tags of words must be given.
+   */
   readonly labels?: readonly string[];
   /** Which head, where the folder holds several. */
   readonly head?: string;
@@ -72,8 +75,8 @@ export interface LoadAdapterOptions {
 export type SavedAdapter = Adapter | MultiTaskAdapter;
 
 /**
- * Reads an adapter folder of ours, or one that PEFT saved (a prompt with a sequence head). Nothing is
- * downloaded and no other path is opened.
+ * Reads an adapter folder of ours, or one that PEFT saved (a prompt with a head for texts, words or answers).
+ * Nothing is downloaded and no other path is opened.
  *
  * @throws ADAPTER_INVALID naming the file and the field; OPTION_INVALID where the folder holds several heads and none
  *   of them is named
@@ -262,36 +265,40 @@ function fromPeft(
     throw invalid(path, `peft_type: expected one of ${known}, got ${JSON.stringify(type)}`);
   }
   const config = parse(peftSchema, json, path);
-  if (config.task_type !== "SEQ_CLS") {
-    throw invalid(path, `task_type: expected SEQ_CLS, got ${JSON.stringify(config.task_type)}`);
+  const taskType = config.task_type ?? "";
+  const peftTask = Object.hasOwn(peftTasks, taskType) ? peftTasks[taskType] : undefined;
+  if (peftTask === undefined) {
+    const known = Object.keys(peftTasks).join(", ");
+    throw invalid(path, `task_type: expected one of ${known}, got ${JSON.stringify(config.task_type)}`);
   }
   const method = make(config.num_virtual_tokens);
-  // PEFT's files do not name the architecture: the classifier's tensors tell.
-  const classifiers = architectures.map(({ modelTypes, peftModules }) => {
-    const module = peftModules.SEQ_CLS?.["base_model.classifier"] ?? "base_model.classifier";
-    return { modelType: modelTypes[0]!, name: `${module}.weight` };
-  });
-  const classifier = classifiers.find(({ name }) => name in tensors);
-  if (classifier === undefined) {
-    const expected = classifiers.map(({ name }) => name).join('" or "');
+  // PEFT's files do not name the architecture: the classifier's tensors tell, where architectures differ in them.
+  const { module } = peftTask;
+  const nameOf = ({ peftModules }: (typeof architectures)[number]): string =>
+    `${peftModules[taskType]?.[module] ?? module}.weight`;
+  const fitting = architectures.filter((architecture) => nameOf(architecture) in tensors);
+  if (fitting.length === 0) {
+    const expected = [...new Set(architectures.map(nameOf))].join('" or "');
     throw invalid(weightsPath, `expected a tensor "${expected}"`);
   }
-  const numLabels = tensors[classifier.name]!.shape[0]!;
-  const names = labels ?? Array.from({ length: numLabels }, (_, i) => `LABEL_${i}`);
-  if (names.length !== numLabels)
-    throw invalid(path, `labels: expected ${numLabels} names, got ${names.length}`);
-  const task = sequenceClassification({ labels: names, preset: "peft" }) as Task;
+  const modelType = fitting.length === 1 ? fitting[0]!.modelTypes[0]! : "";
+  const task = peftTask.create(tensors[nameOf(fitting[0]!)]!.shape[0]!, labels);
   const { token_dim: hiddenSize, num_layers: numLayers, num_attention_heads: numHeads } = config;
-  const facts = { modelType: classifier.modelType, hiddenSize, numLayers, numHeads };
+  const facts = { modelType, hiddenSize, numLayers, numHeads };
+  const theirs = method.peft(facts);
+  const taskTypes = "reason" in theirs ? undefined : theirs.taskTypes;
+  if (taskTypes?.includes(taskType) === false) {
+    throw invalid(path, `task_type: expected ${taskTypes.join(" or ")} with ${type}, got ${taskType}`);
+  }
   const all = renamed(tensors, ourNames(task, method, facts), weightsPath);
-  const moved = Object.keys(peftModulesOf(classifier.modelType, config.task_type));
+  const moved = Object.keys(peftModulesOf(modelType, taskType));
   return new Adapter({
     task,
     method,
     ...divided(all, (name) => moved.some((module) => name.startsWith(`${module}.`))),
     // PEFT's files do not identify the weights: the shapes are all that can be checked.
     backbone: { id: config.base_model_name_or_path ?? "", fingerprint: "", ...facts },
-    maxLength: 128,
+    maxLength: task.defaults?.maxLength ?? 128,
     provenance: { createdAt: "", versions: {} },
   });
 }
