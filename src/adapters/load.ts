@@ -8,16 +8,31 @@ import { type Method, methodFrom, peftMethods } from "../methods/index.ts";
 import { sequenceClassification, type Task, taskFrom } from "../tasks/index.ts";
 import { Adapter, type AdapterFields, type BackboneReference } from "./adapter.ts";
 import { checkpointSource, checkpointWeights } from "./checkpoint.ts";
+import { MultiTaskAdapter } from "./multi-task.ts";
 import { formatVersion, ownPeftType, peftConfigFile, peftNames, sidecarFile, weightsFile } from "./save.ts";
 
 const named = z.object({ options: z.record(z.string(), z.unknown()) });
-const sidecarSchema = z.object({
-  formatVersion: z.int(),
+const provenance = z.object({
+  createdAt: z.string(),
+  versions: z.record(z.string(), z.string()),
+  data: z
+    .object({
+      fingerprint: z.string(),
+      train: z.int(),
+      dev: z.int(),
+      table: z.record(z.string(), z.unknown()).optional(),
+    })
+    .optional(),
+  training: z.record(z.string(), z.unknown()).optional(),
+  metrics: z.record(z.string(), z.record(z.string(), z.number())).optional(),
+});
+const head = z.object({
   task: named.extend({ type: z.string() }),
-  method: named.extend({ name: z.string() }),
   frozen: z.array(z.string()).default([]),
-  /** Of a checkpoint: our tensor name → the name in its file. */
-  tensors: z.record(z.string(), z.string()).optional(),
+  provenance,
+});
+const shared = z.object({
+  method: named.extend({ name: z.string() }),
   backbone: z.object({
     id: z.string(),
     fingerprint: z.string(),
@@ -27,21 +42,13 @@ const sidecarSchema = z.object({
     numHeads: z.int(),
   }),
   maxLength: z.int().positive(),
-  provenance: z.object({
-    createdAt: z.string(),
-    versions: z.record(z.string(), z.string()),
-    data: z
-      .object({
-        fingerprint: z.string(),
-        train: z.int(),
-        dev: z.int(),
-        table: z.record(z.string(), z.unknown()).optional(),
-      })
-      .optional(),
-    training: z.record(z.string(), z.unknown()).optional(),
-    metrics: z.record(z.string(), z.record(z.string(), z.number())).optional(),
-  }),
 });
+const sidecarSchema = shared.extend({
+  ...head.shape,
+  /** Of a checkpoint: our tensor name → the name in its file. */
+  tensors: z.record(z.string(), z.string()).optional(),
+});
+const multiTaskSchema = shared.extend({ heads: z.record(z.string(), head) });
 
 const peftSchema = z.object({
   peft_type: z.string(),
@@ -57,15 +64,45 @@ const peftSchema = z.object({
 export interface LoadAdapterOptions {
   /** Label names for an adapter that PEFT saved: its files hold none. Default `LABEL_0`, `LABEL_1`, … */
   readonly labels?: readonly string[];
+  /** Which head, where the folder holds several. */
+  readonly head?: string;
 }
+
+/** What an adapter folder holds: one task, or several on one prompt. */
+export type SavedAdapter = Adapter | MultiTaskAdapter;
 
 /**
  * Reads an adapter folder of ours, or one that PEFT saved (a prompt with a sequence head). Nothing is
  * downloaded and no other path is opened.
  *
- * @throws ADAPTER_INVALID naming the file and the field
+ * @throws ADAPTER_INVALID naming the file and the field; OPTION_INVALID where the folder holds several heads and none
+ *   of them is named
  */
 export async function loadAdapter(folder: string, options: LoadAdapterOptions = {}): Promise<Adapter> {
+  return headOf(await openAdapter(folder, options), options.head);
+}
+
+/**
+ * The adapter of one task.
+ * @param head its name; none where there is only one
+ * @throws OPTION_INVALID listing the heads if it has none of this name
+ */
+export function headOf(adapter: SavedAdapter, head: string | undefined): Adapter {
+  if (adapter instanceof MultiTaskAdapter) return adapter.head(head);
+  if (!head) return adapter;
+  throw new PtuningError("OPTION_INVALID", `head: expected none, got "${head}".`, {
+    hint: "This adapter is for one task and has one head.",
+  });
+}
+
+/**
+ * Reads an adapter folder as {@link loadAdapter} does, of one task or of several.
+ * @throws ADAPTER_INVALID naming the file and the field
+ */
+export async function openAdapter(
+  folder: string,
+  options: Pick<LoadAdapterOptions, "labels"> = {},
+): Promise<SavedAdapter> {
   const isFolder = await stat(folder).then(
     (status) => status.isDirectory(),
     () => false,
@@ -93,6 +130,9 @@ export async function loadAdapter(folder: string, options: LoadAdapterOptions = 
       `${sidecarPath}: formatVersion: expected at most ${formatVersion}, got ${version}.`,
       { hint: "This adapter was saved by a newer ptuning: update the package." },
     );
+  }
+  if (json !== null && typeof json === "object" && "heads" in json) {
+    return fromSeveral(parse(multiTaskSchema, json, sidecarPath), sidecarPath, tensors, weightsPath);
   }
   const sidecar = parse(sidecarSchema, json, sidecarPath);
   let [task, method]: [Task, Method] = [undefined as never, undefined as never];
@@ -122,6 +162,43 @@ export async function loadAdapter(folder: string, options: LoadAdapterOptions = 
     provenance: provenance as AdapterFields["provenance"],
     ...(isCheckpoint && { source: await checkpointSource(folder) }),
   });
+}
+
+function fromSeveral(
+  { method, heads, backbone, maxLength }: z.output<typeof multiTaskSchema>,
+  path: string,
+  tensors: Readonly<Record<string, Tensor>>,
+  weightsPath: string,
+): MultiTaskAdapter {
+  const all = Object.entries(renamed(tensors, new Map(), weightsPath));
+  const foreign = all.find(([name]) => name.includes("/") && !Object.hasOwn(heads, name.split("/")[0]!));
+  if (foreign) throw invalid(weightsPath, `tensor "${foreign[0]}": expected a head of ${sidecarFile}`);
+  const ownOf = (head: string): Params =>
+    Object.fromEntries(
+      all.flatMap(([name, tensor]) =>
+        name.startsWith(`${head}/`) ? [[name.slice(head.length + 1), tensor]] : [],
+      ),
+    );
+  try {
+    return new MultiTaskAdapter({
+      method: methodFrom(method.name, method.options),
+      shared: Object.fromEntries(all.filter(([name]) => !name.includes("/"))),
+      heads: Object.fromEntries(
+        Object.entries(heads).map(([name, { task, frozen, provenance }]) => [
+          name,
+          {
+            task: taskFrom(task.type, task.options),
+            ...divided(ownOf(name), (tensor) => frozen.includes(tensor)),
+            provenance: provenance as AdapterFields["provenance"],
+          },
+        ]),
+      ),
+      backbone,
+      maxLength,
+    });
+  } catch (cause) {
+    throw invalid(path, messageOf(cause), cause);
+  }
 }
 
 /** Tensors of a checkpoint under our names. */

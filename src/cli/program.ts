@@ -60,6 +60,12 @@ export function createProgram(): Command {
   )
     .option("--preset <name>", "start from the settings of thudm or peft")
     .option("--method <name>", "how the backbone is tuned (method.name)")
+    .option("--start-from <folder>", "adapter, run or training state whose prompt to start from (start.from)")
+    .addOption(
+      new Option("--start-head <kind>", "its head as well (start.head)").choices(["new", "keep", "freeze"]),
+    )
+    .option("--start-task <name>", "which head, of an adapter that has several (start.task)")
+    .option("--split", "after several tasks, also an adapter for each of them alone (report.split)")
     .option("--learning-rate <x>", "default: what suits the method (training.learningRate)")
     .option("--seed <n>", "seed of everything random (training.seed)")
     .option("-o, --output <folder>", "run folder")
@@ -161,6 +167,7 @@ export function createProgram(): Command {
     .option("--text <columns>", "text column, or two joined by a comma; default: as in training")
     .option("--label <column>", "label column; default: as in training")
     .option("--label-pattern <regex>", "finds labels inside the text")
+    .option("--head <name>", "which task, of an adapter with several heads")
     .option("--backbone <name>", "where the backbone is; default: the one it was trained on")
     .addOption(new Option("--precision <name>", "of the frozen layers").choices(["auto", "fp32", "int8"]))
     .option("--threads <n>", "threads of the engine")
@@ -182,6 +189,7 @@ export function createProgram(): Command {
       "--probabilities",
       "also what was not chosen, with its probability, in tables and CSV; JSON lines always hold it",
     )
+    .option("--head <name>", "which task, of an adapter with several heads")
     .option("--backbone <name>", "where the backbone is; default: the one it was trained on")
     .addOption(new Option("--precision <name>", "of the frozen layers").choices(["auto", "fp32", "int8"]))
     .option("--threads <n>", "threads of the engine")

@@ -1,17 +1,17 @@
 import type { DatasetOptions } from "../data/index.ts";
 import type { NodeEngineOptions } from "../engine/index.ts";
 import type { DeepPromptOptions, PromptTuningOptions, PTuningOptions } from "../methods/index.ts";
-import type { TrainSettings } from "../train/index.ts";
+import type { Start, TrainedTask, TrainSettings } from "../train/index.ts";
 
-/** Everything that a training run is told: the content of a YAML file. */
-export interface RunConfig {
+/** What a training run is told, whatever it learns. */
+export interface SharedConfig {
   /** Catalog name, hub id or folder. */
   readonly backbone: string;
   /** Settings of another implementation to start from, for method and head. */
   readonly preset?: "thudm" | "peft";
-  readonly data: DataConfig;
-  readonly task: TaskConfig;
   readonly method: MethodConfig;
+  /** What another run left, to start from. */
+  readonly start?: StartConfig;
   readonly training: TrainSettings;
   readonly engine: NodeEngineOptions;
   readonly report: ReportConfig;
@@ -62,6 +62,27 @@ export interface HalvingConfig {
   readonly configurations?: number;
 }
 
+/** Everything that a training run is told: the content of a YAML file. */
+export interface RunConfig extends SharedConfig {
+  readonly data: DataConfig;
+  readonly task: TaskConfig;
+}
+
+/** Everything that a run of several tasks on one prompt is told. */
+export interface MultiTaskConfig extends SharedConfig {
+  /** By the names of their heads. */
+  readonly tasks: Readonly<Record<string, TaskEntry>>;
+}
+
+/** One of several tasks. */
+export interface TaskEntry extends Pick<TrainedTask, "weight" | "selectBy"> {
+  readonly data: DataConfig;
+  readonly task: TaskConfig;
+}
+
+/** A run of one task or of several. */
+export type AnyRunConfig = RunConfig | MultiTaskConfig;
+
 /** Which files, and how they are read. What is left out is guessed from the training file. */
 export interface DataConfig extends Omit<DatasetOptions, "seed" | "kind"> {
   /** One file or folder, or several. */
@@ -93,4 +114,17 @@ export type MethodConfig =
 export interface ReportConfig {
   readonly html: boolean;
   readonly tensorboard: boolean;
+  /** Keep the training state of a finished run: another run can start from it. */
+  readonly state?: boolean;
+  /** After a run of several tasks, also an adapter for each of them alone. */
+  readonly split?: boolean;
+}
+
+/** Where prompt and head come from that do not start at random. */
+export interface StartConfig {
+  /** Adapter folder, run folder, or a training state. */
+  readonly from: string;
+  readonly head?: NonNullable<Start["head"]>;
+  /** Which head, where there are several. */
+  readonly task?: string;
 }

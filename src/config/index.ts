@@ -1,15 +1,26 @@
 export type {
+  AnyRunConfig,
   DataConfig,
   HalvingConfig,
   MethodConfig,
+  MultiTaskConfig,
   ReportConfig,
   RunConfig,
   SearchConfig,
   SearchParameter,
   SearchRange,
+  SharedConfig,
+  StartConfig,
   TaskConfig,
+  TaskEntry,
 } from "./config.ts";
-export { type ConfigSource, overrideConfig, parseConfig, refuseForbiddenKeys } from "./parse.ts";
+export {
+  type ConfigSource,
+  overrideConfig,
+  parseConfig,
+  parseRunConfig,
+  refuseForbiddenKeys,
+} from "./parse.ts";
 export { mapPaths } from "./paths.ts";
 export { redact } from "./redact.ts";
 export {
@@ -22,4 +33,5 @@ export {
   readOptions,
   taskOf,
 } from "./resolve.ts";
+export { type CompleteRunConfig, completeRunConfig, readTasks, taskConfigs } from "./tasks.ts";
 export { commentedConfig, formatConfig } from "./write.ts";

@@ -10,7 +10,14 @@ export {
 } from "./comparison.ts";
 export { escapeControls, formatBytes, formatCount, formatDuration, formatShare } from "./format.ts";
 export { renderComparison, renderReport, renderSearch } from "./render.ts";
-export type { ReviewedSplit, RunLog, RunReport, RunResult } from "./run-report.ts";
+export type {
+  NamedTaskReport,
+  ReviewedSplit,
+  RunLog,
+  RunReport,
+  RunResult,
+  TaskReport,
+} from "./run-report.ts";
 export {
   type HeatMap,
   type KeyImportance,

@@ -7,4 +7,5 @@ export {
   resumeRun,
   runStatus,
 } from "./run-folder.ts";
-export { type ReportParts, writeReport } from "./write-report.ts";
+export { readStart } from "./start.ts";
+export { type ReportedTask, type ReportParts, writeReport } from "./write-report.ts";

@@ -140,6 +140,8 @@ export async function collectResult(folder: string, run: string, trial: Trial): 
     readRunResult(place),
     readRunLog(place),
   ]);
+  if (!("task" in config))
+    throw new PtuningError("RUN_INVALID", `${place}: expected a run of one task, got one of several.`);
   if (result === undefined || start === undefined)
     throw new PtuningError("RUN_INVALID", `${place}: expected a finished run, got an unfinished one.`);
   const family = familyOf(config.task.type ?? "");

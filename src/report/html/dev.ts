@@ -1,5 +1,5 @@
 import type { ConfusionMatrix, ReviewTable } from "../../tasks/index.ts";
-import type { ReviewedSplit, RunReport } from "../run-report.ts";
+import type { ReviewedSplit, TaskReport } from "../run-report.ts";
 import type { Child, Page, PageNode } from "./page.ts";
 import { type ColumnKind, figure, section, shorten, table } from "./parts.ts";
 
@@ -14,12 +14,12 @@ const shownCharacters = 1200;
 const tallTable = 14;
 
 /** How the kept state answers the dev examples: confusions, labels, and the examples with the greatest loss. */
-export function devSection(page: Page, { dev }: RunReport): PageNode | undefined {
+export function devSection(page: Page, { dev }: TaskReport, name?: string): PageNode | undefined {
   if (dev === undefined) return undefined;
   const { matrices, tables } = dev.review;
   return section(
     page,
-    "Dev examples",
+    name ? `Dev examples of ${name}` : "Dev examples",
     page.h(
       "div",
       { class: "columns" },
