@@ -115,6 +115,6 @@ describe("a dry run of each", () => {
       expect(events[0]).toMatchObject({ type: "start", examples: { train: expect.any(Number) } });
       expect(events.at(-1)).toMatchObject({ type: "dry-run", secondsPerStep: expect.any(Number) });
     },
-    60_000,
+    180_000,
   );
 });
