@@ -73,7 +73,7 @@ describe("a run of two tasks of different types", () => {
   let events: Event[];
   beforeAll(async () => {
     events = await eventsOfMany(options({ epochs: 10 }));
-  });
+  }, 120_000);
 
   test("learns both, and keeps what the mean of their own scores says is best", async () => {
     const evaluations = pick(events, "evaluation");

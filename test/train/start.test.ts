@@ -20,7 +20,7 @@ beforeAll(async () => {
   backbone = await tinyBackbone();
   folder = await mkdtemp(join(tmpdir(), "ptuning-start-"));
   saved = await reloaded(await adapterOf({ epochs: 4 }));
-});
+}, 120_000);
 afterAll(async () => {
   await backbone.close();
   await rm(folder, { recursive: true });
