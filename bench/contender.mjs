@@ -6,7 +6,6 @@
  *   node bench/contender.mjs BACKBONE B S P fp32|int8 [fast|lean]
  */
 import { readFileSync } from "node:fs";
-import { createInterface } from "node:readline";
 import { loadBackbone, withPrecision } from "ptuning/backbones";
 import { floats, int32s, Rng } from "ptuning/core";
 import { nodeEngine } from "ptuning/engine";
@@ -16,6 +15,8 @@ import { gradientOutput, initializeParams, lossScaleInput, prepackFor, trainingG
 import { dropoutBanks, dropoutOffsets } from "ptuning/nn";
 import { adamW, applyUpdates } from "ptuning/optim";
 import { sequenceClassification } from "ptuning/tasks";
+import { cachedPass } from "ptuning/train";
+import { answerMeasures } from "./processes.mjs";
 import { sizes as named, randomBackbone } from "./random-backbone.mjs";
 
 const [backboneName, b, s, p, precision, memory = "fast"] = process.argv.slice(2);
@@ -42,38 +43,45 @@ const session = await backbone.engine.compile(graph, { prepack: prepackFor(memor
 const rng = new Rng(2);
 const sizes = { B, S };
 await session.bind(dropoutBanks(dropout, sizes, rng));
-const ids = int32s(
-  [S, B],
-  Array.from({ length: S * B }, () => 1000 + rng.integer(20_000)),
+/** The feeds of a pass over the batch's examples `start … end − 1`. */
+function passFeeds(start, end) {
+  const shape = [S, end - start];
+  const rows = Int32Array.from({ length: end - start }, (_, i) => i);
+  const labels = rows.map((i) => (start + i) % 3);
+  return {
+    input_ids: int32s(
+      shape,
+      new Int32Array(S * rows.length).map(() => 1000 + rng.integer(20_000)),
+    ),
+    token_type_ids: int32s(shape, new Int32Array(S * rows.length)),
+    attention_mask: int32s(shape, new Int32Array(S * rows.length).fill(1)),
+    ...task.targets({ labels }, { rows, length: S }),
+    [lossScaleInput]: floats([], [1 / B]),
+  };
+}
+// Cut as training cuts its batches.
+const perPass = cachedPass(B, S, backbone.config.intermediateSize);
+const passes = Array.from({ length: Math.ceil(B / perPass) }, (_, i) =>
+  passFeeds(i * perPass, Math.min(B, (i + 1) * perPass)),
 );
-const rows = Int32Array.from({ length: B }, (_, i) => i);
-const feeds = {
-  input_ids: ids,
-  token_type_ids: int32s([S, B], new Int32Array(S * B)),
-  attention_mask: int32s([S, B], new Int32Array(S * B).fill(1)),
-  ...task.targets({ labels: rows.map((i) => i % 3) }, { rows, length: S }),
-  [lossScaleInput]: floats([], [1 / B]),
-};
 const optimizer = adamW({ schedule: () => 1e-2 });
 const state = optimizer.init(params);
 let count = 0;
 async function step() {
-  const outputs = await session.run({ ...feeds, ...dropoutOffsets(dropout, sizes, sizes, rng), ...params });
-  const grads = Object.fromEntries(Object.keys(params).map((name) => [name, outputs[gradientOutput(name)]]));
+  const grads = {};
+  for (const feeds of passes) {
+    const offsets = dropoutOffsets(dropout, sizes, { B: feeds.input_ids.shape[1], S }, rng);
+    const outputs = await session.run({ ...feeds, ...offsets, ...params });
+    for (const name of Object.keys(params)) {
+      const grad = outputs[gradientOutput(name)];
+      if (grads[name] === undefined) grads[name] = grad;
+      else for (const [i, value] of grad.data.entries()) grads[name].data[i] += value;
+    }
+  }
   optimizer.update(grads, state, params, count++);
   applyUpdates(params, grads);
 }
 for (let i = 0; i < 2; i++) await step();
-say({ ready: true });
-for await (const line of createInterface({ input: process.stdin })) {
-  if (line === "end") break;
-  const seconds = [];
-  for (let i = 0; i < Number(line.split(" ")[1]); i++) {
-    const started = performance.now();
-    await step();
-    seconds.push((performance.now() - started) / 1000);
-  }
-  say({ seconds });
-}
+await answerMeasures(step);
 say({ peakBytes: status("VmHWM") });
 await backbone.close();

@@ -1,6 +1,6 @@
 """PEFT's side of a step benchmark; speaks the same JSON lines as contender.mjs.
 
-  contender.py BACKBONE B S P fp32|bf16
+  contender.py BACKBONE B S P fp32|bf16|compile
 """
 
 import json
@@ -27,6 +27,8 @@ say(idleBytes=status("VmRSS"))
 model = BertForSequenceClassification.from_pretrained(backbone, num_labels=3)
 model = get_peft_model(model, PrefixTuningConfig(task_type=TaskType.SEQ_CLS, num_virtual_tokens=P))
 model.train()
+if precision == "compile":
+    model = torch.compile(model)
 generator = torch.Generator().manual_seed(2)
 ids = torch.randint(1000, 21000, (B, S), generator=generator)
 mask, labels = torch.ones_like(ids), torch.arange(B) % 3

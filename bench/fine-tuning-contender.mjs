@@ -5,13 +5,13 @@
  *   node bench/fine-tuning-contender.mjs BACKBONE B S
  */
 import { readFileSync } from "node:fs";
-import { createInterface } from "node:readline";
 import { loadBackbone } from "ptuning/backbones";
 import { Rng } from "ptuning/core";
 import { nodeEngine } from "ptuning/engine";
 import { fineTuning } from "ptuning/methods";
 import { sequenceClassification } from "ptuning/tasks";
 import { train } from "ptuning/train";
+import { answerMeasures } from "./processes.mjs";
 
 const [backboneName, b, s] = process.argv.slice(2);
 const [B, S] = [b, s].map(Number);
@@ -39,17 +39,7 @@ async function step() {
   }
 }
 for (let i = 0; i < 2; i++) await step();
-say({ ready: true });
-for await (const line of createInterface({ input: process.stdin })) {
-  if (line === "end") break;
-  const seconds = [];
-  for (let i = 0; i < Number(line.split(" ")[1]); i++) {
-    const started = performance.now();
-    await step();
-    seconds.push((performance.now() - started) / 1000);
-  }
-  say({ seconds });
-}
+await answerMeasures(step);
 say({ peakBytes: status("VmHWM") });
 await events.return();
 await backbone.close();

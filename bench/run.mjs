@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The benchmark suite: npm run bench [-- step|fine-tuning|cold|rows|trunk|csv] [--quick]
+ * The benchmark suite: npm run bench [-- step|runs|predict|curves|fine-tuning|cold|rows|trunk|csv] [--quick]
  * Contenders run in processes of their own and take turns; ratios are of the same round. Results go to
  * bench/results/ and bench/RESULTS.md.
  */
@@ -10,7 +10,7 @@ import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import { prepare, root } from "../tools/prepare.mjs";
 
-const all = ["step", "fine-tuning", "cold", "rows", "trunk", "csv"];
+const all = ["step", "runs", "predict", "curves", "fine-tuning", "cold", "rows", "trunk", "csv"];
 const args = process.argv.slice(2);
 const quick = args.includes("--quick");
 const wanted = args.filter((arg) => !arg.startsWith("--"));
@@ -43,7 +43,8 @@ export const context = {
 };
 
 const folder = join(root, "bench/results");
-mkdirSync(folder, { recursive: true });
+const figures = join(root, "bench/figures");
+for (const made of [folder, figures]) mkdirSync(made, { recursive: true });
 for (const name of wanted.length > 0 ? wanted : all) {
   const { measure } = await import(`./${name}.mjs`);
   console.log(`\n== ${name}`);
@@ -52,11 +53,14 @@ for (const name of wanted.length > 0 ? wanted : all) {
 }
 const sections = [];
 for (const file of readdirSync(folder).sort()) {
-  const { table } = await import(`./${file.replace(".json", ".mjs")}`);
+  const name = file.replace(".json", "");
+  const { table, figure } = await import(`./${name}.mjs`);
   const result = JSON.parse(readFileSync(join(folder, file), "utf8"));
   const { date, commit, cpu, flags: found, cores, node, onnxruntime, reference } = result;
+  if (figure) writeFileSync(join(figures, `${name}.svg`), figure(result));
   sections.push(
     table(result),
+    ...(figure ? [`![](figures/${name}.svg)`] : []),
     `${date}, commit ${commit}; ${cpu} (${found.join(", ")}), ${cores} cores; Node ${node}, ONNX Runtime ${onnxruntime}; ${reference.join(", ")}.`,
   );
 }

@@ -2,7 +2,8 @@
 import { loadBackbone } from "ptuning/backbones";
 import { markdownTable } from "ptuning/report";
 import { referencePython } from "../tools/reference/run.mjs";
-import { median, startContender } from "./processes.mjs";
+import { barFigure } from "./figures.mjs";
+import { median, ratios, startContender } from "./processes.mjs";
 import { randomBackbone } from "./random-backbone.mjs";
 
 /** With `alone`, contenders do not fit into memory beside each other: each is started for its turn. */
@@ -18,7 +19,15 @@ const works = [
     alone: true,
   },
 ];
-const contenders = ["PEFT fp32", "PEFT bf16", "ours fp32", "ours int8", "ours fp32 lean", "ours int8 lean"];
+const contenders = [
+  "PEFT fp32",
+  "PEFT bf16",
+  "PEFT compile",
+  "ours fp32",
+  "ours int8",
+  "ours fp32 lean",
+  "ours int8 lean",
+];
 
 /** So many times slower than the other precision, one of PEFT's takes part in the first round only. */
 const hopeless = 1.5;
@@ -63,14 +72,15 @@ export async function measure({ quick }) {
         if (alone) await end(contender);
       }
       process.stderr.write(`${name}: round ${round + 1}\n`);
-      // PEFT's slower precision has lost after one round where it is far behind: most of the time would be its.
+      if (round > 0) continue;
+      // PEFT's slower precision has lost after one round where it is far behind: most of the time would be its. The
+      // compiled model is shown beside.
       const [single, half] = ["PEFT fp32", "PEFT bf16"].map((contender) => facts[contender].rounds[0]);
-      const slower =
-        half > hopeless * single ? "PEFT bf16" : single > hopeless * half ? "PEFT fp32" : undefined;
-      if (round === 0 && slower !== undefined) {
-        taking = contenders.filter((contender) => contender !== slower);
-        if (!alone) await end(slower);
-      }
+      const out = ["PEFT compile"];
+      if (half > hopeless * single) out.push("PEFT bf16");
+      else if (single > hopeless * half) out.push("PEFT fp32");
+      taking = contenders.filter((contender) => !out.includes(contender));
+      if (!alone) for (const contender of out) await end(contender);
     }
     if (!alone) for (const contender of taking) await end(contender);
     rows.push({ name, facts });
@@ -84,34 +94,32 @@ async function minilmFolder() {
   return backbone.folder;
 }
 
-/** Ratio of two contenders round by round: median and range. */
-function ratio(facts, ours, theirs) {
-  const rounds = Math.min(facts[ours].rounds.length, facts[theirs].rounds.length);
-  const ratios = facts[ours].rounds.slice(0, rounds).map((seconds, i) => seconds / facts[theirs].rounds[i]);
-  return `${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)})`;
-}
-
 export function table({ rows }) {
+  const names = Object.keys(rows[0].facts);
+  const ours = names.filter((name) => name.startsWith("ours"));
   const megabytes = (bytes) => Math.round(bytes / 1e6);
-  const time = rows.map(({ name, facts }) => [
-    name,
-    ...contenders.map((contender) => median(facts[contender].rounds).toFixed(3)),
-    ratio(facts, "ours fp32", "PEFT fp32"),
-    ratio(facts, "ours int8", "PEFT fp32"),
-    ratio(facts, "ours int8", "PEFT bf16"),
-  ]);
+  const time = rows.map(({ name, facts }) => {
+    const ratio = (a, b) => ratios(facts[a].rounds, facts[b].rounds);
+    return [
+      name,
+      ...names.map((contender) => median(facts[contender].rounds).toFixed(3)),
+      ratio("ours fp32", "PEFT fp32"),
+      ratio("ours int8", "PEFT fp32"),
+      ratio("ours int8", "PEFT bf16"),
+    ];
+  });
   const memory = rows.map(({ name, facts }) => {
     const aboveIdle = (contender) => facts[contender].peakBytes - facts[contender].idleBytes;
     return [
       name,
-      ...contenders.map((contender) => {
+      ...names.map((contender) => {
         const { peakBytes, idleBytes } = facts[contender];
         return `${megabytes(peakBytes)} / ${megabytes(peakBytes - idleBytes)}`;
       }),
-      ...contenders.slice(2).map((contender) => (aboveIdle(contender) / aboveIdle("PEFT fp32")).toFixed(2)),
+      ...ours.map((contender) => (aboveIdle(contender) / aboveIdle("PEFT fp32")).toFixed(2)),
     ];
   });
-  const columns = (...titles) => ["work", ...contenders, ...titles].map((title) => ({ title }));
+  const columns = (...titles) => ["work", ...names, ...titles].map((title) => ({ title }));
   return [
     "## A training step",
     "",
@@ -121,6 +129,17 @@ export function table({ rows }) {
     "",
     "Peak resident memory in MB: in all / above the idle process.",
     "",
-    markdownTable(columns(...contenders.slice(2).map((name) => `${name} ÷ PEFT fp32, above idle`)), memory),
+    markdownTable(columns(...ours.map((name) => `${name} ÷ PEFT fp32, above idle`)), memory),
   ].join("\n");
+}
+
+export function figure({ rows }) {
+  const bars = rows.flatMap(({ name: work, facts }) =>
+    Object.entries(facts).map(([name, { rounds }]) => ({
+      work,
+      name,
+      value: median(rounds) / median(facts["PEFT fp32"].rounds),
+    })),
+  );
+  return barFigure("time of a step as a share of PEFT's in fp32", bars);
 }

@@ -16,9 +16,16 @@ export {
   type QuestionAnsweringOptions,
   questionAnswering,
 } from "./question-answering.ts";
-export { familyOf, taskFamilies, taskFrom } from "./registry.ts";
+export { familyOf, type PeftTask, peftTasks, taskFamilies, taskFrom } from "./registry.ts";
 export { type RegressionOptions, type ScorePrediction, textRegression } from "./regression.ts";
-export type { ConfusionMatrix, Review, ReviewedExample, Reviewer, ReviewTable } from "./review.ts";
+export type {
+  ConfusionMatrix,
+  Review,
+  ReviewedExample,
+  Reviewer,
+  ReviewTable,
+  ScatterPlot,
+} from "./review.ts";
 export {
   type PredicateMarking,
   type Role,

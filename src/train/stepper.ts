@@ -11,8 +11,8 @@ import {
 } from "../model/index.ts";
 import { dropoutBankBytes, dropoutBanks, dropoutOffsets } from "../nn/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
-import { itemRows, largestItem, longestSequence, padBatch } from "../text/index.ts";
-import { estimateSessionBytes, fitMicroBatch, idleBytes, parseBytes } from "./memory.ts";
+import { itemRows, largestItem, longestSequence, padBatch, tokenCount } from "../text/index.ts";
+import { cachedPass, estimateSessionBytes, fitMicroBatch, parseBytes } from "./memory.ts";
 import type { ResolvedSettings } from "./options.ts";
 import type { ParameterStore } from "./store.ts";
 import type { TrunkCache } from "./trunk.ts";
@@ -26,9 +26,9 @@ interface PreparedBatch {
 
 /** Computes losses and gradients: owns the training session and what is fed to it beside the trainable tensors. */
 export interface Stepper {
-  /** Examples per pass. */
+  /** Examples per pass, at most: batches of long texts are cut further, see {@link cachedPass}. */
   readonly microBatchSize: number;
-  /** Memory that the process is estimated to reach in training. */
+  /** Memory that its session is estimated to take. */
   readonly estimatedBytes: number;
   /** Makes the feeds of an update from its training items; `step` names its dropout. */
   prepare(items: Int32Array, step: number): PreparedBatch;
@@ -37,17 +37,26 @@ export interface Stepper {
   close(): Promise<void>;
 }
 
+/** What a stepper computes on. */
+export interface StepperFacts {
+  readonly parts: ModelParts & { readonly backbone: Backbone };
+  readonly task: Task;
+  readonly encoded: Encoded;
+  /** The tensors that are trained. */
+  readonly shapes: ParamShapes;
+  readonly cache?: TrunkCache | undefined;
+  /** Bytes of the process before its sessions, and how many of these there are: one per task. */
+  readonly idle: number;
+  readonly sessions: number;
+}
+
 /** Compiles the training graph and binds what stays the same through the run. */
 export async function createStepper(
-  parts: ModelParts & { readonly backbone: Backbone },
-  task: Task,
-  encoded: Encoded,
-  shapes: ParamShapes,
+  { parts, task, encoded, shapes, cache, idle, sessions }: StepperFacts,
   store: ParameterStore,
   settings: ResolvedSettings,
-  cache?: TrunkCache,
 ): Promise<Stepper> {
-  const { backbone } = parts;
+  const { backbone, headName } = parts;
   const { hiddenDropout: hidden, attentionDropout: attention, memory, seed } = settings;
   const { graph, dropout } = trainingGraph(
     parts,
@@ -60,21 +69,24 @@ export async function createStepper(
   const prepack = prepackFor(memory, settings.precision);
   const length = longestSequence(encoded.sequences);
   const perItem = largestItem(encoded);
+  /** Items that are computed at once when the longest has so many tokens. */
+  const passItems = (items: number, tokens: number): number =>
+    store.addsCheaply ? cachedPass(items, perItem * tokens, backbone.config.intermediateSize) : items;
   const estimate = (items: number): number =>
-    idleBytes(encoded.sequences.starts[encoded.sequences.count]!) +
     dropoutBankBytes(dropout, { B: items * perItem, S: settings.maxLength }) +
     estimateSessionBytes({
       graph,
-      sizes: { B: items * perItem, S: length },
+      sizes: { B: passItems(items, length) * perItem, S: length },
       weightCopies: prepack && settings.precision === "fp32" ? 2 : 1,
     });
   const limit = parseBytes(settings.memoryLimit)!;
   const microBatchSize =
     settings.microBatchSize < settings.batchSize || limit === Number.POSITIVE_INFINITY
       ? settings.microBatchSize
-      : fitMicroBatch(settings.batchSize, limit, estimate);
+      : fitMicroBatch(settings.batchSize, limit, (items) => idle + sessions * estimate(items));
   const session: Session = await backbone.engine.compile(graph, { prepack });
-  const rng = new Rng(seed, "dropout");
+  const rng = new Rng(seed, "dropout", ...(headName ? [headName] : []));
+  const names = Object.keys(shapes);
   const largest: DimBindings = { B: microBatchSize * perItem, S: settings.maxLength };
   if (dropout.sites.length > 0) await session.bind(dropoutBanks(dropout, largest, rng));
 
@@ -86,8 +98,13 @@ export async function createStepper(
       const scale = floats([], [weight === 0 ? 0 : 1 / weight]);
       const passes: TensorMap[] = [];
       let tokens = 0;
-      for (let start = 0; start < items.length; start += microBatchSize) {
-        const rows = itemRows(encoded, items.subarray(start, start + microBatchSize));
+      const longest = itemRows(encoded, items).reduce(
+        (most, row) => Math.max(most, tokenCount(encoded.sequences, row)),
+        0,
+      );
+      const perPass = passItems(Math.min(items.length, microBatchSize), longest);
+      for (let start = 0; start < items.length; start += perPass) {
+        const rows = itemRows(encoded, items.subarray(start, start + perPass));
         const batch = padBatch(encoded.sequences, rows, backbone.config.padTokenId);
         const sizes = { B: batch.batch, S: batch.length };
         tokens += batch.tokens;
@@ -103,7 +120,7 @@ export async function createStepper(
     },
     async run({ passes }) {
       let loss = 0;
-      for (const pass of passes) loss += await store.pass(session, pass);
+      for (const pass of passes) loss += await store.pass(session, names, pass);
       return loss;
     },
     close: () => session.release(),

@@ -84,7 +84,8 @@ describe("lean", () => {
     for (const precision of ["fp32", "int8"]) {
       const fast = await peakAboveIdle([...shape, precision, "fast"]);
       const lean = await peakAboveIdle([...shape, precision, "lean"]);
-      expect(lean).toBeLessThan(0.75 * fast);
+      // Tokenizer, graph and packed weights, 75 MB, are the same for both: 0.58 in fp32, 0.66 in int8.
+      expect(lean).toBeLessThan(0.7 * fast);
     }
   });
 });

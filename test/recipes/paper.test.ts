@@ -39,10 +39,10 @@ test("there is one for each group of cells", () => {
   const both = (sets: readonly string[]): string[] =>
     sets.flatMap((set) => [`${set}-bert-large`, `${set}-roberta-large`]).sort();
   expect(names("table2")).toEqual(both(["boolq", "cb", "copa", "multirc", "record", "rte", "wic", "wsc"]));
+  expect(names("table4")).toEqual(["boolq", "cb", "rte", "sst2"]);
   expect(names("table3")).toEqual(
     both(["conll03", "ontonotes", "conll04", "squad1", "squad2", "conll12", "conll05-wsj", "conll05-brown"]),
   );
-  expect(names("table4")).toEqual(["boolq", "cb", "rte", "sst2"].map((set) => `${set}-roberta-large`));
 });
 
 /** `run_script/` of the reference: learning rate, batch, dropout, prompt length, epochs, seed. */
@@ -115,6 +115,6 @@ describe("a dry run of each", () => {
       expect(events[0]).toMatchObject({ type: "start", examples: { train: expect.any(Number) } });
       expect(events.at(-1)).toMatchObject({ type: "dry-run", secondsPerStep: expect.any(Number) });
     },
-    60_000,
+    180_000,
   );
 });

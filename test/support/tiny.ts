@@ -17,8 +17,10 @@ import { type TrainEvent, type TrainOptions, train } from "ptuning/train";
 
 const size = { hidden: 32, layers: 2, heads: 4, intermediate: 64, vocab: 40, positions: 48 };
 
-interface TinyOptions {
+/** How a checkpoint differs from the usual ones. */
+interface TinyChoices {
   readonly positions?: number;
+  /** With a masked-LM head of these names. */
   readonly lmHead?: LmHeadNames;
 }
 
@@ -26,7 +28,7 @@ interface TinyOptions {
 export function writeTinyBackbone(
   folder: string,
   seed = 1,
-  { vocab = size.vocab, positions = size.positions, lmHead }: TinyOptions & { vocab?: number } = {},
+  { vocab = size.vocab, positions = size.positions, lmHead }: TinyChoices & { vocab?: number } = {},
 ): string {
   const words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
   while (words.length < vocab) words.push(`w${words.length - 5}`);
@@ -45,7 +47,7 @@ export function writeTinyBackbone(
 export function writeTinyRoberta(
   folder: string,
   seed = 1,
-  { positions = size.positions, lmHead }: TinyOptions = {},
+  { positions = size.positions, lmHead }: TinyChoices = {},
 ): string {
   const merges: string[] = ["Ġ w"];
   for (const start of ["Ġw", "w"]) {
@@ -80,7 +82,7 @@ interface TinyConfig {
 }
 
 /** What a checkpoint calls the parts of its masked-LM head. */
-export interface LmHeadNames {
+interface LmHeadNames {
   readonly dense: string;
   readonly norm: string;
   readonly bias: string;
@@ -147,7 +149,7 @@ export const tinyRobertaFolder: string = writeTinyRoberta(
   join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-roberta"),
 );
 
-/** Where checkpoints keep their masked-LM heads. */
+/** Names of masked-LM heads as transformers saves them. */
 export const lmHeadNames: { readonly bert: LmHeadNames; readonly roberta: LmHeadNames } = {
   bert: {
     dense: "cls.predictions.transform.dense",
