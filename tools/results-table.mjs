@@ -56,7 +56,9 @@ function summarize({ recipe, scores }) {
   const trivial = Object.keys(rows[0].baselines ?? {}).find((title) => !title.includes("logistic"));
   const valuesOf = (metric) => {
     const baseline = (title) =>
-      rows.flatMap((row) => (row.baselines?.[title] ? [row.baselines[title][metric]] : []));
+      rows.flatMap((row) =>
+        row.baselines?.[title]?.[metric] === undefined ? [] : [row.baselines[title][metric]],
+      );
     return {
       metric,
       scores: rows.map((row) => row.test[metric]),
@@ -65,7 +67,7 @@ function summarize({ recipe, scores }) {
       frozen: baseline("frozen embeddings + logistic regression"),
     };
   };
-  const { train, test, label, labelPattern } = parse(readFileSync(join(root, recipe), "utf8")).data;
+  const { train, test, label, labelPattern } = parse(readFileSync(join(root, recipe), "utf8")).data ?? {};
   return {
     recipe,
     name,

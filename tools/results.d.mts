@@ -14,4 +14,5 @@ export function runRecipe(
   seed: number,
   baselines: boolean,
   settings?: Readonly<Record<string, unknown>>,
+  kept?: string,
 ): ResultRow;

@@ -14,9 +14,13 @@ import { parse } from "yaml";
 import { prepare, root } from "./prepare.mjs";
 import { folder, nameOf, recipeHash, rowsOf, writeReadme } from "./results-table.mjs";
 
-/** The row of one run of a recipe; with values at other keys also those and the dev scores over the updates. */
-export function runRecipe(recipe, seed, baselines, settings) {
-  const output = mkdtempSync(join(tmpdir(), "ptuning-result-"));
+/**
+ * The row of one run of a recipe; with values at other keys also those and the dev scores over the updates.
+ * @param kept run folder that stays, for other recipes to start from
+ */
+export function runRecipe(recipe, seed, baselines, settings, kept) {
+  const temporary = mkdtempSync(join(tmpdir(), "ptuning-result-"));
+  const output = kept ?? join(temporary, "run");
   const set = Object.entries(settings ?? {}).flatMap(([key, value]) => [
     "--set",
     `${key}=${JSON.stringify(value)}`,
@@ -24,10 +28,10 @@ export function runRecipe(recipe, seed, baselines, settings) {
   const args = ["train", recipe, "--seed", String(seed), ...(baselines ? ["--baselines"] : []), ...set];
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    ["dist/cli/main.js", ...args, "--json", "--output", join(output, "run")],
+    ["dist/cli/main.js", ...args, "--json", "--overwrite", "--output", output],
     { cwd: root, encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "pipe"] },
   );
-  rmSync(output, { recursive: true });
+  rmSync(temporary, { recursive: true });
   if (status !== 0) throw new Error(`${recipe}: ${stderr}`);
   const events = stdout
     .trim()
@@ -86,7 +90,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const plan = parse(readFileSync(join(folder, "plan.yaml"), "utf8")).filter(
     ({ recipe }) => !only || recipe.includes(only),
   );
-  const missing = plan.flatMap(({ recipe, seeds, baselines = true }) => {
+  const missing = plan.flatMap(({ recipe, seeds, baselines = true, output }) => {
     const hash = recipeHash(recipe);
     const done = rowsOf(nameOf(recipe))
       .filter((row) => row.configHash === hash)
@@ -94,16 +98,16 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     // Baselines do not depend on the seed of training: the first run carries them.
     return seeds
       .filter((seed) => !done.includes(seed))
-      .map((seed) => ({ recipe, seed, baselines: baselines && seed === seeds[0] }));
+      .map((seed) => ({ recipe, seed, output, baselines: baselines && seed === seeds[0] }));
   });
   if (args.includes("--list")) {
     for (const { recipe, seed } of missing) console.log(`${recipe} seed ${seed}`);
     console.log(`${missing.length} runs are missing`);
   } else {
     prepare();
-    for (const [i, { recipe, seed, baselines }] of missing.entries()) {
+    for (const [i, { recipe, seed, baselines, output }] of missing.entries()) {
       console.log(`${i + 1}/${missing.length} ${recipe} seed ${seed}`);
-      const row = runRecipe(recipe, seed, baselines);
+      const row = runRecipe(recipe, seed, baselines, undefined, output);
       appendFileSync(join(folder, `${nameOf(recipe)}.jsonl`), `${JSON.stringify(row)}\n`);
       console.log(`  test ${JSON.stringify(row.test)} in ${row.seconds} s`);
     }

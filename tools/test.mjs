@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * Every check and test: types, lint, unused code, package layout, then all tests on the built package. What lacks
- * Python, Chromium, the network or ../shared/data is skipped with a line each; PTUNING_REQUIRE_ALL=1 makes that a failure.
+ * Python, Chromium, Redis, the network or ../shared/data is skipped with a line each; PTUNING_REQUIRE_ALL=1 makes that a failure.
  * PTUNING_COVERAGE=1 also measures line coverage of src/. The last line is "N passed, N failed".
  */
 import { spawnSync } from "node:child_process";
@@ -59,13 +59,18 @@ const fetched = spawnSync(process.execPath, ["dist/cli/main.js", "backbones", "a
 });
 if (fetched.status !== 0) missing("the default backbone could not be fetched", "tests on real weights");
 
-const chromium = "/usr/bin/chromium";
-if (!existsSync(chromium) && requireAll && process.getuid?.() === 0) {
+// Where nothing may be skipped, what a package of Debian brings is installed.
+const packages = [
+  { file: "/usr/bin/chromium", name: "chromium", tests: "tests of reports in a browser" },
+  { file: "/usr/bin/redis-server", name: "redis-server", tests: "tests of the queue" },
+];
+const absent = packages.filter(({ file }) => !existsSync(file));
+if (absent.length > 0 && requireAll && process.getuid?.() === 0) {
   const apt = (...args) => spawnSync("apt-get", ["-qq", ...args], { stdio: ["ignore", "ignore", "inherit"] });
   apt("update");
-  apt("install", "-y", "--no-install-recommends", "chromium");
+  apt("install", "-y", "--no-install-recommends", ...absent.map(({ name }) => name));
 }
-if (!existsSync(chromium)) missing(`there is no ${chromium}`, "tests of reports in a browser");
+for (const { file, tests } of absent) if (!existsSync(file)) missing(`there is no ${file}`, tests);
 
 const report = join(root, "coverage/vitest.json");
 mkdirSync(join(root, "coverage"), { recursive: true });

@@ -102,19 +102,7 @@ export function referenceTo({ id, fingerprint, config }: Backbone): BackboneRefe
  * @throws ADAPTER_INCOMPATIBLE if the backbone is another one or the tensors do not fit it
  */
 export function attach(adapter: Adapter, backbone: Backbone): ModelParts {
-  const { fingerprint, id, hiddenSize, numLayers } = adapter.backbone;
-  const { config } = backbone;
-  if (hiddenSize !== config.hiddenSize || numLayers !== config.numLayers) {
-    throw incompatible(
-      `expected a backbone of ${numLayers} layers and hidden size ${hiddenSize} (${id}), ` +
-        `got ${config.numLayers} and ${config.hiddenSize} (${backbone.id}).`,
-    );
-  }
-  if (fingerprint !== "" && fingerprint !== backbone.fingerprint) {
-    throw incompatible(
-      `expected ${id} with fingerprint ${fingerprint}, ${backbone.id} has ${backbone.fingerprint}.`,
-    );
-  }
+  checkBackbone(adapter.backbone, backbone);
   const { params, frozen } = adapter;
   const parts: ModelParts = { backbone, method: adapter.method, head: adapter.task.head, frozen };
   checkTogether(parts, adapter.task.pseudoTokens);
@@ -130,6 +118,26 @@ export function attach(adapter: Adapter, backbone: Backbone): ModelParts {
     brought,
   );
   return parts;
+}
+
+/**
+ * Whether what was trained on one backbone fits another.
+ * @throws ADAPTER_INCOMPATIBLE if it is not the same
+ */
+export function checkBackbone(reference: BackboneReference, backbone: Backbone): void {
+  const { fingerprint, id, hiddenSize, numLayers } = reference;
+  const { config } = backbone;
+  if (hiddenSize !== config.hiddenSize || numLayers !== config.numLayers) {
+    throw incompatible(
+      `expected a backbone of ${numLayers} layers and hidden size ${hiddenSize} (${id}), ` +
+        `got ${config.numLayers} and ${config.hiddenSize} (${backbone.id}).`,
+    );
+  }
+  if (fingerprint !== "" && fingerprint !== backbone.fingerprint) {
+    throw incompatible(
+      `expected ${id} with fingerprint ${fingerprint}, ${backbone.id} has ${backbone.fingerprint}.`,
+    );
+  }
 }
 
 /** Compares names and shapes. */

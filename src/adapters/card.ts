@@ -1,5 +1,6 @@
 import { inventory } from "../model/index.ts";
 import type { AdapterFields } from "./adapter.ts";
+import type { MultiTaskFields } from "./multi-task.ts";
 
 /**
  * The README of an adapter folder: a model card with metadata for model hubs. It holds labels, scores and
@@ -40,7 +41,7 @@ export function modelCard(adapter: AdapterFields): string {
     "",
     "| setting | value |",
     "|---|---|",
-    ...Object.entries(settings).map(([key, value]) => `| ${key} | ${markdownText(settingText(value))} |`),
+    ...settingRows(settings),
     `| maxLength | ${maxLength} |`,
     ...(provenance.data ? [`| examples | ${provenance.data.train} train, ${provenance.data.dev} dev |`] : []),
     `| created | ${provenance.createdAt} |`,
@@ -48,11 +49,70 @@ export function modelCard(adapter: AdapterFields): string {
     "",
     "## Fit",
     "",
-    `Works on the backbone with fingerprint \`${backbone.fingerprint}\` only; the text starts at position ` +
-      `${positionText(method.options)}.`,
+    fitText(adapter),
   ];
   return `${lines.join("\n")}\n`;
 }
+
+/** The same for one prompt with several heads. */
+export function multiTaskCard(adapter: MultiTaskFields): string {
+  const { method, backbone, shared, heads, maxLength } = adapter;
+  const { trainableTotal } = inventory(shared, 0);
+  const rows = Object.entries(heads).flatMap(([name, { task, params, provenance }]) => {
+    const size = inventory(params, 0).trainableTotal.toLocaleString("en");
+    const scores = Object.entries(provenance.metrics ?? {}).flatMap(([split, values]) =>
+      Object.entries(values).map(([score, value]) => [split, score, value.toFixed(4)]),
+    );
+    const lines = scores.length > 0 ? scores : [["", "", ""]];
+    return lines.map((cells) => `| ${[name, task.type, size, ...cells].join(" | ")} |`);
+  });
+  const types = [...new Set(Object.values(heads).map(({ task }) => task.type))];
+  const [first] = Object.keys(heads);
+  const { training } = Object.values(heads)[0]!.provenance;
+  const lines = [
+    "---",
+    "library_name: ptuning",
+    `base_model: ${JSON.stringify(backbone.id)}`,
+    `tags: [${["ptuning", method.name, "multi-task", ...types].join(", ")}]`,
+    "---",
+    "",
+    `# Multi-task adapter for ${backbone.id}`,
+    "",
+    `Trained with ${method.name}: ${trainableTotal.toLocaleString("en")} parameters that ${Object.keys(heads).length} tasks share, ` +
+      "and a head for each, on a frozen backbone, which is not part of this folder.",
+    "",
+    "## Use",
+    "",
+    "```sh",
+    `ptuning predict PATH_TO_THIS_FOLDER --head ${first} --input FILE`,
+    "```",
+    "",
+    "## Heads",
+    "",
+    "| head | task | parameters | split | metric | value |",
+    "|---|---|---:|---|---|---:|",
+    ...rows,
+    "",
+    "## Training",
+    "",
+    "| setting | value |",
+    "|---|---|",
+    ...settingRows({ ...method.options, ...training }),
+    `| maxLength | ${maxLength} |`,
+    "",
+    "## Fit",
+    "",
+    fitText(adapter),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+const settingRows = (settings: Readonly<Record<string, unknown>>): string[] =>
+  Object.entries(settings).map(([key, value]) => `| ${key} | ${markdownText(settingText(value))} |`);
+
+const fitText = ({ backbone, method }: Pick<AdapterFields, "backbone" | "method">): string =>
+  `Works on the backbone with fingerprint \`${backbone.fingerprint}\` only; the text starts at position ` +
+  `${positionText(method.options)}.`;
 
 function positionText({
   positionOffset,

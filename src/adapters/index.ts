@@ -3,9 +3,11 @@ export {
   type AdapterFields,
   attach,
   type BackboneReference,
+  checkBackbone,
   type Provenance,
   referenceTo,
 } from "./adapter.ts";
 export type { CheckpointSource } from "./checkpoint.ts";
-export { type LoadAdapterOptions, loadAdapter } from "./load.ts";
+export { headOf, type LoadAdapterOptions, loadAdapter, openAdapter, type SavedAdapter } from "./load.ts";
+export { MultiTaskAdapter, type MultiTaskFields, type TaskHead } from "./multi-task.ts";
 export { saveAdapter } from "./save.ts";

@@ -5,19 +5,34 @@ import { architectures, peftModulesOf } from "../backbones/index.ts";
 import { messageOf, type Params, PtuningError, type Tensor } from "../core/index.ts";
 import { readJson, readSafetensors } from "../files/index.ts";
 import { type Method, methodFrom, peftMethods } from "../methods/index.ts";
-import { sequenceClassification, type Task, taskFrom } from "../tasks/index.ts";
+import { peftTasks, type Task, taskFrom } from "../tasks/index.ts";
 import { Adapter, type AdapterFields, type BackboneReference } from "./adapter.ts";
 import { checkpointSource, checkpointWeights } from "./checkpoint.ts";
+import { MultiTaskAdapter } from "./multi-task.ts";
 import { formatVersion, ownPeftType, peftConfigFile, peftNames, sidecarFile, weightsFile } from "./save.ts";
 
 const named = z.object({ options: z.record(z.string(), z.unknown()) });
-const sidecarSchema = z.object({
-  formatVersion: z.int(),
+const provenance = z.object({
+  createdAt: z.string(),
+  versions: z.record(z.string(), z.string()),
+  data: z
+    .object({
+      fingerprint: z.string(),
+      train: z.int(),
+      dev: z.int(),
+      table: z.record(z.string(), z.unknown()).optional(),
+    })
+    .optional(),
+  training: z.record(z.string(), z.unknown()).optional(),
+  metrics: z.record(z.string(), z.record(z.string(), z.number())).optional(),
+});
+const head = z.object({
   task: named.extend({ type: z.string() }),
-  method: named.extend({ name: z.string() }),
   frozen: z.array(z.string()).default([]),
-  /** Of a checkpoint: our tensor name → the name in its file. */
-  tensors: z.record(z.string(), z.string()).optional(),
+  provenance,
+});
+const shared = z.object({
+  method: named.extend({ name: z.string() }),
   backbone: z.object({
     id: z.string(),
     fingerprint: z.string(),
@@ -27,21 +42,13 @@ const sidecarSchema = z.object({
     numHeads: z.int(),
   }),
   maxLength: z.int().positive(),
-  provenance: z.object({
-    createdAt: z.string(),
-    versions: z.record(z.string(), z.string()),
-    data: z
-      .object({
-        fingerprint: z.string(),
-        train: z.int(),
-        dev: z.int(),
-        table: z.record(z.string(), z.unknown()).optional(),
-      })
-      .optional(),
-    training: z.record(z.string(), z.unknown()).optional(),
-    metrics: z.record(z.string(), z.record(z.string(), z.number())).optional(),
-  }),
 });
+const sidecarSchema = shared.extend({
+  ...head.shape,
+  /** Of a checkpoint: our tensor name → the name in its file. */
+  tensors: z.record(z.string(), z.string()).optional(),
+});
+const multiTaskSchema = shared.extend({ heads: z.record(z.string(), head) });
 
 const peftSchema = z.object({
   peft_type: z.string(),
@@ -55,17 +62,50 @@ const peftSchema = z.object({
 
 /** What an adapter folder does not say of itself. */
 export interface LoadAdapterOptions {
-  /** Label names for an adapter that PEFT saved: its files hold none. Default `LABEL_0`, `LABEL_1`, … */
+  /**
+   * Label names for an adapter that PEFT saved: its files hold none. Default `LABEL_0`, `LABEL_1`, … for whole texts;
+   * the tags of words must be given.
+   */
   readonly labels?: readonly string[];
+  /** Which head, where the folder holds several. */
+  readonly head?: string;
+}
+
+/** What an adapter folder holds: one task, or several on one prompt. */
+export type SavedAdapter = Adapter | MultiTaskAdapter;
+
+/**
+ * Reads an adapter folder of ours, or one that PEFT saved (a prompt with a head for texts, words or answers).
+ * Nothing is downloaded and no other path is opened.
+ *
+ * @throws ADAPTER_INVALID naming the file and the field; OPTION_INVALID where the folder holds several heads and none
+ *   of them is named
+ */
+export async function loadAdapter(folder: string, options: LoadAdapterOptions = {}): Promise<Adapter> {
+  return headOf(await openAdapter(folder, options), options.head);
 }
 
 /**
- * Reads an adapter folder of ours, or one that PEFT saved (a prompt with a sequence head). Nothing is
- * downloaded and no other path is opened.
- *
+ * The adapter of one task.
+ * @param head its name; none where there is only one
+ * @throws OPTION_INVALID listing the heads if it has none of this name
+ */
+export function headOf(adapter: SavedAdapter, head: string | undefined): Adapter {
+  if (adapter instanceof MultiTaskAdapter) return adapter.head(head);
+  if (!head) return adapter;
+  throw new PtuningError("OPTION_INVALID", `head: expected none, got "${head}".`, {
+    hint: "This adapter is for one task and has one head.",
+  });
+}
+
+/**
+ * Reads an adapter folder as {@link loadAdapter} does, of one task or of several.
  * @throws ADAPTER_INVALID naming the file and the field
  */
-export async function loadAdapter(folder: string, options: LoadAdapterOptions = {}): Promise<Adapter> {
+export async function openAdapter(
+  folder: string,
+  options: Pick<LoadAdapterOptions, "labels"> = {},
+): Promise<SavedAdapter> {
   const isFolder = await stat(folder).then(
     (status) => status.isDirectory(),
     () => false,
@@ -93,6 +133,9 @@ export async function loadAdapter(folder: string, options: LoadAdapterOptions = 
       `${sidecarPath}: formatVersion: expected at most ${formatVersion}, got ${version}.`,
       { hint: "This adapter was saved by a newer ptuning: update the package." },
     );
+  }
+  if (json !== null && typeof json === "object" && "heads" in json) {
+    return fromSeveral(parse(multiTaskSchema, json, sidecarPath), sidecarPath, tensors, weightsPath);
   }
   const sidecar = parse(sidecarSchema, json, sidecarPath);
   let [task, method]: [Task, Method] = [undefined as never, undefined as never];
@@ -122,6 +165,43 @@ export async function loadAdapter(folder: string, options: LoadAdapterOptions = 
     provenance: provenance as AdapterFields["provenance"],
     ...(isCheckpoint && { source: await checkpointSource(folder) }),
   });
+}
+
+function fromSeveral(
+  { method, heads, backbone, maxLength }: z.output<typeof multiTaskSchema>,
+  path: string,
+  tensors: Readonly<Record<string, Tensor>>,
+  weightsPath: string,
+): MultiTaskAdapter {
+  const all = Object.entries(renamed(tensors, new Map(), weightsPath));
+  const foreign = all.find(([name]) => name.includes("/") && !Object.hasOwn(heads, name.split("/")[0]!));
+  if (foreign) throw invalid(weightsPath, `tensor "${foreign[0]}": expected a head of ${sidecarFile}`);
+  const ownOf = (head: string): Params =>
+    Object.fromEntries(
+      all.flatMap(([name, tensor]) =>
+        name.startsWith(`${head}/`) ? [[name.slice(head.length + 1), tensor]] : [],
+      ),
+    );
+  try {
+    return new MultiTaskAdapter({
+      method: methodFrom(method.name, method.options),
+      shared: Object.fromEntries(all.filter(([name]) => !name.includes("/"))),
+      heads: Object.fromEntries(
+        Object.entries(heads).map(([name, { task, frozen, provenance }]) => [
+          name,
+          {
+            task: taskFrom(task.type, task.options),
+            ...divided(ownOf(name), (tensor) => frozen.includes(tensor)),
+            provenance: provenance as AdapterFields["provenance"],
+          },
+        ]),
+      ),
+      backbone,
+      maxLength,
+    });
+  } catch (cause) {
+    throw invalid(path, messageOf(cause), cause);
+  }
 }
 
 /** Tensors of a checkpoint under our names. */
@@ -185,36 +265,40 @@ function fromPeft(
     throw invalid(path, `peft_type: expected one of ${known}, got ${JSON.stringify(type)}`);
   }
   const config = parse(peftSchema, json, path);
-  if (config.task_type !== "SEQ_CLS") {
-    throw invalid(path, `task_type: expected SEQ_CLS, got ${JSON.stringify(config.task_type)}`);
+  const taskType = config.task_type ?? "";
+  const peftTask = Object.hasOwn(peftTasks, taskType) ? peftTasks[taskType] : undefined;
+  if (peftTask === undefined) {
+    const known = Object.keys(peftTasks).join(", ");
+    throw invalid(path, `task_type: expected one of ${known}, got ${JSON.stringify(config.task_type)}`);
   }
   const method = make(config.num_virtual_tokens);
-  // PEFT's files do not name the architecture: the classifier's tensors tell.
-  const classifiers = architectures.map(({ modelTypes, peftModules }) => {
-    const module = peftModules.SEQ_CLS?.["base_model.classifier"] ?? "base_model.classifier";
-    return { modelType: modelTypes[0]!, name: `${module}.weight` };
-  });
-  const classifier = classifiers.find(({ name }) => name in tensors);
-  if (classifier === undefined) {
-    const expected = classifiers.map(({ name }) => name).join('" or "');
+  // PEFT's files do not name the architecture: the classifier's tensors tell, where architectures differ in them.
+  const { module } = peftTask;
+  const nameOf = ({ peftModules }: (typeof architectures)[number]): string =>
+    `${peftModules[taskType]?.[module] ?? module}.weight`;
+  const fitting = architectures.filter((architecture) => nameOf(architecture) in tensors);
+  if (fitting.length === 0) {
+    const expected = [...new Set(architectures.map(nameOf))].join('" or "');
     throw invalid(weightsPath, `expected a tensor "${expected}"`);
   }
-  const numLabels = tensors[classifier.name]!.shape[0]!;
-  const names = labels ?? Array.from({ length: numLabels }, (_, i) => `LABEL_${i}`);
-  if (names.length !== numLabels)
-    throw invalid(path, `labels: expected ${numLabels} names, got ${names.length}`);
-  const task = sequenceClassification({ labels: names, preset: "peft" }) as Task;
+  const modelType = fitting.length === 1 ? fitting[0]!.modelTypes[0]! : "";
+  const task = peftTask.create(tensors[nameOf(fitting[0]!)]!.shape[0]!, labels);
   const { token_dim: hiddenSize, num_layers: numLayers, num_attention_heads: numHeads } = config;
-  const facts = { modelType: classifier.modelType, hiddenSize, numLayers, numHeads };
+  const facts = { modelType, hiddenSize, numLayers, numHeads };
+  const theirs = method.peft(facts);
+  const taskTypes = "reason" in theirs ? undefined : theirs.taskTypes;
+  if (taskTypes?.includes(taskType) === false) {
+    throw invalid(path, `task_type: expected ${taskTypes.join(" or ")} with ${type}, got ${taskType}`);
+  }
   const all = renamed(tensors, ourNames(task, method, facts), weightsPath);
-  const moved = Object.keys(peftModulesOf(classifier.modelType, config.task_type));
+  const moved = Object.keys(peftModulesOf(modelType, taskType));
   return new Adapter({
     task,
     method,
     ...divided(all, (name) => moved.some((module) => name.startsWith(`${module}.`))),
     // PEFT's files do not identify the weights: the shapes are all that can be checked.
     backbone: { id: config.base_model_name_or_path ?? "", fingerprint: "", ...facts },
-    maxLength: 128,
+    maxLength: task.defaults?.maxLength ?? 128,
     provenance: { createdAt: "", versions: {} },
   });
 }

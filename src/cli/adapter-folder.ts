@@ -18,10 +18,10 @@ export async function adapterFolder(path: string): Promise<string> {
 /** Loads an adapter and the backbone that it names, unless the user names another place for it. */
 export async function loadAdapterAndBackbone(
   path: string,
-  options: { readonly backbone?: string; readonly threads?: string },
+  options: { readonly backbone?: string; readonly threads?: string; readonly head?: string },
 ): Promise<{ adapter: Adapter; backbone: Backbone }> {
   const folder = await adapterFolder(path);
-  const adapter = await loadAdapter(folder);
+  const adapter = await loadAdapter(folder, options.head === undefined ? {} : { head: options.head });
   const engine = nodeEngine(options.threads ? { threads: Number(options.threads) } : {});
   // An adapter never causes a download: its author chose that name, not the user.
   const source = options.backbone ? { onProgress: downloadReporter() } : { offline: true };

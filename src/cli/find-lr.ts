@@ -1,4 +1,4 @@
-import { findLearningRate, type SuggestionEvent, type TrainOptions } from "../train/index.ts";
+import { type AnyTrainOptions, findLearningRate, type SuggestionEvent } from "../train/index.ts";
 import { bar, note, print, progressLine, style, warn } from "./terminal.ts";
 
 /** Lines of the printed curve at most. */
@@ -8,7 +8,7 @@ const mostRows = 25;
 const steps = 100;
 
 /** Runs a learning-rate range test and prints its curve; nothing is kept. */
-export async function findLr(options: TrainOptions, asJson: boolean): Promise<void> {
+export async function findLr(options: AnyTrainOptions, asJson: boolean): Promise<void> {
   for await (const event of findLearningRate(options, { steps })) {
     if (asJson) print(JSON.stringify(event));
     else if (event.type === "warning") warn(event.message);

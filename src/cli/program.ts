@@ -27,7 +27,7 @@ function withRunOptions(command: Command): Command {
         "int8",
       ]),
     )
-    .option("--threads <n>", "default: all cores (engine.threads)")
+    .option("--threads <n>", "default: all cores, shared out among what runs at a time (engine.threads)")
     .option("--set <key=value>", "set any key of the configuration; may be given again", collect);
 }
 
@@ -60,6 +60,12 @@ export function createProgram(): Command {
   )
     .option("--preset <name>", "start from the settings of thudm or peft")
     .option("--method <name>", "how the backbone is tuned (method.name)")
+    .option("--start-from <folder>", "adapter, run or training state whose prompt to start from (start.from)")
+    .addOption(
+      new Option("--start-head <kind>", "its head as well (start.head)").choices(["new", "keep", "freeze"]),
+    )
+    .option("--start-task <name>", "which head, of an adapter that has several (start.task)")
+    .option("--split", "after several tasks, also an adapter for each of them alone (report.split)")
     .option("--learning-rate <x>", "default: what suits the method (training.learningRate)")
     .option("--seed <n>", "seed of everything random (training.seed)")
     .option("-o, --output <folder>", "run folder")
@@ -69,6 +75,8 @@ export function createProgram(): Command {
       "--baselines",
       "also score simple answers on the test data: the most frequent one, TF-IDF + logistic regression",
     )
+    .option("--expect-data <fingerprint>", "refuse to train on other data")
+    .option("--expect-backbone <fingerprint>", "refuse to train on another backbone")
     .addOption(
       new Option(
         "--find-lr",
@@ -103,6 +111,54 @@ export function createProgram(): Command {
       (await import("./commands/compare.ts")).compareCommand(source, options),
     );
 
+  withRunOptions(
+    program
+      .command("sweep")
+      .description("search over keys of a configuration: grid, random, successive halving")
+      .argument("[config]", "configuration (.yaml), or a data file: its columns are guessed"),
+  )
+    .option("--grid <key=values>", "choices: training.learningRate=1e-3,5e-3; may be given again", collect)
+    .option("--uniform <key=low,high>", "a range, with a third number in multiples of it", collect)
+    .option("--log-uniform <key=low,high>", "a range, uniform by the logarithm", collect)
+    .addOption(
+      new Option("--search-preset <name>", "the grid that came with the paper's code").choices([
+        "p-tuning-v2",
+      ]),
+    )
+    .addOption(
+      new Option("--strategy <name>", "default: grid where every key has choices, else random").choices([
+        "grid",
+        "random",
+        "halving",
+      ]),
+    )
+    .option(
+      "--halving <least,most>",
+      "successive halving from so many epochs to so many; key=least,most,factor",
+    )
+    .option("--runs <n>", "trials at most")
+    .option("--minutes <n>", "no trial begins after so many minutes")
+    .option("--search-seed <n>", "seed of what is drawn")
+    .option("--workers <n>", "trials at a time; default: one for each four cores")
+    .option("--queue <url>", "let workers run the trials: redis://host:port")
+    .option("--root <folder>", "with --queue: holds data, backbone and results", ".")
+    .option("--reports", "a report.html for every trial")
+    .option("-o, --output <folder>", "sweep folder; one that was begun is gone on with")
+    .option("--resume <folder>", "go on with a sweep; other flags of the search win over what it was")
+    .option("--json", "events as JSON lines on standard output")
+    .action(async (config, options) => (await import("./commands/sweep.ts")).sweepCommand(config, options));
+
+  program
+    .command("worker")
+    .description("run trials of sweeps from a queue, on any machine")
+    .requiredOption("--queue <url>", "redis://[user:password@]host[:port][/database]")
+    .requiredOption("--root <folder>", "holds data and backbone, and gets the trials; no job leaves it")
+    .option("--workers <n>", "trials at a time; default: one for each four cores")
+    .option("--threads <n>", "threads of each; default: the cores, shared out")
+    .option("--lock-seconds <n>", "without a sign of life for so long a trial is taken by another", "30")
+    .option("--json", "events as JSON lines on standard output")
+    .action(async (options) => (await import("./commands/worker.ts")).workerCommand(options));
+
   program
     .command("evaluate")
     .description("score an adapter on labelled rows")
@@ -111,6 +167,7 @@ export function createProgram(): Command {
     .option("--text <columns>", "text column, or two joined by a comma; default: as in training")
     .option("--label <column>", "label column; default: as in training")
     .option("--label-pattern <regex>", "finds labels inside the text")
+    .option("--head <name>", "which task, of an adapter with several heads")
     .option("--backbone <name>", "where the backbone is; default: the one it was trained on")
     .addOption(new Option("--precision <name>", "of the frozen layers").choices(["auto", "fp32", "int8"]))
     .option("--threads <n>", "threads of the engine")
@@ -132,6 +189,7 @@ export function createProgram(): Command {
       "--probabilities",
       "also what was not chosen, with its probability, in tables and CSV; JSON lines always hold it",
     )
+    .option("--head <name>", "which task, of an adapter with several heads")
     .option("--backbone <name>", "where the backbone is; default: the one it was trained on")
     .addOption(new Option("--precision <name>", "of the frozen layers").choices(["auto", "fp32", "int8"]))
     .option("--threads <n>", "threads of the engine")

@@ -1,9 +1,17 @@
+import type { SavedAdapter } from "../adapters/index.ts";
 import { formatBytes, formatCount, formatDuration, formatShare } from "../report/index.ts";
-import type { EvaluationEvent, StartEvent, StepEvent, TrainEvent, TrunkEvent } from "../train/index.ts";
+import {
+  decisiveScores,
+  type EvaluationEvent,
+  type StartEvent,
+  type StepEvent,
+  type TrainEvent,
+  type TrunkEvent,
+} from "../train/index.ts";
 import { bar, note, print, progressLine, style, warn } from "./terminal.ts";
 
 /** Told of every event of a run. */
-export type TrainReporter = (event: TrainEvent) => void;
+export type TrainReporter = (event: TrainEvent<SavedAdapter>) => void;
 
 /** Seconds between lines of progress where standard error is no terminal. */
 const plainIntervalSeconds = 15;
@@ -15,7 +23,7 @@ const smoothing = 0.05;
 export function jsonReporter(): TrainReporter {
   return (event) => {
     if (event.type === "checkpoint") return;
-    const { adapter, ...plain } = event as TrainEvent & { adapter?: unknown };
+    const { adapter, ...plain } = event as TrainEvent<SavedAdapter> & { adapter?: unknown };
     print(JSON.stringify(plain));
   };
 }
@@ -55,8 +63,9 @@ export function textReporter(): TrainReporter {
   const onEvaluation = (event: EvaluationEvent): void => {
     evaluationSeconds = event.seconds;
     progressLine.clear();
+    const scores = decisiveScores(event.scores, start?.tasks);
     if (columns === undefined) {
-      const titles = ["epoch", "step", "train loss", "dev loss", ...Object.keys(event.scores), "time"];
+      const titles = ["epoch", "step", "train loss", "dev loss", ...Object.keys(scores), "time"];
       columns = titles.map((title) => ({ title, width: Math.max(title.length, 7) }));
       print(style("bold", columns.map(({ title, width }) => title.padStart(width)).join("  ")));
     }
@@ -66,7 +75,7 @@ export function textReporter(): TrainReporter {
       String(event.step),
       event.trainLoss.toFixed(4),
       event.loss.toFixed(4),
-      ...Object.values(event.scores).map((score) => score.toFixed(4)),
+      ...Object.values(scores).map((score) => score.toFixed(4)),
       formatDuration((now - epochStarted) / 1000),
     ];
     epochStarted = now;
@@ -128,6 +137,10 @@ function printStart(event: StartEvent): void {
     `${formatCount(inventory.trainableTotal)} (${formatShare(inventory.share)}): ${parts.join(", ")}`,
   );
   line("examples", `${formatCount(examples.train)} train, ${formatCount(examples.dev)} dev`);
+  for (const [name, task] of Object.entries(event.tasks ?? {})) {
+    const own = `${formatCount(task.examples.train)} train, ${formatCount(task.examples.dev)} dev`;
+    line("", `${name}: ${task.type}, ${own}, ${formatCount(task.steps)} steps, by ${task.selectBy}`);
+  }
   const { learningRate, headLearningRate } = settings;
   const head = headLearningRate === learningRate ? "" : ` (head ${headLearningRate})`;
   line(

@@ -3,8 +3,9 @@ import { PtuningError } from "../core/index.ts";
 import type { MethodDefaults } from "../methods/index.ts";
 
 /** Settings of training that methods have a say in. */
-const methodSettings: { readonly [K in keyof MethodDefaults]-?: true } = {
+const methodSettings: { readonly [K in keyof MethodDefaults | "headLearningRate"]-?: true } = {
   learningRate: true,
+  headLearningRate: true,
   optimizer: true,
   schedule: true,
   warmupSteps: true,

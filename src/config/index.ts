@@ -1,5 +1,27 @@
-export type { DataConfig, MethodConfig, ReportConfig, RunConfig, TaskConfig } from "./config.ts";
-export { type ConfigSource, overrideConfig, parseConfig } from "./parse.ts";
+export type {
+  AnyRunConfig,
+  DataConfig,
+  HalvingConfig,
+  MethodConfig,
+  MultiTaskConfig,
+  ReportConfig,
+  RunConfig,
+  SearchConfig,
+  SearchParameter,
+  SearchRange,
+  SharedConfig,
+  StartConfig,
+  TaskConfig,
+  TaskEntry,
+} from "./config.ts";
+export {
+  type ConfigSource,
+  overrideConfig,
+  parseConfig,
+  parseRunConfig,
+  refuseForbiddenKeys,
+} from "./parse.ts";
+export { mapPaths } from "./paths.ts";
 export { redact } from "./redact.ts";
 export {
   type CompleteConfig,
@@ -11,4 +33,5 @@ export {
   readOptions,
   taskOf,
 } from "./resolve.ts";
+export { type CompleteRunConfig, completeRunConfig, readTasks, taskConfigs } from "./tasks.ts";
 export { commentedConfig, formatConfig } from "./write.ts";

@@ -1,8 +1,8 @@
 import { isMap, isScalar, LineCounter, type ParsedNode, parseDocument, parse as parseYaml } from "yaml";
 import type * as z from "zod";
 import { closest, PtuningError } from "../core/index.ts";
-import type { RunConfig } from "./config.ts";
-import { runSchema } from "./schema.ts";
+import type { AnyRunConfig, RunConfig } from "./config.ts";
+import { multiTaskSchema, runSchema } from "./schema.ts";
 
 /** Names with a meaning in JavaScript objects: never keys of a configuration. */
 const forbiddenKeys = new Set(["__proto__", "constructor", "prototype"]);
@@ -18,10 +18,21 @@ export interface ConfigSource {
 }
 
 /**
- * Parses and checks a configuration; every default that does not depend on data or backbone is filled in.
+ * Parses and checks the configuration of a run of one task; every default that does not depend on data or backbone is
+ * filled in.
  * @throws CONFIG_INVALID naming file, line and key, with the nearest valid name for an unknown one
  */
-export function parseConfig({ text = "", where = "config", overrides = [] }: ConfigSource): RunConfig {
+export function parseConfig(source: ConfigSource): RunConfig {
+  const config = parseRunConfig(source);
+  if (!("tasks" in config)) return config;
+  throw invalid(`${source.where ?? "config"}: tasks: expected the data of one task here, got several tasks.`);
+}
+
+/**
+ * Parses and checks the configuration of a run of one task or of several.
+ * @throws CONFIG_INVALID as {@link parseConfig}
+ */
+export function parseRunConfig({ text = "", where = "config", overrides = [] }: ConfigSource): AnyRunConfig {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
   const [problem] = document.errors;
@@ -34,8 +45,9 @@ export function parseConfig({ text = "", where = "config", overrides = [] }: Con
   }
   const lineOf = (path: readonly PropertyKey[]): string => {
     const key = path.join(".");
-    if (overrides.some((override) => key.startsWith(override.slice(0, override.indexOf("=")))))
-      return "command line";
+    const assigned = overrides.map((override) => override.slice(0, override.indexOf("=")));
+    const isMade = !document.hasIn(path) && assigned.some((one) => one.startsWith(`${key}.`));
+    if (isMade || assigned.some((one) => key.startsWith(one))) return "command line";
     const node = nodeAt(document.contents, path);
     return node?.range ? `${where}:${lines.linePos(node.range[0]).line}` : where;
   };
@@ -45,7 +57,7 @@ export function parseConfig({ text = "", where = "config", overrides = [] }: Con
   }
   refuseForbiddenKeys(json, (key) => invalid(`${where}: the key "${key}" is not allowed.`));
   for (const override of overrides) applyOverride(json as Record<string, unknown>, override);
-  return checkConfig(json, lineOf);
+  return "tasks" in json ? check(multiTaskSchema, json, lineOf) : checkConfig(json, lineOf);
 }
 
 /**
@@ -54,7 +66,15 @@ export function parseConfig({ text = "", where = "config", overrides = [] }: Con
  * @throws CONFIG_INVALID
  */
 export function checkConfig(json: unknown, whereOf: (path: readonly PropertyKey[]) => string): RunConfig {
-  const parsed = runSchema.safeParse(json);
+  return check(runSchema, json, whereOf);
+}
+
+function check<T>(
+  schema: z.ZodType<T, unknown>,
+  json: unknown,
+  whereOf: (path: readonly PropertyKey[]) => string,
+): T {
+  const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   throw invalid(parsed.error.issues.map((issue) => issueText(issue, json, whereOf)).join("\n"));
 }
@@ -83,7 +103,8 @@ function nodeAt(node: ParsedNode | null, path: readonly PropertyKey[]): ParsedNo
   return rest.length === 0 ? (pair.key as ParsedNode) : nodeAt(pair.value as ParsedNode | null, rest);
 }
 
-function refuseForbiddenKeys(value: unknown, fail: (key: string) => PtuningError): void {
+/** Throws what `fail` gives for a key, at any depth, that has a meaning in JavaScript objects. */
+export function refuseForbiddenKeys(value: unknown, fail: (key: string) => PtuningError): void {
   if (typeof value !== "object" || value === null) return;
   for (const key of Object.getOwnPropertyNames(value)) {
     if (forbiddenKeys.has(key)) throw fail(key);
@@ -174,8 +195,9 @@ function valueAt(path: readonly PropertyKey[], json: unknown): unknown {
 /** The schema at a path of a configuration, before any kind is chosen there. */
 function schemaAt(path: readonly PropertyKey[], json: unknown): unknown {
   return path.reduce<unknown>(
-    (schema, key, i) => shapeOf(schema, valueAt(path.slice(0, i), json))[key],
-    runSchema,
+    (schema, key, i) =>
+      definition(core(schema)).valueType ?? shapeOf(schema, valueAt(path.slice(0, i), json))[key],
+    "tasks" in (json as object) ? multiTaskSchema : runSchema,
   );
 }
 
@@ -208,6 +230,8 @@ interface Definition {
   readonly discriminator?: string;
   readonly options?: readonly unknown[];
   readonly values?: readonly unknown[];
+  /** Of a map with any keys. */
+  readonly valueType?: unknown;
 }
 
 function definition(schema: unknown): Definition {

@@ -4,7 +4,8 @@ const secrets: readonly [RegExp, string][] = [
   [/\bhf_[A-Za-z0-9]{8,}/g, "[redacted]"],
   [/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, "$1[redacted]@"],
 ];
-const secretKeys = /token|secret|password|passwd|api.?key|authorization/i;
+/** Keys of secrets; `tokens` is a column of words. */
+const secretKeys = /token$|secret|password|passwd|api.?key|authorization/i;
 
 /** A copy without secrets, for everything that is written to disk or shown. */
 export function redact<T>(value: T): T {

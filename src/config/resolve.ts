@@ -13,7 +13,7 @@ import {
 import { type Method, methodFrom } from "../methods/index.ts";
 import { familyOf, type Task, type TaskFamily, taskFamilies } from "../tasks/index.ts";
 import { settingDefaults } from "../train/index.ts";
-import type { DataConfig, RunConfig } from "./config.ts";
+import type { DataConfig, RunConfig, SharedConfig } from "./config.ts";
 import { checkConfig } from "./parse.ts";
 
 /** A configuration that leaves nothing open about the data and the task. */
@@ -113,7 +113,7 @@ export function taskOf(
 }
 
 /** The method of a run. */
-export function methodOf({ method: { name, ...options }, preset }: RunConfig): Method {
+export function methodOf({ method: { name, ...options }, preset }: SharedConfig): Method {
   return methodFrom(name, { ...(preset && { preset }), ...options });
 }
 
@@ -127,6 +127,6 @@ export function configDefaults(taskType: string): Partial<Record<keyof RunConfig
     task: Object.fromEntries(task),
     method: { name: method.name, ...method.options },
     training: { ...settingDefaults, ...method.defaults },
-    report: { html: true, tensorboard: true },
+    report: { html: true, tensorboard: true, state: false, split: false },
   };
 }

@@ -2,8 +2,9 @@ import * as z from "zod";
 import { type FormatName, formats } from "../data/index.ts";
 import { optimizerNames } from "../optim/index.ts";
 import { taskFamilies } from "../tasks/index.ts";
-import type { RunConfig } from "./config.ts";
+import type { MultiTaskConfig, RunConfig } from "./config.ts";
 import { methodSchema } from "./methods.ts";
+import { searchSchema } from "./search.ts";
 
 /**
  * The configuration of a run: one schema for the command line, saved runs and editors. Descriptions become
@@ -152,6 +153,10 @@ const training = z.strictObject({
     .nonnegative()
     .exactOptional()
     .describe("stop after so many evaluations without a better score; 0: never"),
+  sampling: z
+    .union([z.enum(["proportional", "round-robin"]), z.strictObject({ temperature: z.number().positive() })])
+    .exactOptional()
+    .describe("of several tasks: proportional to size, {temperature: t} for size^(1/t), or round-robin"),
   seed: z.int().exactOptional(),
   checkpointSeconds: z
     .number()
@@ -173,16 +178,69 @@ const engine = z.strictObject({
 const report = z.strictObject({
   html: z.boolean().default(true).describe("write report.html; it quotes examples of the data"),
   tensorboard: z.boolean().default(true).describe("write scalars for TensorBoard"),
+  state: z
+    .boolean()
+    .exactOptional()
+    .describe("keep the training state of a finished run, from which another can start"),
+  split: z
+    .boolean()
+    .exactOptional()
+    .describe("after several tasks, write an adapter of its own for each: adapters/NAME"),
 });
 
-export const runSchema: z.ZodType<RunConfig, unknown> = z.strictObject({
+const start = z.strictObject({
+  from: z
+    .string()
+    .min(1)
+    .describe("adapter, run or training state whose prompt is taken over; tiled or cut to promptLength"),
+  head: z
+    .enum(["new", "keep", "freeze"])
+    .exactOptional()
+    .describe("its head as well: keep trains it on, freeze leaves it as it is"),
+  task: z.string().min(1).exactOptional().describe("which head, of an adapter that has several"),
+});
+
+const shared = {
   backbone: z.string().min(1).default("minilm").describe("catalog name, hub id or folder"),
   preset: preset.exactOptional().describe("start from the settings of another implementation: thudm or peft"),
-  data,
-  task: task.prefault({}),
   method: methodSchema,
+  start: start.exactOptional(),
   training: training.prefault({}),
   engine: engine.prefault({}),
   report: report.prefault({}),
   output: z.string().min(1).exactOptional().describe("run folder; default runs/NAME-OF-THE-DATA"),
+};
+
+const { backbone, preset: presetKey, ...others } = shared;
+
+export const runSchema: z.ZodType<RunConfig, unknown> = z.strictObject({
+  backbone,
+  preset: presetKey,
+  data,
+  task: task.prefault({}),
+  ...others,
+  search: searchSchema.exactOptional().describe("what ptuning sweep tries"),
+});
+
+/** The configuration of a run of several tasks, told from one of a single task by its key `tasks`. */
+export const multiTaskSchema: z.ZodType<MultiTaskConfig, unknown> = z.strictObject({
+  backbone,
+  preset: presetKey,
+  tasks: z.record(
+    z.string(),
+    z.strictObject({
+      data,
+      task: task.prefault({}),
+      weight: z
+        .number()
+        .positive()
+        .exactOptional()
+        .describe("how often it is trained, beside its size; default 1"),
+      selectBy: z
+        .string()
+        .exactOptional()
+        .describe("its score in the mean that decides which state is kept; default: the task's"),
+    }),
+  ),
+  ...others,
 });

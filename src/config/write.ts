@@ -1,11 +1,11 @@
 import { stringify } from "yaml";
-import type { RunConfig } from "./config.ts";
+import type { AnyRunConfig, RunConfig } from "./config.ts";
 import { shapeOf } from "./parse.ts";
 import { redact } from "./redact.ts";
 import { runSchema } from "./schema.ts";
 
 /** A configuration as YAML, without secrets. */
-export function formatConfig(config: RunConfig): string {
+export function formatConfig(config: AnyRunConfig): string {
   return stringify(redact(config));
 }
 

@@ -38,7 +38,10 @@ export interface Sweep {
 
 /** One compiled graph. */
 export interface Session {
-  /** Feeds inputs of every later run, until they are bound again or fed with a run. */
+  /**
+   * Feeds inputs of every later run, until they are bound again or fed with a run. Tensors that the graph has no input
+   * for are left out.
+   */
   bind(feeds: TensorMap | Held): Promise<void>;
   /**
    * Runs the whole graph.

@@ -75,12 +75,12 @@ function toFeed({ Tensor }: Ort, { dtype, data, shape }: Tensor): OrtTensor {
 
 async function bind(request: EngineRequest & { kind: "bind" }): Promise<void> {
   const ort = await loadRuntime();
-  const { bound } = sessionOf(request);
-  if (typeof request.feeds === "number") {
-    for (const [name, tensor] of heldSet(request.feeds)) bound.set(name, tensor);
-    return;
-  }
-  for (const [name, feed] of Object.entries(request.feeds)) bound.set(name, toFeed(ort, feed));
+  const { bound, runtime } = sessionOf(request);
+  const given: Iterable<[string, OrtTensor]> =
+    typeof request.feeds === "number"
+      ? heldSet(request.feeds)
+      : Object.entries(request.feeds).map(([name, feed]) => [name, toFeed(ort, feed)]);
+  for (const [name, tensor] of given) if (runtime.inputNames.includes(name)) bound.set(name, tensor);
 }
 
 async function run(request: EngineRequest & { kind: "run" }): Promise<TensorMap> {

@@ -9,7 +9,7 @@ import { PtuningError, type Rng, type Tensor } from "../core/index.ts";
 import { type Tokenizer, type TokenSequences, tokenCount } from "../text/index.ts";
 import type { Parameter, StartingPoint } from "./method.ts";
 
-/** What the rows of a prompt start from: P groups of tokens, of which each row is the mean. */
+/** Makes `count` rows of keys and values at all layers, `[count, 2·L·E]`. */
 type Rows = (from: StartingPoint, count: number) => Promise<Tensor<"float32">>;
 
 /** Different words of the training texts, from different texts as far as there are enough. */

@@ -141,7 +141,10 @@ function flat(options: Resolved): Method {
       const layers = resolvePromptLayers(promptLayers, config.numLayers);
       const start =
         init === "normal" ? normal(shape, initScale) : fromActivations(shape, layers, activationStarts[init]);
-      return { [promptEmbeddings]: start, ...gateParameter(options, config) };
+      return {
+        [promptEmbeddings]: { ...start, hasPromptRows: true, layers },
+        ...gateParameter(options, config),
+      };
     },
     build: (ctx, config, params, architecture) =>
       adaptation(
@@ -173,8 +176,13 @@ function reparameterized(options: Resolved): Method {
     parameters(config) {
       const { promptLength, prefixHiddenSize, initScale } = options;
       const width = prefixHiddenSize === "hidden" ? config.hiddenSize : prefixHiddenSize;
+      const layers = resolvePromptLayers(options.promptLayers, config.numLayers);
       return {
-        [mlpEmbeddings]: normal([promptLength, config.hiddenSize], initScale),
+        [mlpEmbeddings]: {
+          ...normal([promptLength, config.hiddenSize], initScale),
+          hasPromptRows: true,
+          layers,
+        },
         ...linearParameters(options, mlpIn, width, config.hiddenSize),
         ...linearParameters(options, mlpOut, promptWidth(options, config), width),
         ...gateParameter(options, config),

@@ -41,6 +41,10 @@ export interface StartingPoint {
 /** One trainable tensor: its shape, and how it starts. */
 export interface Parameter {
   readonly shape: readonly number[];
+  /** Whether it has a row per prompt position, so that a saved one of another length can be tiled or cut. */
+  readonly hasPromptRows?: boolean;
+  /** Layers that its numbers belong to, where the shape alone does not tell. */
+  readonly layers?: readonly number[];
   /** Its learning rate as a multiple of the run's; default 1. */
   readonly rateFactor?: number;
   start(from: StartingPoint): Tensor<"float32"> | Promise<Tensor<"float32">>;

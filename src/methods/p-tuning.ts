@@ -95,7 +95,9 @@ function encoderParameters(
   { hiddenSize }: Pick<BackboneConfig, "hiddenSize">,
 ): Record<string, Parameter> {
   const m = encoderHiddenSize === "hidden" ? hiddenSize : encoderHiddenSize;
-  const parameters: Record<string, Parameter> = { [embeddings]: normal([promptLength, hiddenSize], 1) };
+  const parameters: Record<string, Parameter> = {
+    [embeddings]: { ...normal([promptLength, hiddenSize], 1), hasPromptRows: true },
+  };
   let width = hiddenSize;
   for (let layer = 0; encoder === "lstm" && layer < lstmLayers; layer++) {
     for (const direction of directions) {

@@ -66,7 +66,7 @@ export function promptTuning(options: PromptTuningOptions = {}): Method {
     options: resolved,
     defaults: { learningRate: 3e-2 },
     parameters: ({ hiddenSize }) => ({
-      [promptInput]: start([promptLength, hiddenSize], resolved.initScale),
+      [promptInput]: { ...start([promptLength, hiddenSize], resolved.initScale), hasPromptRows: true },
     }),
     decays: "all",
     savedAs: "adapter",

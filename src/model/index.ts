@@ -16,6 +16,7 @@ export {
   batchFeeds,
   checkMaxLength,
   checkTogether,
+  headParameter,
   longestInput,
   type ModelParts,
   missingWeights,
@@ -24,5 +25,5 @@ export {
   trunkStates,
   weightPrefix,
 } from "./model.ts";
-export { initializeParams, type ParamShapes, paramShapes, rateFactors } from "./parameters.ts";
+export { headParams, initializeParams, type ParamShapes, paramShapes, rateFactors } from "./parameters.ts";
 export { trunkGraph, trunkLayers } from "./trunk.ts";

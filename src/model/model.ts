@@ -34,8 +34,17 @@ export interface ModelParts {
   };
   readonly method: Method;
   readonly head: Head;
+  /** Name of the head among several on one prompt; see {@link headParameter}. */
+  readonly headName?: string;
   /** Weights that the checkpoint lacks; see {@link missingWeights}. */
   readonly frozen?: Params;
+  /** Tensors of method or head that are not trained but stay as they are, such as a loaded head. */
+  readonly fixed?: Params;
+}
+
+/** Name of a head's parameter: `head.weight`, or `NAME/head.weight` where there are several heads. */
+export function headParameter(headName: string | undefined, name: string): string {
+  return headName ? `${headName}/${name}` : name;
 }
 
 /** What the name of a parameter starts with that takes the place of a weight of the backbone. */
@@ -68,7 +77,9 @@ export function checkTogether({ backbone, method, head }: ModelParts, pseudoToke
   const lacking = Object.keys(architecture.lmHead.weights(config)).find((name) => !weights.has(name));
   if (head.usesLmHead && (lacking !== undefined || !config.tiesWordEmbeddings)) {
     const got =
-      lacking === undefined ? "one that does not share the word embeddings" : `none (no ${lacking})`;
+      lacking === undefined
+        ? "one that does not share the word embeddings"
+        : `none (no ${architecture.checkpointName(lacking)})`;
     throw new PtuningError(
       "BACKBONE_UNSUPPORTED",
       `backbone ${id}: expected a masked-LM head, as the task's head is ${head.name}, got ${got}.`,
@@ -137,16 +148,26 @@ export function paramInputs(
 export function buildLogits(
   b: GraphBuilder,
   parts: ModelParts,
-  params: ParamValues,
+  trained: ParamValues,
   dropout: Dropout | undefined,
   trunk?: Trunk,
 ): Value {
   const { architecture, config } = parts.backbone;
+  const fixed = Object.entries(parts.fixed ?? {}).map(([name, tensor]) => [
+    name,
+    b.initializer(name, tensor),
+  ]);
+  const params: ParamValues = { ...trained, ...Object.fromEntries(fixed) };
   const { ctx, inputs } = startModel(b, parts, dropout, params, parts.head.rows);
   const adaptation: Adaptation = parts.method.build(ctx, config, params, architecture);
   const from = trunk && { layer: trunk.layers, hidden: trunkInput(b, parts, inputs, trunk) };
   const hidden = architecture.forward(ctx, config, inputs, adaptation, parts.head.rows, from ? { from } : {});
-  return parts.head.build(ctx, { architecture, config, inputs, hidden, params });
+  const prefix = headParameter(parts.headName, "");
+  const own = Object.entries(params)
+    .filter(([name]) => name.startsWith(prefix))
+    .map(([name, value]) => [name.slice(prefix.length), value] as const);
+  const heads: ParamValues = { ...params, ...Object.fromEntries(own) };
+  return parts.head.build(ctx, { architecture, config, inputs, hidden, params: heads });
 }
 
 /** How cached states are kept. */

@@ -1,31 +1,42 @@
 import { type Backbone, readWeight } from "../backbones/index.ts";
-import { type Params, Rng, type Tensor } from "../core/index.ts";
+import { type Params, PtuningError, Rng, type Tensor } from "../core/index.ts";
 import type { StartingPoint } from "../methods/index.ts";
 import type { RateFactors } from "../optim/index.ts";
 import { keysAndValues } from "./activations.ts";
 import { inferenceGraph } from "./graphs.ts";
-import { type ModelParts, missingWeights, weightPrefix } from "./model.ts";
+import { headParameter, type ModelParts, missingWeights, weightPrefix } from "./model.ts";
 
 /** Names and shapes of trainable tensors. */
 export type ParamShapes = Readonly<Record<string, { readonly shape: readonly number[] }>>;
 
 /** All trainable tensors: backbone weights that the method trains, the method's own, and the head's. */
 export function paramShapes(parts: ModelParts): ParamShapes {
-  const { backbone, method, head } = parts;
-  const own = { ...method.parameters(backbone.config), ...head.initialize(backbone.config, new Rng(0)) };
-  return { ...trainedWeights(parts, own), ...own };
+  const { backbone, method } = parts;
+  const own: ParamShapes = { ...method.parameters(backbone.config), ...headParams(parts, new Rng(0)) };
+  return unfixed(parts, { ...trainedWeights(parts, own), ...own });
+}
+
+/** The starting values of the head, by name; all heads draw from streams of their own. */
+export function headParams({ backbone, head, headName }: ModelParts, rng: Rng): Params {
+  const own = head.initialize(backbone.config, rng.split("head", ...(headName ? [headName] : [])));
+  return Object.fromEntries(
+    Object.entries(own).map(([name, tensor]) => [headParameter(headName, name), tensor]),
+  );
+}
+
+/** Without the tensors that stay as they are. */
+function unfixed<T>({ fixed = {} }: ModelParts, tensors: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(tensors).filter(([name]) => !(name in fixed)));
 }
 
 /**
  * Learning rate of each trainable tensor as a multiple of the run's.
  * @param headFactor that of the head's tensors
  */
-export function rateFactors(
-  { backbone: { config }, method, head }: ModelParts,
-  headFactor: number,
-): RateFactors {
-  const factors = new Map(Object.keys(head.initialize(config, new Rng(0))).map((name) => [name, headFactor]));
-  for (const [name, { rateFactor }] of Object.entries(method.parameters(config)))
+export function rateFactors(parts: ModelParts, headFactor: number): RateFactors {
+  const { backbone, method } = parts;
+  const factors = new Map(Object.keys(headParams(parts, new Rng(0))).map((name) => [name, headFactor]));
+  for (const [name, { rateFactor }] of Object.entries(method.parameters(backbone.config)))
     if (rateFactor !== undefined) factors.set(name, rateFactor);
   return (name) => factors.get(name) ?? 1;
 }
@@ -38,16 +49,19 @@ function trainedWeights(parts: ModelParts, own: ParamShapes): ParamShapes {
   const frozen = { ...missingWeights(parts, new Rng(0)), ...parts.frozen };
   const sources = [...backbone.weights, ...Object.entries(frozen)];
   const names = new Map(sources.map(([name, source]) => [source as unknown, name]));
-  const read = [...inferenceGraph({ ...parts, frozen }, own).initializers].flatMap(([{ shape }, source]) => {
-    const name = names.get(source);
-    const isTrained = name !== undefined && method.trains!(name, backbone.architecture);
-    return isTrained ? [[`${weightPrefix}${name}`, { shape: shape as number[] }] as const] : [];
-  });
+  const read = [...inferenceGraph({ ...parts, frozen, fixed: {} }, own).initializers].flatMap(
+    ([{ shape }, source]) => {
+      const name = names.get(source);
+      const isTrained = name !== undefined && method.trains!(name, backbone.architecture);
+      return isTrained ? [[`${weightPrefix}${name}`, { shape: shape as number[] }] as const] : [];
+    },
+  );
   return Object.fromEntries(read);
 }
 
 /**
  * Starting values of all trainable tensors, each from a stream of its own.
+ * @throws OPTION_INVALID if there are none
  * @param texts training texts, for methods that start from what the backbone makes of them
  */
 export async function initializeParams(
@@ -56,7 +70,7 @@ export async function initializeParams(
   labels: readonly string[] = [],
   texts?: StartingPoint["texts"],
 ): Promise<Params> {
-  const { method, head, backbone } = parts;
+  const { method, backbone } = parts;
   const { config, weights, tokenizer, id } = backbone;
   const read = async (name: string): Promise<Tensor<"float32">> => {
     const drawn = parts.frozen?.[name] as Tensor<"float32"> | undefined;
@@ -64,7 +78,15 @@ export async function initializeParams(
   };
   const parameters = method.parameters(config);
   const params: Record<string, Params[string]> = {};
-  for (const name of Object.keys(paramShapes(parts))) {
+  const names = Object.keys(paramShapes(parts));
+  if (names.length === 0) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `method: expected one that trains something, got ${method.name} with the head ${parts.head.name}, which has no parameters.`,
+      { hint: "Beside a verbalizer choose p-tuning-v2, prompt-tuning, p-tuning, bitfit or fine-tuning." },
+    );
+  }
+  for (const name of names) {
     if (name.startsWith(weightPrefix)) params[name] = await read(name.slice(weightPrefix.length));
   }
   const streams = rng.split("method");
@@ -79,5 +101,5 @@ export async function initializeParams(
       keysAndValues: (...wanted) => keysAndValues(parts, backbone.engine, ...wanted),
     });
   }
-  return { ...params, ...head.initialize(config, rng.split("head")) };
+  return unfixed(parts, { ...params, ...headParams(parts, rng) });
 }

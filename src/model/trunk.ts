@@ -1,10 +1,10 @@
 /** Legend: B batch, S sequence, E hidden size. */
-import type { Params } from "../core/index.ts";
 import { type Graph, GraphBuilder, type Value } from "../graph/index.ts";
 import { buildLogits, buildTrunk, type ModelParts, paramInputs, type Trunk, trunkStates } from "./model.ts";
+import type { ParamShapes } from "./parameters.ts";
 
 /** Number of layers, from the lowest, that do not depend on a trained tensor. */
-export function trunkLayers(parts: ModelParts, params: Params): number {
+export function trunkLayers(parts: ModelParts, params: ParamShapes): number {
   const b = new GraphBuilder("trunk layers");
   const values = paramInputs(b, params);
   buildLogits(b, parts, values, undefined);

@@ -36,9 +36,9 @@ export function scaleByFactoredRms(options: FactoredRmsOptions = {}): GradientTr
       }
       return state;
     },
-    update(grads, state, params, step) {
-      const kept = 1 - (step + 1) ** -decayRate;
+    update(grads, state, params, step, updates = () => step) {
       for (const [name, { data }] of Object.entries(grads)) {
+        const kept = 1 - (updates(name) + 1) ** -decayRate;
         if (isFactored(params[name]!)) {
           const rows = state[`adafactor.rows.${name}`]!.data;
           const columns = state[`adafactor.columns.${name}`]!.data;

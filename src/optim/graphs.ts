@@ -14,8 +14,14 @@ export interface EngineOptimizer {
   readonly states: readonly string[];
   /** Graph output → graph input that it replaces. */
   readonly rewrites: Readonly<Record<string, string>>;
-  /** The scalars of one update. */
-  feeds(step: number, gradientNorm: number, isDecayed: boolean, rateFactor?: number): TensorMap;
+  /** The scalars of one update. @param updates number of updates before this one that the tensors took part in */
+  feeds(
+    step: number,
+    gradientNorm: number,
+    isDecayed: boolean,
+    rateFactor?: number,
+    updates?: number,
+  ): TensorMap;
 }
 
 /** AdamW; see `adamW`. */
@@ -41,13 +47,13 @@ export function engineAdamW(options: OptimizerOptions & AdamOptions): EngineOpti
     graph: b.build(),
     states: ["adam.m", "adam.v"],
     rewrites: { "next parameter": "parameter", "next adam.m": "adam.m", "next adam.v": "adam.v" },
-    feeds(step, gradientNorm, isDecayed, rateFactor = 1) {
+    feeds(step, gradientNorm, isDecayed, rateFactor = 1, updates = step) {
       const rate = schedule(step) * rateFactor;
       const single = (value: number) => floats([], [value]);
       return {
         clip: single(Math.min(1, clipNorm / (gradientNorm + 1e-6))),
-        stepSize: single(rate / (1 - beta1 ** (step + 1))),
-        inverseRoot: single(1 / Math.sqrt(1 - beta2 ** (step + 1))),
+        stepSize: single(rate / (1 - beta1 ** (updates + 1))),
+        inverseRoot: single(1 / Math.sqrt(1 - beta2 ** (updates + 1))),
         shrink: single(isDecayed ? 1 - rate * weightDecay : 1),
       };
     },

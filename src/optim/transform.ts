@@ -10,18 +10,26 @@ export type OptimizerState = Params;
 export interface GradientTransform {
   init(params: Params): OptimizerState;
   /**
-   * Turns `grads` into what the next transform gets, in place.
+   * Turns `grads` into what the next transform gets, in place. A tensor without a gradient is left alone, and so is
+   * what is remembered of it.
    * @param step number of updates before this one
+   * @param updates how many of them a tensor took part in; default all
    */
-  update(grads: Params, state: OptimizerState, params: Params, step: number): void;
+  update(
+    grads: Params,
+    state: OptimizerState,
+    params: Params,
+    step: number,
+    updates?: (name: string) => number,
+  ): void;
 }
 
 /** Applies transforms one after another. */
 export function chain(...transforms: readonly GradientTransform[]): GradientTransform {
   return {
     init: (params) => Object.assign({}, ...transforms.map((transform) => transform.init(params))),
-    update(grads, state, params, step) {
-      for (const transform of transforms) transform.update(grads, state, params, step);
+    update(grads, state, params, step, updates) {
+      for (const transform of transforms) transform.update(grads, state, params, step, updates);
     },
   };
 }
@@ -64,10 +72,10 @@ export function scaleByAdam(options: AdamOptions = {}): GradientTransform {
   const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
   return {
     init: (params) => ({ ...zerosFor(params, "adam.m."), ...zerosFor(params, "adam.v.") }),
-    update(grads, state, _, step) {
-      const correction1 = 1 - beta1 ** (step + 1);
-      const correction2 = Math.sqrt(1 - beta2 ** (step + 1));
+    update(grads, state, _, step, updates = () => step) {
       for (const [name, { data }] of Object.entries(grads)) {
+        const correction1 = 1 - beta1 ** (updates(name) + 1);
+        const correction2 = Math.sqrt(1 - beta2 ** (updates(name) + 1));
         const m = state[`adam.m.${name}`]!.data;
         const v = state[`adam.v.${name}`]!.data;
         for (let i = 0; i < data.length; i++) {

@@ -9,6 +9,21 @@ export {
   spreadOf,
 } from "./comparison.ts";
 export { escapeControls, formatBytes, formatCount, formatDuration, formatShare } from "./format.ts";
-export { renderComparison, renderReport } from "./render.ts";
-export type { ReviewedSplit, RunLog, RunReport, RunResult } from "./run-report.ts";
+export { renderComparison, renderReport, renderSearch } from "./render.ts";
+export type {
+  NamedTaskReport,
+  ReviewedSplit,
+  RunLog,
+  RunReport,
+  RunResult,
+  TaskReport,
+} from "./run-report.ts";
+export {
+  type HeatMap,
+  type KeyImportance,
+  type SearchedTrial,
+  type SearchReport,
+  searchMarkdown,
+  searchText,
+} from "./search.ts";
 export { type Cell, markdownTable, type TableColumn, textTable } from "./table.ts";

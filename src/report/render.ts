@@ -1,5 +1,6 @@
 import type { Comparison } from "./comparison.ts";
 import type { RunReport } from "./run-report.ts";
+import type { SearchReport } from "./search.ts";
 
 /**
  * The report of a run as one self-contained HTML page: no scripts, nothing loaded, every text escaped. It quotes
@@ -19,4 +20,12 @@ export async function renderComparison(
     html: await writeComparisonPage(comparison),
     svg: await writeComparisonFigure(comparison),
   };
+}
+
+/** A search as a page of the same kind, and its heat map as an SVG file, where it has one. */
+export async function renderSearch(
+  report: SearchReport,
+): Promise<{ readonly html: string; readonly svg: string | undefined }> {
+  const { writeHeatMap, writeSearchPage } = await import("./html/search.ts");
+  return { html: await writeSearchPage(report), svg: await writeHeatMap(report) };
 }

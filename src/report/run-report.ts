@@ -37,14 +37,25 @@ export interface ReviewedSplit {
   example(index: number): { readonly line?: number; readonly texts: readonly ExampleText[] };
 }
 
+/** What the report of a run shows of one task. */
+export interface TaskReport {
+  readonly dev?: ReviewedSplit;
+  readonly checks?: DataChecks;
+}
+
+/** One of several tasks. */
+export interface NamedTaskReport extends TaskReport {
+  readonly name: string;
+}
+
 /** Everything that the report of a run shows. What is absent is left out, and `notes` say why. */
-export interface RunReport extends RunLog {
+export interface RunReport extends RunLog, TaskReport {
   /** Name of the run. */
   readonly name: string;
   readonly task: string;
   readonly result?: RunResult;
-  readonly dev?: ReviewedSplit;
-  readonly checks?: DataChecks;
+  /** Of a run of several tasks; `dev` and `checks` of the run itself are then absent. */
+  readonly tasks?: readonly NamedTaskReport[];
   /** Settings by section: `method` → `promptLength` → 20. */
   readonly settings: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly notes: readonly string[];

@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import crc32c from "crc-32/crc32c.js";
+import type { SavedAdapter } from "../adapters/index.ts";
 import { asStorageError } from "../files/index.ts";
 import type { TrainEvent } from "../train/index.ts";
 import { EventSchema } from "./event_pb.ts";
@@ -56,10 +57,11 @@ export async function openEventFile(folder: string, step: number): Promise<Event
 }
 
 /** The numbers of an event that are worth a curve. */
-export function scalarsOf(event: TrainEvent): Readonly<Record<string, number>> {
+export function scalarsOf(event: TrainEvent<SavedAdapter>): Readonly<Record<string, number>> {
   if (event.type === "step") {
     return {
       "train/loss": event.loss,
+      ...(event.task && { [`train/${event.task}/loss`]: event.loss }),
       "train/learning_rate": event.learningRate,
       "train/gradient_norm": event.gradientNorm,
       "train/tokens_per_second": event.tokens / event.seconds,

@@ -1,10 +1,12 @@
 export { readRunLog } from "./log.ts";
 export {
   createRun,
+  isRunElsewhere,
   type RunFolder,
   readRunConfig,
   readRunResult,
   resumeRun,
   runStatus,
 } from "./run-folder.ts";
-export { type ReportParts, writeReport } from "./write-report.ts";
+export { readStart } from "./start.ts";
+export { type ReportedTask, type ReportParts, writeReport } from "./write-report.ts";

@@ -1,10 +1,10 @@
 import { createWriteStream, type WriteStream } from "node:fs";
 import { mkdir, readdir, readFile, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
-import type { Adapter } from "../adapters/index.ts";
-import { formatConfig, parseConfig, type RunConfig, redact } from "../config/index.ts";
+import { MultiTaskAdapter, type SavedAdapter } from "../adapters/index.ts";
+import { type AnyRunConfig, formatConfig, parseRunConfig, redact } from "../config/index.ts";
 import { PtuningError } from "../core/index.ts";
-import { asStorageError, lockFile, writeFileAtomic } from "../files/index.ts";
+import { asStorageError, isHeldElsewhere, lockFile, writeFileAtomic } from "../files/index.ts";
 import type { RunResult } from "../report/index.ts";
 import { encodeState, readState, type TrainEvent, type TrainingState } from "../train/index.ts";
 import { openEventFile, scalarsOf, withPrefix } from "./event-file.ts";
@@ -15,6 +15,8 @@ export const names = {
   events: "events.jsonl",
   state: "state.safetensors",
   adapter: "adapter",
+  /** Folder of the adapters that a run of several tasks was split into. */
+  adapters: "adapters",
   result: "result.json",
   report: "report.html",
   /** Folder of TensorBoard event files. */
@@ -25,14 +27,14 @@ export const names = {
 /** A run on disk: its configuration, the log of its events, a state to resume from, and its results. */
 export interface RunFolder {
   readonly folder: string;
-  readonly config: RunConfig;
+  readonly config: AnyRunConfig;
   /** Where the run stood when it was last saved, if it was. */
   readonly state: TrainingState | undefined;
   /** Folder of the adapter, written by {@link finish}. */
   readonly adapterFolder: string;
   /** Appends to the log; checkpoints are saved, and the final adapter. */
-  record(event: TrainEvent): Promise<void>;
-  /** Writes the results; the training state goes, as the run is complete. */
+  record(event: TrainEvent<SavedAdapter>): Promise<void>;
+  /** Writes the results; the training state goes, as the run is complete, unless it is to be kept. */
   finish(result: RunResult): Promise<void>;
   /** Gives the folder free. */
   close(): Promise<void>;
@@ -42,7 +44,7 @@ export interface RunFolder {
  * Starts a run in a new folder.
  * @throws OUTPUT_EXISTS if the folder holds a run already; LOCKED if another process uses it
  */
-export async function createRun(folder: string, config: RunConfig, overwrite = false): Promise<RunFolder> {
+export async function createRun(folder: string, config: AnyRunConfig, overwrite = false): Promise<RunFolder> {
   const status = await runStatus(folder);
   if (status !== "none" && !overwrite) {
     throw new PtuningError("OUTPUT_EXISTS", `${folder}: expected no run there, got a ${status} one.`, {
@@ -94,7 +96,7 @@ export async function resumeRun(folder: string): Promise<RunFolder> {
  * The configuration that a run has or had.
  * @throws RUN_INVALID if the folder holds no run
  */
-export async function readRunConfig(folder: string): Promise<RunConfig> {
+export async function readRunConfig(folder: string): Promise<AnyRunConfig> {
   const path = join(folder, names.config);
   const text = await readFile(path, "utf8").catch((cause: unknown) => {
     throw new PtuningError("RUN_INVALID", `${folder}: expected a run, got no ${names.config} there.`, {
@@ -102,7 +104,7 @@ export async function readRunConfig(folder: string): Promise<RunConfig> {
       cause,
     });
   });
-  return parseConfig({ text, where: path });
+  return parseRunConfig({ text, where: path });
 }
 
 /** What a finished run came to; nothing where it is not finished. */
@@ -118,13 +120,18 @@ export async function runStatus(folder: string): Promise<"none" | "unfinished" |
   return files.includes(names.result) ? "finished" : "unfinished";
 }
 
+/** Whether a process of another machine has the run, of which nobody here can tell whether it still works on it. */
+export function isRunElsewhere(folder: string): Promise<boolean> {
+  return isHeldElsewhere(join(folder, names.lock));
+}
+
 function lock(folder: string): Promise<() => Promise<void>> {
   return lockFile(join(folder, names.lock), { what: `run folder ${folder}` });
 }
 
 async function openLocked(
   folder: string,
-  config: RunConfig,
+  config: AnyRunConfig,
   state: TrainingState | undefined,
   release: () => Promise<void>,
 ): Promise<RunFolder> {
@@ -151,12 +158,16 @@ async function openLocked(
         },
       );
       if ("step" in event) await scalars?.write(event.step, scalarsOf(event));
-      if (event.type === "done" && event.reason !== "aborted") await event.adapter.save(adapterFolder);
+      if (event.type !== "done" || event.reason === "aborted") return;
+      const { adapter } = event;
+      await adapter.save(adapterFolder);
+      if (config.report.split && adapter instanceof MultiTaskAdapter)
+        await adapter.split(join(folder, names.adapters));
     },
     async finish(result) {
       await writeFileAtomic(join(folder, names.result), `${JSON.stringify(redact(result), null, 2)}\n`);
       await scalars?.write(result.steps, withPrefix("test", result.test ?? {}));
-      await rm(join(folder, names.state), { force: true });
+      if (!config.report.state) await rm(join(folder, names.state), { force: true });
     },
     async close() {
       await new Promise<void>((resolve) => log.end(() => resolve()));
@@ -167,9 +178,9 @@ async function openLocked(
 }
 
 /** Events without the adapter's tensors. */
-function plain(event: TrainEvent): object {
+function plain(event: TrainEvent<SavedAdapter>): object {
   if (event.type !== "done") return event;
-  const { adapter, ...rest } = event as { adapter: Adapter; type: string };
+  const { adapter, ...rest } = event;
   return rest;
 }
 

@@ -47,6 +47,7 @@ export interface AnswerWindowOptions {
   readonly maxLength: number;
   readonly stride: number;
   readonly answerless: boolean;
+  readonly tokenTypes: boolean;
 }
 
 /**
@@ -56,7 +57,7 @@ export interface AnswerWindowOptions {
 export async function encodeAnswers(
   examples: readonly AnswerExample[],
   tokenizer: Tokenizer,
-  { maxLength, stride, answerless }: AnswerWindowOptions,
+  { maxLength, stride, answerless, tokenTypes }: AnswerWindowOptions,
 ): Promise<EncodedAnswers> {
   for (const example of examples) checkAnswers(example, answerless);
   const room = roomFor(maxLength, tokenizer.addedTokens.pair);
@@ -80,6 +81,7 @@ export async function encodeAnswers(
     contexts.push(offsets);
     for (const window of tokenWindows(ids.length, room - question.length, stride)) {
       const input = tokenizer.assemble(question, ids.subarray(window.start, window.end));
+      if (!tokenTypes) input.typeIds.fill(0);
       collected.add(input.ids, input.typeIds, question.length < whole.length);
       const position = input.secondStart!;
       owners.push(i);

@@ -16,9 +16,16 @@ export {
   type QuestionAnsweringOptions,
   questionAnswering,
 } from "./question-answering.ts";
-export { familyOf, taskFamilies, taskFrom } from "./registry.ts";
+export { familyOf, type PeftTask, peftTasks, taskFamilies, taskFrom } from "./registry.ts";
 export { type RegressionOptions, type ScorePrediction, textRegression } from "./regression.ts";
-export type { ConfusionMatrix, Review, ReviewedExample, Reviewer, ReviewTable } from "./review.ts";
+export type {
+  ConfusionMatrix,
+  Review,
+  ReviewedExample,
+  Reviewer,
+  ReviewTable,
+  ScatterPlot,
+} from "./review.ts";
 export {
   type PredicateMarking,
   type Role,
@@ -37,6 +44,7 @@ export type {
   TableRow,
   Task,
   TaskDefaults,
+  TaskGround,
   TrivialAnswer,
 } from "./task.ts";
 export {
@@ -50,5 +58,6 @@ export {
   type TokenPrediction,
   tokenClassification,
 } from "./token-classification.ts";
+export type { VerbalizerOptions } from "./verbalizer.ts";
 export type { EncodedWords } from "./word-windows.ts";
 export { spanLabels, type TaggedWords, type WordTaskOptions } from "./words.ts";

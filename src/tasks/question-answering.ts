@@ -6,6 +6,7 @@ import { spanHead, type TokenHeadOptions } from "../heads/index.ts";
 import { AnswerMetrics, type Scores } from "../metrics/index.ts";
 import { positionCrossEntropy } from "../nn/index.ts";
 import { tokenCount } from "../text/index.ts";
+import { reviewAnswers } from "./answer-review.ts";
 import { bestSpans, mergeSpans, type ScoredSpan, spanLoss, windowLogits } from "./answer-spans.ts";
 import { type EncodedAnswers, encodeAnswers, noPosition } from "./answer-windows.ts";
 import { family, type TaskFamily } from "./family.ts";
@@ -22,6 +23,8 @@ export interface QuestionAnsweringOptions extends TokenHeadOptions {
   readonly answerless?: boolean;
   /** Tokens that neighbouring windows of a long passage share, as transformers counts. Default 128. */
   readonly stride?: number;
+  /** Whether a passage has token type 1, on backbones with two. Default true; PEFT's prefix tuning drops them. */
+  readonly tokenTypes?: boolean;
   /** Greatest number of tokens in an answer. Default 30. */
   readonly maxAnswerLength?: number;
   /** How many answers a prediction lists. Default 20. */
@@ -60,6 +63,7 @@ type Resolved = Required<Omit<QuestionAnsweringOptions, "headDropout">>;
 const defaults: Resolved = {
   answerless: false,
   stride: 128,
+  tokenTypes: true,
   maxAnswerLength: 30,
   nBest: 20,
   nullThreshold: 0,
@@ -108,7 +112,7 @@ export function questionAnswering(
     selectBy: "f1",
     defaults: trainingDefaults,
     encode: (examples, tokenizer, maxLength) =>
-      encodeAnswers(examples, tokenizer, { maxLength, stride: settings.stride, answerless }),
+      encodeAnswers(examples, tokenizer, { maxLength, ...settings }),
     weight: ({ starts }, rows) => rows.reduce((sum, row) => sum + (starts[row] === noPosition ? 0 : 1), 0),
     targets(encoded, { rows, length }) {
       const batch = rows.length;
@@ -271,21 +275,27 @@ function answerDecoder(encoded: EncodedAnswers, settings: Resolved): Decoder<Que
 function answerReviewer(encoded: EncodedAnswers, settings: Resolved): Reviewer {
   const verdicts = new Verdicts(encoded, settings);
   const threshold = settings.nullThreshold === "tuned" ? 0 : settings.nullThreshold;
+  const { answerless } = settings;
   return {
     add: (output) => void verdicts.add(output),
-    finish: () => ({
-      matrices: [],
-      tables: [],
-      examples: encoded.examples.flatMap(({ answers }, index) => {
+    finish() {
+      const questions = encoded.examples.flatMap(({ question, answers }, index) => {
         if (answers === undefined) return [];
-        const { nBest, noAnswerScore } = answerOf(encoded, index, verdicts.of(index), settings.answerless);
+        const { nBest, noAnswerScore } = answerOf(encoded, index, verdicts.of(index), answerless);
         const isNull = (noAnswerScore ?? Number.NEGATIVE_INFINITY) > threshold;
-        const golds = [...new Set(answers.map(({ text }) => text))];
-        const predicted = (isNull ? undefined : nBest[0]?.text) ?? "no answer";
-        const gold = golds.includes(predicted) ? predicted : golds.join(" / ") || "no answer";
-        return [{ index, loss: verdicts.lossOf(index), gold, predicted }];
-      }),
-    }),
+        const gold = [...new Set(answers.map(({ text }) => text))];
+        return [{ index, question, predicted: (isNull ? undefined : nBest[0]?.text) ?? "", gold }];
+      });
+      return {
+        ...reviewAnswers(questions, answerless),
+        examples: questions.map(({ index, predicted, gold }) => ({
+          index,
+          loss: verdicts.lossOf(index),
+          gold: gold.includes(predicted) ? predicted : gold.join(" / ") || "no answer",
+          predicted: predicted || "no answer",
+        })),
+      };
+    },
   };
 }
 
@@ -360,6 +370,10 @@ export const questionAnsweringFamily: TaskFamily = family<
       .nonnegative()
       .exactOptional()
       .describe("tokens that neighbouring windows of a passage share"),
+    tokenTypes: z
+      .boolean()
+      .exactOptional()
+      .describe("whether a passage has token type 1, on backbones with two"),
     maxAnswerLength: z.int().positive().exactOptional().describe("greatest number of tokens in an answer"),
     nBest: z.int().positive().exactOptional().describe("how many answers a prediction lists"),
     nullThreshold: z

@@ -77,6 +77,14 @@ export function textRegression(
     },
     predict: (logits) => ({ score: scoreOf(logits[0]!) }),
     describe: (gold, { score }) => ({ gold: scoreOf(gold).toFixed(2), predicted: score.toFixed(2) }),
+    summarize: (answers) => ({
+      scatters: [
+        {
+          title: "Scores",
+          points: answers.map(({ logits, gold }) => [scoreOf(gold), scoreOf(logits[0]!)] as const),
+        },
+      ],
+    }),
     cells: ({ score }) => ({ score }),
     trivial: ({ labels }) => constantAnswer("mean of train", [momentsOf(Array.from(labels)).mean]),
   });

@@ -15,6 +15,12 @@ export interface ReviewTable {
   readonly rows: readonly (readonly (string | number)[])[];
 }
 
+/** Numbers that were predicted, each over its gold number. */
+export interface ScatterPlot {
+  readonly title: string;
+  readonly points: readonly (readonly [gold: number, predicted: number])[];
+}
+
 /** How well one example was answered. */
 export interface ReviewedExample {
   /** Its number among the examples that were encoded. */
@@ -30,6 +36,7 @@ export interface ReviewedExample {
 export interface Review {
   readonly matrices: readonly ConfusionMatrix[];
   readonly tables: readonly ReviewTable[];
+  readonly scatters?: readonly ScatterPlot[];
   /** Those with a gold answer, in any order. */
   readonly examples: readonly ReviewedExample[];
 }

@@ -76,7 +76,7 @@ export interface LinearView<N extends Encoded = Encoded> {
 }
 
 /** The backbone that a task is put on, and what it may be asked. */
-export interface Ground {
+export interface TaskGround {
   readonly backbone: {
     readonly id: string;
     readonly architecture: Architecture;
@@ -134,7 +134,7 @@ export interface Task<E = unknown, N extends Encoded = Encoded, P = unknown> {
    * before the head is built. Absent where nothing depends on it; a settled task gives itself.
    * @throws BACKBONE_UNSUPPORTED, OPTION_INVALID
    */
-  settle?(ground: Ground): Promise<Task<E, N, P>>;
+  settle?(ground: TaskGround): Promise<Task<E, N, P>>;
   /** Weight of the sequences `rows` in the mean loss, added up. */
   weight(encoded: N, rows: Int32Array): number;
   /** Targets of a pass, in the units that {@link loss} wants. */

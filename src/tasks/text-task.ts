@@ -90,7 +90,7 @@ export interface TextKind<G, P>
   /** A gold answer and a prediction as texts, for reports. */
   describe(gold: G, prediction: P): Pick<ReviewedExample, "gold" | "predicted">;
   /** What a report shows of all labelled examples beside that. */
-  summarize?(answers: readonly TextAnswer<G>[]): Pick<Review, "matrices" | "tables">;
+  summarize?(answers: readonly TextAnswer<G>[]): Partial<Omit<Review, "examples">>;
   tune?(options: Readonly<Record<string, unknown>>): Task<TextExample, EncodedTexts<G>, P>;
   trivial?(train: EncodedTexts<G>): TrivialAnswer<EncodedTexts<G>>;
   readonly linear?: LinearView<EncodedTexts<G>>;

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { PtuningError } from "../core/index.ts";
 import { type Head, type LabelPieces, pieceCounts, verbalizerHead } from "../heads/index.ts";
 import { type Cloze, encodeCloze, parseCloze, type TextInput, type Tokenizer } from "../text/index.ts";
-import type { Ground } from "./task.ts";
+import type { TaskGround } from "./task.ts";
 import type { TextSequences } from "./text-task.ts";
 
 /** Settings of a template, and of a verbalizer behind it. */
@@ -58,7 +58,7 @@ export interface Verbalized {
   /** Every setting, resolved. */
   readonly options: VerbalizerOptions;
   /** Absent where nothing depends on the backbone. */
-  settle?(ground: Ground): Promise<VerbalizerOptions>;
+  settle?(ground: TaskGround): Promise<VerbalizerOptions>;
 }
 
 /**
@@ -193,7 +193,7 @@ async function piecesOf(
 }
 
 async function settle(
-  ground: Ground,
+  ground: TaskGround,
   cloze: Cloze,
   labels: readonly string[],
   words: Readonly<Record<string, readonly string[]>>,

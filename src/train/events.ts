@@ -4,6 +4,16 @@ import type { Inventory } from "../model/index.ts";
 import type { ResolvedSettings } from "./options.ts";
 import type { EvaluationRecord, TrainingState } from "./state.ts";
 
+/** One of several tasks of a run. */
+export interface TaskFacts {
+  readonly type: string;
+  readonly examples: { readonly train: number; readonly dev: number };
+  /** Its updates in the whole run. */
+  readonly steps: number;
+  /** Its score in the mean that decides. */
+  readonly selectBy: string;
+}
+
 /** The run is set up. */
 export interface StartEvent {
   readonly type: "start";
@@ -11,6 +21,8 @@ export interface StartEvent {
   readonly settings: ResolvedSettings;
   readonly examples: { readonly train: number; readonly dev: number };
   readonly truncated: { readonly train: number; readonly dev: number };
+  /** Of a run of several tasks, by name. */
+  readonly tasks?: Readonly<Record<string, TaskFacts>>;
   readonly stepsPerEpoch: number;
   readonly totalSteps: number;
   /** Updates that a resumed run had done. */
@@ -41,6 +53,8 @@ export interface StepEvent {
   readonly step: number;
   /** Epoch, from 1. */
   readonly epoch: number;
+  /** The task that it was of, where there are several. */
+  readonly task?: string;
   readonly loss: number;
   readonly learningRate: number;
   readonly gradientNorm: number;
@@ -76,23 +90,26 @@ export interface WarningEvent {
 }
 
 /** The run ended by itself or was asked to. */
-export interface DoneEvent {
+export interface DoneEvent<A = Adapter> {
   readonly type: "done";
   readonly reason: "finished" | "early" | "aborted";
   readonly step: number;
   /** The adapter of the best state, or of the last where there is no dev set. */
-  readonly adapter: Adapter;
+  readonly adapter: A;
   readonly best: EvaluationRecord | undefined;
   /** After an int8 run: the adapter's dev scores with fp32 weights. */
   readonly exact?: Scores;
 }
 
-/** Everything that a run tells, in the order in which it happens. */
-export type TrainEvent =
+/**
+ * Everything that a run tells, in the order in which it happens.
+ * @typeParam A what it ends with: an adapter of one task, or of several
+ */
+export type TrainEvent<A = Adapter> =
   | StartEvent
   | TrunkEvent
   | StepEvent
   | EvaluationEvent
   | CheckpointEvent
   | WarningEvent
-  | DoneEvent;
+  | DoneEvent<A>;

@@ -1,15 +1,26 @@
+export { decisiveScores, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
 export type {
   CheckpointEvent,
   DoneEvent,
   EvaluationEvent,
   StartEvent,
   StepEvent,
+  TaskFacts,
   TrainEvent,
   TrunkEvent,
   WarningEvent,
 } from "./events.ts";
 export { cachedPass } from "./memory.ts";
-export type { ResolvedSettings, TrainOptions, TrainSettings } from "./options.ts";
+export { type Mix, mixTasks } from "./mix.ts";
+export type {
+  AnyTrainOptions,
+  MultiTaskOptions,
+  ResolvedSettings,
+  Sampling,
+  TrainedTask,
+  TrainOptions,
+  TrainSettings,
+} from "./options.ts";
 export { resolveSettings, settingDefaults } from "./options.ts";
 export {
   findLearningRate,
@@ -18,5 +29,12 @@ export {
   type RatePoint,
   type SuggestionEvent,
 } from "./range-test.ts";
-export { type EvaluationRecord, encodeState, readState, type TrainingState } from "./state.ts";
+export type { Start } from "./start.ts";
+export {
+  type EvaluationRecord,
+  encodeState,
+  readState,
+  type StateOrigin,
+  type TrainingState,
+} from "./state.ts";
 export { train } from "./train.ts";

@@ -2,11 +2,21 @@ import { type Backbone, choosePrecision, type Precision } from "../backbones/ind
 import { PtuningError } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
 import type { Method } from "../methods/index.ts";
-import { longestInput, type MemoryMode, type ModelParts, type TrunkDtype } from "../model/index.ts";
+import {
+  headParameter,
+  longestInput,
+  type MemoryMode,
+  type ModelParts,
+  type TrunkDtype,
+} from "../model/index.ts";
 import { type OptimizerName, optimizers, type Schedule, type ScheduleName } from "../optim/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
 import { parseBytes } from "./memory.ts";
+import type { Start } from "./start.ts";
 import type { TrainingState } from "./state.ts";
+
+/** How the updates of an epoch are shared out among tasks. */
+export type Sampling = "proportional" | "round-robin" | { readonly temperature: number };
 
 /** Settings of the training loop, all with defaults. */
 export interface TrainSettings {
@@ -54,17 +64,22 @@ export interface TrainSettings {
   readonly selectBy?: string;
   /** Stop after so many evaluations without a better score; 0 never stops early. */
   readonly patience?: number;
+  /**
+   * With several tasks, how often each is trained in an epoch, which has as many updates as one pass over all data:
+   * as its size says, as size^(1/temperature) says (nearer to equal shares above 1), or in turns.
+   */
+  readonly sampling?: Sampling;
   readonly seed?: number;
   /** Save a resumable state at least this often, besides at every evaluation. */
   readonly checkpointSeconds?: number;
 }
 
-/** What is trained on what, and how. */
-export interface TrainOptions<E = unknown, N extends Encoded = Encoded, P = unknown> extends TrainSettings {
+/** What every run is told beside its settings. */
+interface RunOptions extends TrainSettings {
   readonly backbone: Backbone;
-  readonly task: Task<E, N, P>;
-  readonly data: Dataset<E>;
   readonly method: Method;
+  /** Takes prompt or head over from another run. Default: both start at random. */
+  readonly start?: Start;
   /** Continues a run from where it was saved; everything else must be as it was. */
   readonly resume?: TrainingState;
   /** Ends the run after the current step, with a checkpoint. */
@@ -72,6 +87,64 @@ export interface TrainOptions<E = unknown, N extends Encoded = Encoded, P = unkn
   /** Learning rate of each update in place of `learningRate` and `schedule`, for runs that are not kept. */
   readonly rateAt?: Schedule;
 }
+
+/** What is trained on what, and how. */
+export interface TrainOptions<E = unknown, N extends Encoded = Encoded, P = unknown> extends RunOptions {
+  readonly task: Task<E, N, P>;
+  readonly data: Dataset<E>;
+}
+
+/** One of several tasks that share a prompt. */
+export interface TrainedTask {
+  readonly task: Task;
+  readonly data: Dataset<unknown>;
+  /** How often it is trained, beside its size; default 1. */
+  readonly weight?: number;
+  /** Its score in the mean that decides which state is kept. Default: the task's own. */
+  readonly selectBy?: string;
+}
+
+/** Several tasks that share what the method trains, with a head for each. */
+export interface MultiTaskOptions extends RunOptions {
+  /** Tasks by the names of their heads: letters, digits, `-` and `_`. */
+  readonly tasks: Readonly<Record<string, TrainedTask>>;
+}
+
+/** A run of one task or of several. */
+export type AnyTrainOptions = TrainOptions | MultiTaskOptions;
+
+/** A task with its name; where it is the only one it has none. */
+export interface NamedTask extends TrainedTask {
+  readonly name: string;
+}
+
+/**
+ * The tasks of a run: one without a name, or those that are listed.
+ * @throws OPTION_INVALID
+ */
+export function tasksOf(options: AnyTrainOptions): readonly NamedTask[] {
+  if (!("tasks" in options)) return [{ name: "", task: options.task, data: options.data }];
+  const tasks = Object.entries(options.tasks).map(([name, task]) => ({ name, ...task }));
+  if (tasks.length === 0) throw invalid("tasks", "at least one", "none");
+  if (options.method.savedAs !== "adapter") {
+    throw invalid("method", "one that is saved as an adapter for several tasks", options.method.name);
+  }
+  for (const { name, task, weight = 1, selectBy = task.selectBy } of tasks) {
+    if (!/^[\w-]+$/.test(name)) throw invalid("tasks", "names of letters, digits, - and _", `"${name}"`);
+    if (options.sampling === "round-robin" && weight !== 1) {
+      throw invalid(`tasks.${name}.weight`, "none, as tasks take turns", weight);
+    }
+    if (!(weight > 0)) throw invalid(`tasks.${name}.weight`, "a number above 0", weight);
+    const higher = task.scores.filter((score) => !task.lowerIsBetter?.includes(score));
+    if (!higher.includes(selectBy)) {
+      throw invalid(`tasks.${name}.selectBy`, `one of ${higher.join(", ")}`, selectBy);
+    }
+  }
+  return tasks;
+}
+
+/** Name of the score that is the mean over tasks of the score that each selects by. */
+export const meanScore = "mean";
 
 /** Settings with every default filled in; `auto` has become what it stands for on this machine. */
 export type ResolvedSettings = Required<TrainSettings> & { readonly precision: "fp32" | "int8" };
@@ -93,6 +166,7 @@ export const settingDefaults = {
   precision: "auto",
   evaluateEvery: "epoch",
   patience: 0,
+  sampling: "proportional",
   seed: 11,
   checkpointSeconds: 60,
 } as const;
@@ -103,8 +177,8 @@ const fewestEpochs = 3;
 const mostEpochs = 30;
 
 /** Epochs that make about {@link targetSteps} updates, within bounds. */
-function defaultEpochs(examples: number, batchSize: number): number {
-  const epochs = Math.round(targetSteps / Math.ceil(examples / batchSize));
+function defaultEpochs(stepsPerEpoch: number): number {
+  const epochs = Math.round(targetSteps / stepsPerEpoch);
   return Math.min(mostEpochs, Math.max(fewestEpochs, epochs));
 }
 
@@ -115,8 +189,10 @@ const defaultMaxLength = 256;
  * Fills in the defaults.
  * @throws OPTION_INVALID naming the setting
  */
-export function resolveSettings(options: TrainOptions, parts: ModelParts): ResolvedSettings {
-  const { backbone, task, data, method, resume, signal, rateAt, ...settings } = options;
+export function resolveSettings(options: AnyTrainOptions, parts: ModelParts): ResolvedSettings {
+  const { backbone, method, start, resume, signal, rateAt, ...rest } = options;
+  const { task: _, data: __, tasks: ___, ...settings } = { task: 0, data: 0, tasks: 0, ...rest };
+  const tasks = tasksOf(options);
   const given = Object.fromEntries(
     Object.entries(settings).filter(([, value]) => value !== undefined),
   ) as TrainSettings;
@@ -128,18 +204,21 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
     throw invalid("optimizer", `one of ${Object.keys(optimizers).join(", ")}`, optimizer);
   const usualSettings = {
     ...settingDefaults,
-    epochs: defaultEpochs(data.train.length, batchSize),
+    epochs: defaultEpochs(tasks.reduce((sum, { data }) => sum + Math.ceil(data.train.length / batchSize), 0)),
     // A limit of the memory decides by itself how large a pass may be.
     microBatchSize:
       given.memoryLimit === undefined
-        ? Math.min(batchSize, task.defaults?.microBatchSize ?? batchSize)
+        ? Math.min(batchSize, ...tasks.map(({ task }) => task.defaults?.microBatchSize ?? batchSize))
         : batchSize,
     ...method.defaults,
     // Another optimizer than the method's usual one wants other settings.
     ...(optimizer !== usual && entry.defaults),
     optimizer,
-    maxLength: Math.min(task.defaults?.maxLength ?? defaultMaxLength, longestInput(parts)),
-    selectBy: task.selectBy,
+    maxLength: Math.min(
+      Math.max(...tasks.map(({ task }) => task.defaults?.maxLength ?? defaultMaxLength)),
+      longestInput(parts),
+    ),
+    selectBy: "tasks" in options ? meanScore : options.task.selectBy,
     ...given,
     precision: precisionFor(method, given.precision ?? settingDefaults.precision),
   };
@@ -154,7 +233,7 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
   for (const key of ["warmupSteps", "weightDecay", "patience", "checkpointSeconds"] as const) {
     if (!(resolved[key] >= 0)) throw invalid(key, "a number of at least 0", resolved[key]);
   }
-  const scores = [...task.scores, "loss"];
+  const scores = [...scoresOf(options).keys(), "loss"];
   if (!scores.includes(resolved.selectBy)) {
     throw invalid("selectBy", `one of ${scores.join(", ")}`, `"${resolved.selectBy}"`);
   }
@@ -164,11 +243,30 @@ export function resolveSettings(options: TrainOptions, parts: ModelParts): Resol
   if (parseBytes(resolved.memoryLimit) === undefined) {
     throw invalid("memoryLimit", 'bytes, a size such as "2 GB", or "none"', resolved.memoryLimit);
   }
+  const { sampling } = resolved;
+  if (
+    typeof sampling === "object"
+      ? !(sampling.temperature > 0)
+      : !["proportional", "round-robin"].includes(sampling)
+  ) {
+    throw invalid("sampling", "proportional, round-robin or a temperature above 0", JSON.stringify(sampling));
+  }
   const every = resolved.evaluateEvery;
   if (every !== "epoch" && !(Number.isInteger(every) && every > 0)) {
     throw invalid("evaluateEvery", '"epoch" or a number of updates', every);
   }
   return resolved;
+}
+
+/** The scores of a run's evaluations, and whether less of one is better: `NAME/SCORE` and their mean for several tasks. */
+export function scoresOf(options: AnyTrainOptions): ReadonlyMap<string, "higher" | "lower"> {
+  const own = tasksOf(options).flatMap(({ name, task }) =>
+    task.scores.map((score): [string, "higher" | "lower"] => [
+      headParameter(name, score),
+      task.lowerIsBetter?.includes(score) ? "lower" : "higher",
+    ]),
+  );
+  return new Map("tasks" in options ? [[meanScore, "higher"], ...own] : own);
 }
 
 /** @throws OPTION_INVALID if the method cannot have int8 layers and is told to */

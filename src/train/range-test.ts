@@ -1,7 +1,7 @@
 /** The learning-rate range test of Smith 2017 (arXiv 1506.01186, section 3.3), with an exponentially rising rate. */
 import { PtuningError } from "../core/index.ts";
 import type { WarningEvent } from "./events.ts";
-import { resolveSettings, type TrainOptions } from "./options.ts";
+import { type AnyTrainOptions, type NamedTask, resolveSettings, tasksOf } from "./options.ts";
 import { train } from "./train.ts";
 
 /** How a range test is made. */
@@ -71,10 +71,11 @@ const settledSteps = 5;
  * }
  */
 export async function* findLearningRate(
-  options: TrainOptions,
+  options: AnyTrainOptions,
   { steps = 100, ...range }: RangeTestOptions = {},
 ): AsyncGenerator<WarningEvent | RateEvent | SuggestionEvent> {
-  const { backbone, method, task, data } = options;
+  const { backbone, method } = options;
+  const [{ task }] = tasksOf(options) as [NamedTask];
   const { learningRate } = resolveSettings(options, { backbone, method, head: task.head });
   const { lowest = below * learningRate, highest = above * learningRate } = range;
   if (!Number.isInteger(steps) || steps < 2) {
@@ -91,10 +92,9 @@ export async function* findLearningRate(
   let diverged = false;
   try {
     for await (const event of train({
-      ...options,
+      ...withoutDev(options),
       // As many epochs as there are updates are enough, whatever an item is.
       epochs: steps,
-      data: { ...data, dev: [] },
       evaluateEvery: Number.MAX_SAFE_INTEGER,
       checkpointSeconds: Number.MAX_SAFE_INTEGER,
       rateAt,
@@ -112,6 +112,15 @@ export async function* findLearningRate(
     diverged = true;
   }
   yield { type: "suggestion", ...suggest(points), diverged };
+}
+
+function withoutDev(options: AnyTrainOptions): AnyTrainOptions {
+  if ("data" in options) return { ...options, data: { ...options.data, dev: [] } };
+  const tasks = Object.entries(options.tasks).map(([name, one]) => [
+    name,
+    { ...one, data: { ...one.data, dev: [] } },
+  ]);
+  return { ...options, tasks: Object.fromEntries(tasks) };
 }
 
 /** Whether the average up to now is a multiple of the lowest before. */

@@ -1,3 +1,4 @@
+import type { BackboneReference } from "../adapters/index.ts";
 import { type Params, PtuningError, type Tensor } from "../core/index.ts";
 import { encodeSafetensors, readSafetensors } from "../files/index.ts";
 import type { OptimizerState } from "../optim/index.ts";
@@ -7,6 +8,16 @@ import type { Evaluation } from "../tasks/index.ts";
 export interface EvaluationRecord extends Evaluation {
   readonly step: number;
   readonly epoch: number;
+}
+
+/** What a training state belongs to, as configs and adapters name it. */
+export interface StateOrigin {
+  readonly backbone: BackboneReference;
+  readonly method: { readonly name: string; readonly options: Readonly<Record<string, unknown>> };
+  /** By the names of their heads; "" where there is only one. */
+  readonly tasks: Readonly<
+    Record<string, { readonly type: string; readonly options: Readonly<Record<string, unknown>> }>
+  >;
 }
 
 /** Everything that a run needs to go on as if it had never stopped. */
@@ -21,16 +32,28 @@ export interface TrainingState {
   /** Sum and number of the losses since the last evaluation. */
   readonly lossSum: number;
   readonly lossCount: number;
+  /** Weights that the checkpoint lacks and that are not trained. */
+  readonly frozen: Params;
+  /** Tensors of a head that is not trained. */
+  readonly fixed: Params;
+  /** What was trained on what, so that another run can start from it. */
+  readonly origin: StateOrigin;
   /** The settings and data that the run began with; a run resumes only under the same. */
   readonly identity: string;
 }
 
-const prefixes = { params: "params/", optimizer: "optimizer/", best: "best/" } as const;
+const prefixes = {
+  params: "params/",
+  optimizer: "optimizer/",
+  best: "best/",
+  frozen: "frozen/",
+  fixed: "fixed/",
+} as const;
 
 /** A training state as the bytes of one safetensors file. */
-export function encodeState({ params, optimizer, best, ...rest }: TrainingState): Uint8Array {
+export function encodeState({ params, optimizer, best, frozen, fixed, ...rest }: TrainingState): Uint8Array {
   const tensors: Record<string, Tensor> = {};
-  const groups = { params, optimizer, best: best?.params ?? {} };
+  const groups = { params, optimizer, best: best?.params ?? {}, frozen, fixed };
   for (const [group, members] of Object.entries(groups)) {
     for (const [name, tensor] of Object.entries(members)) {
       tensors[prefixes[group as keyof typeof prefixes] + name] = tensor;
@@ -57,6 +80,8 @@ export async function readState(path: string): Promise<TrainingState> {
       ...rest,
       params: group(prefixes.params),
       optimizer: group(prefixes.optimizer),
+      frozen: group(prefixes.frozen),
+      fixed: group(prefixes.fixed),
       best: best && { evaluation: best, params: group(prefixes.best) },
     };
   } catch (cause) {

@@ -12,7 +12,7 @@ import {
 import { dropoutBankBytes, dropoutBanks, dropoutOffsets } from "../nn/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
 import { itemRows, largestItem, longestSequence, padBatch, tokenCount } from "../text/index.ts";
-import { cachedPass, estimateSessionBytes, fitMicroBatch, idleBytes, parseBytes } from "./memory.ts";
+import { cachedPass, estimateSessionBytes, fitMicroBatch, parseBytes } from "./memory.ts";
 import type { ResolvedSettings } from "./options.ts";
 import type { ParameterStore } from "./store.ts";
 import type { TrunkCache } from "./trunk.ts";
@@ -28,7 +28,7 @@ interface PreparedBatch {
 export interface Stepper {
   /** Examples per pass, at most: batches of long texts are cut further, see {@link cachedPass}. */
   readonly microBatchSize: number;
-  /** Memory that the process is estimated to reach in training. */
+  /** Memory that its session is estimated to take. */
   readonly estimatedBytes: number;
   /** Makes the feeds of an update from its training items; `step` names its dropout. */
   prepare(items: Int32Array, step: number): PreparedBatch;
@@ -37,17 +37,26 @@ export interface Stepper {
   close(): Promise<void>;
 }
 
+/** What a stepper computes on. */
+export interface StepperFacts {
+  readonly parts: ModelParts & { readonly backbone: Backbone };
+  readonly task: Task;
+  readonly encoded: Encoded;
+  /** The tensors that are trained. */
+  readonly shapes: ParamShapes;
+  readonly cache?: TrunkCache | undefined;
+  /** Bytes of the process before its sessions, and how many of these there are: one per task. */
+  readonly idle: number;
+  readonly sessions: number;
+}
+
 /** Compiles the training graph and binds what stays the same through the run. */
 export async function createStepper(
-  parts: ModelParts & { readonly backbone: Backbone },
-  task: Task,
-  encoded: Encoded,
-  shapes: ParamShapes,
+  { parts, task, encoded, shapes, cache, idle, sessions }: StepperFacts,
   store: ParameterStore,
   settings: ResolvedSettings,
-  cache?: TrunkCache,
 ): Promise<Stepper> {
-  const { backbone } = parts;
+  const { backbone, headName } = parts;
   const { hiddenDropout: hidden, attentionDropout: attention, memory, seed } = settings;
   const { graph, dropout } = trainingGraph(
     parts,
@@ -64,7 +73,6 @@ export async function createStepper(
   const passItems = (items: number, tokens: number): number =>
     store.addsCheaply ? cachedPass(items, perItem * tokens, backbone.config.intermediateSize) : items;
   const estimate = (items: number): number =>
-    idleBytes(encoded.sequences.starts[encoded.sequences.count]!) +
     dropoutBankBytes(dropout, { B: items * perItem, S: settings.maxLength }) +
     estimateSessionBytes({
       graph,
@@ -75,9 +83,10 @@ export async function createStepper(
   const microBatchSize =
     settings.microBatchSize < settings.batchSize || limit === Number.POSITIVE_INFINITY
       ? settings.microBatchSize
-      : fitMicroBatch(settings.batchSize, limit, estimate);
+      : fitMicroBatch(settings.batchSize, limit, (items) => idle + sessions * estimate(items));
   const session: Session = await backbone.engine.compile(graph, { prepack });
-  const rng = new Rng(seed, "dropout");
+  const rng = new Rng(seed, "dropout", ...(headName ? [headName] : []));
+  const names = Object.keys(shapes);
   const largest: DimBindings = { B: microBatchSize * perItem, S: settings.maxLength };
   if (dropout.sites.length > 0) await session.bind(dropoutBanks(dropout, largest, rng));
 
@@ -111,7 +120,7 @@ export async function createStepper(
     },
     async run({ passes }) {
       let loss = 0;
-      for (const pass of passes) loss += await store.pass(session, pass);
+      for (const pass of passes) loss += await store.pass(session, names, pass);
       return loss;
     },
     close: () => session.release(),

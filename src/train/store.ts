@@ -18,12 +18,20 @@ import {
 export interface ParameterStore {
   /** Whether adding up the gradients of several passes costs little beside computing them. */
   readonly addsCheaply: boolean;
-  /** Runs one pass of an update and adds its gradients to those of the passes before. @returns its loss */
-  pass(session: Session, feeds: TensorMap): Promise<number>;
+  /**
+   * Runs one pass of an update and adds its gradients to those of the passes before.
+   * @param names the tensors that the session's graph trains, the same in all passes of an update
+   * @returns its loss
+   */
+  pass(session: Session, names: readonly string[], feeds: TensorMap): Promise<number>;
   /** Global norm of the gradients of all passes. */
   gradientNorm(): Promise<number>;
-  /** Updates the tensors, and forgets the gradients. @param step number of updates before this one */
-  update(step: number): Promise<void>;
+  /**
+   * Updates the tensors that have gradients, and forgets these.
+   * @param step number of updates before this one
+   * @param updates how many of them a tensor took part in
+   */
+  update(step: number, updates: (name: string) => number): Promise<void>;
   /** Feeds the tensors to later runs of a session. */
   bindTo(session: Session): Promise<void>;
   /** The tensors as they are now: copies, except where only `look`ed at. */
@@ -54,21 +62,21 @@ function hostStore(
   saved: OptimizerState | undefined,
   optimizer: GradientTransform,
 ): ParameterStore {
-  const names = Object.keys(params);
   const state = structuredClone(saved) ?? optimizer.init(params);
   let grads: Params | undefined;
   return {
     addsCheaply: true,
-    async pass(session, feeds) {
-      const outputs = await session.run({ ...feeds, ...params });
+    async pass(session, names, feeds) {
+      const trained = Object.fromEntries(names.map((name) => [name, params[name]!]));
+      const outputs = await session.run({ ...feeds, ...trained });
       const own = Object.fromEntries(names.map((name) => [name, outputs[gradientOutput(name)]!])) as Params;
       if (grads === undefined) grads = own;
       else accumulate(grads, own);
       return Number(outputs.loss!.data[0]);
     },
     gradientNorm: async () => globalNorm(grads!),
-    async update(step) {
-      optimizer.update(grads!, state, params, step);
+    async update(step, updates) {
+      optimizer.update(grads!, state, params, step, updates);
       applyUpdates(params, grads!);
       grads = undefined;
     },
@@ -94,14 +102,6 @@ async function engineStore(
   { decayed = "all", rateFactors = () => 1 }: OptimizerOptions,
 ): Promise<ParameterStore> {
   const names = Object.keys(params);
-  // A sweep has one set of scalars.
-  const groups = new Map<string, { decays: boolean; factor: number; names: string[] }>();
-  for (const name of names) {
-    const [decays, factor] = [isDecayed(decayed, params[name]!), rateFactors(name)];
-    const key = `${decays} ${factor}`;
-    if (!groups.has(key)) groups.set(key, { decays, factor, names: [] });
-    groups.get(key)!.names.push(name);
-  }
   const [update, squaredNorm, sum] = await Promise.all(
     [optimizer.graph, squaredNormGraph(), sumGraph()].map((graph) => engine.compile(graph)),
   );
@@ -112,26 +112,29 @@ async function engineStore(
     states.set(state, await engine.hold(Object.fromEntries(start)));
   }
   const [gradients, more] = [await engine.hold({}), await engine.hold({})];
-  const outputs = Object.fromEntries(names.map((name) => [gradientOutput(name), name]));
   const bound = new WeakSet<Session>();
   let [passes, norm] = [0, 0];
+  /** Those that the update is about. */
+  let trained: readonly string[] = [];
 
   return {
     addsCheaply: false,
-    async pass(session, feeds) {
+    async pass(session, active, feeds) {
+      trained = active;
+      const outputs = Object.fromEntries(active.map((name) => [gradientOutput(name), name]));
       if (!bound.has(session)) await session.bind(parameters);
       bound.add(session);
       const { loss } = await session.run(feeds, { held: passes === 0 ? gradients : more, names: outputs });
       if (passes > 0) {
         const vectors = { x: gradients, y: more };
-        await sum!.sweep({ names, vectors, rewrites: { "next x": "x" }, feeds: {} });
+        await sum!.sweep({ names: trained, vectors, rewrites: { "next x": "x" }, feeds: {} });
       }
       passes++;
       return Number(loss!.data[0]);
     },
     async gradientNorm() {
       const { sum: squares } = await squaredNorm!.sweep({
-        names,
+        names: trained,
         vectors: { x: gradients },
         rewrites: {},
         feeds: {},
@@ -139,13 +142,24 @@ async function engineStore(
       norm = Math.sqrt(squares!);
       return norm;
     },
-    async update(step) {
-      for (const { decays, factor, names: group } of groups.values()) {
+    async update(step, updates) {
+      // A sweep has one set of scalars.
+      const groups = new Map<string, string[]>();
+      const scalarsOf = (name: string): readonly [boolean, number, number] => [
+        isDecayed(decayed, params[name]!),
+        rateFactors(name),
+        updates(name),
+      ];
+      for (const name of trained) {
+        const key = scalarsOf(name).join(" ");
+        groups.set(key, [...(groups.get(key) ?? []), name]);
+      }
+      for (const group of groups.values()) {
         await update!.sweep({
           names: group,
           vectors: { parameter: parameters, gradient: gradients, ...Object.fromEntries(states) },
           rewrites: optimizer.rewrites,
-          feeds: optimizer.feeds(step, norm, decays, factor),
+          feeds: optimizer.feeds(step, norm, ...scalarsOf(group[0]!)),
         });
       }
       passes = 0;

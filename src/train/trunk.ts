@@ -7,7 +7,6 @@ import {
   allocate,
   byteSize,
   type DType,
-  type Params,
   PtuningError,
   type TensorMap,
   type TypedArray,
@@ -16,6 +15,7 @@ import { cacheFolder } from "../files/index.ts";
 import {
   batchFeeds,
   type ModelParts,
+  type ParamShapes,
   type Trunk,
   trunkGraph,
   trunkLayers,
@@ -49,7 +49,7 @@ export interface TrunkCache {
  */
 export async function createTrunkCache(
   parts: ModelParts & { readonly backbone: Backbone },
-  params: Params,
+  params: ParamShapes,
   sets: readonly Encoded[],
   settings: ResolvedSettings,
 ): Promise<TrunkCache | undefined> {

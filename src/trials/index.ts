@@ -6,7 +6,8 @@ export type {
   TrialStartEvent,
   TrialTrainEvent,
 } from "./events.ts";
-export { defaultWorkers, type RunTrialsOptions, runTrials } from "./pool.ts";
+export { type Inputs, inputsOf } from "./inputs.ts";
+export { defaultWorkers, localRunner, type RunTrialsOptions, runTrials, type TrialRunner } from "./pool.ts";
 export {
   type FailedTrial,
   type FinishedTrial,
@@ -15,6 +16,7 @@ export {
   type TrialError,
   type TrialFigures,
   type TrialResult,
+  trialResultSchema,
   writeTrialResult,
 } from "./result.ts";
 export { type RunTrialOptions, runTrial } from "./run-trial.ts";

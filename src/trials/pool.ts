@@ -16,6 +16,18 @@ export interface RunTrialsOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Runs trials somewhere: in processes of this machine, or through a queue. */
+export type TrialRunner = (
+  trials: Iterable<Trial>,
+  folder: string,
+  signal: AbortSignal,
+) => AsyncIterable<TrialEvent>;
+
+/** Runs trials in processes of this machine. */
+export function localRunner(options: Pick<RunTrialsOptions, "workers"> = {}): TrialRunner {
+  return (trials, folder, signal) => runTrials(trials, { ...options, folder, signal });
+}
+
 /** Cores that one trial uses well at the sizes of a batch. */
 const coresPerTrial = 4;
 

@@ -27,11 +27,15 @@ const relayed: ReadonlySet<string> = new Set(["start", "trunk", "step", "evaluat
  */
 export async function* trainProcess(
   args: readonly string[],
+  cwd: string,
   signal: AbortSignal,
 ): AsyncGenerator<TrialTrainEvent, ProcessEnd> {
   // "#cli" is an entry of package.json: the process runs built code also when a test runs sources.
   const path = createRequire(import.meta.url).resolve("#cli");
   const child = spawn(process.execPath, [path, "train", ...args, "--json"], {
+    cwd,
+    // A group of its own: Ctrl-C on a terminal reaches this process alone, which asks the child once.
+    detached: true,
     // The channel carries no messages: that it closes tells the child that nobody waits any more.
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });

@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import * as z from "zod";
 import { PtuningError } from "../core/index.ts";
 import { writeFileAtomic } from "../files/index.ts";
 import type { Scores } from "../metrics/index.ts";
@@ -69,6 +70,41 @@ export interface FailedTrial extends TrialIdentity {
 /** The one record of a trial: the content of its `result.json`. */
 export type TrialResult = FinishedTrial | FailedTrial;
 
+const scores = z.record(z.string(), z.number());
+const identity = { id: z.string(), overrides: z.record(z.string(), z.unknown()), run: z.string() };
+
+/** Checks a record that comes from elsewhere. */
+export const trialResultSchema: z.ZodType<TrialResult> = z.discriminatedUnion("status", [
+  z.object({
+    ...identity,
+    status: z.literal("finished"),
+    selectBy: z.string(),
+    lowerIsBetter: z.boolean(),
+    dev: scores.exactOptional(),
+    exact: scores.exactOptional(),
+    test: scores.exactOptional(),
+    trainable: scores,
+    trainableTotal: z.number(),
+    share: z.number(),
+    steps: z.number(),
+    epochs: z.number(),
+    seconds: z.number(),
+    secondsPerEpoch: z.number(),
+    secondsToBest: z.number().exactOptional(),
+    peakMemoryBytes: z.number(),
+    adapterBytes: z.number(),
+    precision: z.string(),
+    engine: z.string(),
+    hardware: z.string(),
+    versions: z.record(z.string(), z.string()),
+  }),
+  z.object({
+    ...identity,
+    status: z.literal("failed"),
+    error: z.object({ code: z.string(), message: z.string(), hint: z.string().exactOptional() }),
+  }),
+]);
+
 const resultName = "result.json";
 
 /** The record of a trial, if there is one. @param folder of the trial */
@@ -104,6 +140,8 @@ export async function collectResult(folder: string, run: string, trial: Trial): 
     readRunResult(place),
     readRunLog(place),
   ]);
+  if (!("task" in config))
+    throw new PtuningError("RUN_INVALID", `${place}: expected a run of one task, got one of several.`);
   if (result === undefined || start === undefined)
     throw new PtuningError("RUN_INVALID", `${place}: expected a finished run, got an unfinished one.`);
   const family = familyOf(config.task.type ?? "");

@@ -1,11 +1,12 @@
 import { cp, mkdir, readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { formatConfig } from "../config/index.ts";
 import { type ErrorCode, PtuningError } from "../core/index.ts";
 import { writeFileAtomic, writeFolderAtomic } from "../files/index.ts";
-import { runStatus } from "../runs/index.ts";
+import { isRunElsewhere, runStatus } from "../runs/index.ts";
 import type { TrialEvent } from "./events.ts";
+import type { Inputs } from "./inputs.ts";
 import { type ProcessEnd, trainProcess } from "./process.ts";
 import {
   collectResult,
@@ -25,14 +26,21 @@ export interface RunTrialOptions {
   /** Stops the trial after its current step; it can go on later. */
   readonly signal: AbortSignal;
   /**
-   * How long to wait for another process that holds the trial's run, before its saved state is copied and the trial
-   * goes on with the copy. A holder on another machine that has died would be waited for for ever.
+   * How long to wait for a process of another machine that holds the trial's run, before its saved state is copied and
+   * the trial goes on with the copy: nobody here can tell whether it still works. Processes of this machine are waited
+   * for as long as they run.
    */
   readonly lockWaitMs?: number;
+  /** The trial runs on nothing but these. */
+  readonly inputs?: Inputs;
 }
 
 /** Errors of the machine, not of the trial: it would be wrong to record them as its result. */
-const machineErrors: ReadonlySet<string> = new Set<ErrorCode>(["STORAGE_FULL", "ENGINE_UNAVAILABLE"]);
+const machineErrors: ReadonlySet<string> = new Set<ErrorCode>([
+  "STORAGE_FULL",
+  "ENGINE_UNAVAILABLE",
+  "INPUT_CHANGED",
+]);
 
 /** Processes of one trial that may be killed from outside before it counts as failed. */
 const mostKills = 3;
@@ -44,13 +52,13 @@ const stoppedCodes: ReadonlySet<number | null> = new Set([130, 143]);
  * Runs a trial to its end, going on from where it was stopped, and records the result; one that has a result is not
  * run again.
  * @returns the result; nothing if it was stopped
- * @throws STORAGE_FULL, ENGINE_UNAVAILABLE: nothing is recorded then
+ * @throws STORAGE_FULL, ENGINE_UNAVAILABLE, INPUT_CHANGED: nothing is recorded then
  */
 export async function* runTrial(
   trial: Trial,
-  { folder, threads, signal, lockWaitMs = 60_000 }: RunTrialOptions,
+  { folder, threads, signal, lockWaitMs = 60_000, inputs }: RunTrialOptions,
 ): AsyncGenerator<TrialEvent, TrialResult | undefined> {
-  const home = join(folder, trial.id);
+  const home = resolve(folder, trial.id);
   const known = await readTrialResult(home);
   if (known !== undefined) {
     yield { type: "trial-done", trial, result: known, ran: false };
@@ -60,6 +68,7 @@ export async function* runTrial(
   const configPath = join(home, "trial.yaml");
   const engine = { threads, ...trial.config.engine };
   await writeFileAtomic(configPath, formatConfig({ ...trial.config, engine }));
+  const expected = inputs ? ["--expect-data", inputs.data, "--expect-backbone", inputs.backbone] : [];
   let error: TrialError | undefined;
   let kills = 0;
   let lockedSince: number | undefined;
@@ -77,10 +86,11 @@ export async function* runTrial(
     const resumed = status === "unfinished";
     yield { type: "trial-start", trial, resumed };
     const args = resumed ? ["--resume", place] : [configPath, "--output", place];
-    const end: ProcessEnd = yield* relay(trial, trainProcess(args, signal));
+    const end: ProcessEnd = yield* relay(trial, trainProcess([...args, ...expected], home, signal));
     if (end.error?.code === "LOCKED") {
       lockedSince ??= Date.now();
-      if (Date.now() - lockedSince < lockWaitMs) await delay(250, undefined, { signal }).catch(() => {});
+      const isOverdue = Date.now() - lockedSince >= lockWaitMs && (await isRunElsewhere(place));
+      if (!isOverdue) await delay(250, undefined, { signal }).catch(() => {});
       else {
         await adopt(home, run);
         lockedSince = undefined;

@@ -19,7 +19,7 @@ export const trialIdPattern: RegExp = /^[0-9a-f]{12}$/;
  * @throws CONFIG_INVALID
  */
 export function defineTrial(config: RunConfig, overrides: Readonly<Record<string, unknown>> = {}): Trial {
-  const whole = overrideConfig(config, overrides);
+  const { search, ...whole } = overrideConfig(config, overrides);
   // Where a run writes, what it reports and how it uses the machine do not make it another one.
   const { output, report, engine, ...decisive } = whole;
   return { id: hashText(canonicalJson(decisive)).slice(0, 12), config: whole, overrides };

@@ -11,7 +11,7 @@ import type { Dataset } from "ptuning/data";
 import { methods } from "ptuning/methods";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ptuning } from "../support/cli.ts";
-import { tinyFolder } from "../support/tiny.ts";
+import { tinyFolder, tinyLmFolders } from "../support/tiny.ts";
 
 let tiny: Backbone;
 let data: Dataset<unknown>;
@@ -57,6 +57,7 @@ describe("methods", () => {
     "method.promptLength=7",
     "training.learningRate=0.05",
     "training.warmupSteps=9",
+    "training.headLearningRate=0.1",
     "training.epochs=2",
   ];
 
@@ -175,8 +176,36 @@ test("shots: five samplings of each number, a curve per method", async () => {
   ]);
 });
 
-test("heads: the poolings of a task on texts; a task with one head is refused", async () => {
-  expect(names(await plan("heads")).sort()).toEqual(["cls + linear", "mean + linear", "pooler + linear"]);
+describe("heads", () => {
+  test("are the poolings where the backbone has no masked-LM head", async () => {
+    expect(names(await plan("heads")).sort()).toEqual(["cls + linear", "mean + linear", "pooler + linear"]);
+  });
+
+  test("are a linear one on [CLS] and a verbalizer where it has, each with its own settings", async () => {
+    const backbone = await loadBackbone(tinyLmFolders.bert);
+    const tasks = ({ variants }: ComparisonPlan): unknown[] =>
+      variants.map(({ name, config: { task } }) => [name, task]);
+    const type = "text-classification";
+    expect(tasks(await plan("heads", ["task.headDropout=0.2"], { backbone }))).toEqual([
+      ["[CLS] + linear", { type, pooling: "cls", headDropout: 0.2 }],
+      ["verbalizer + LM head", { type, head: "verbalizer" }],
+    ]);
+    const words = { return_refund: "money" };
+    const overrides = ["preset=thudm", "task.head=verbalizer", `task.words=${JSON.stringify(words)}`];
+    expect(tasks(await plan("heads", overrides, { backbone }))).toEqual([
+      ["[CLS] + linear", { type }],
+      ["verbalizer + LM head", { type, head: "verbalizer", words }],
+    ]);
+    await backbone.close();
+  });
+
+  test("a task with one head is refused", async () => {
+    const tokens = { task: { type: "token-classification" } };
+    const given = { ...(await config()), ...tokens };
+    expect(() => presetOf("heads").variants({ config: given, backbone: tiny })).toThrow(
+      /heads: expected a task with several heads, got token-classification/,
+    );
+  });
 });
 
 test("no preset has more than twelve points by itself", async () => {

@@ -68,18 +68,18 @@ describe.each(manifest.cases)("$type, $options.pooling", ({ key, type, options, 
     return { task, encoded, weight, every, params, step, forward, passOf };
   };
 
-  test("float64: logits, loss, gradients and ten losses to 1e-8", async () => {
+  test("float64: logits, loss, gradients and ten losses to 1e-9", async () => {
     const { task, encoded, weight, every, params, step, forward, passOf } = await setUp(reference);
     const pass = passOf(every);
     const feeds = Object.fromEntries(
       ["input_ids", "token_type_ids", "attention_mask"].map((n) => [n, pass[n]!]),
     );
     const { logits } = await forward.run({ ...feeds, ...params });
-    expect(relativeError(logits!.data, tensors[`${key}.logits`]!.data)).toBeLessThan(1e-8);
+    expect(relativeError(logits!.data, tensors[`${key}.logits`]!.data)).toBeLessThan(1e-9);
     const first = await step.run({ ...pass, ...params });
-    expect(Number(first.loss!.data[0])).toBeCloseTo(loss, 8);
+    expect(Number(first.loss!.data[0])).toBeCloseTo(loss, 9);
     for (const [name, expected] of Object.entries(named(`${key}.grad.`))) {
-      expect(relativeError(first[gradientOutput(name)]!.data, expected.data)).toBeLessThan(1e-8);
+      expect(relativeError(first[gradientOutput(name)]!.data, expected.data)).toBeLessThan(1e-9);
     }
 
     // The host computes the same loss from the same logits, also where a pass tears examples apart.
@@ -90,7 +90,7 @@ describe.each(manifest.cases)("$type, $options.pooling", ({ key, type, options, 
       const own = Array.from(rows, (row) => outputs.slice(row * width, (row + 1) * width)).flat();
       evaluator.add({ rows, length: 7, logits: own });
     }
-    expect(evaluator.result().loss).toBeCloseTo(loss / weight, 8);
+    expect(evaluator.result().loss).toBeCloseTo(loss / weight, 9);
 
     const rate = schedule("linear", { peak: 1e-2, totalSteps: 10, warmupSteps: 0, stepsPerEpoch: 10 });
     const optimizer = adamW({ schedule: rate, weightDecay: 0.01 });
@@ -98,7 +98,7 @@ describe.each(manifest.cases)("$type, $options.pooling", ({ key, type, options, 
     const state = optimizer.init(trained);
     for (const [i, expected] of losses.entries()) {
       const results = await step.run({ ...pass, ...trained });
-      expect(Math.abs(Number(results.loss!.data[0]) - expected)).toBeLessThan(1e-8);
+      expect(Math.abs(Number(results.loss!.data[0]) - expected)).toBeLessThan(1e-9);
       const grads = Object.fromEntries(
         Object.keys(trained).map((name) => [name, results[gradientOutput(name)]!]),
       ) as Params;

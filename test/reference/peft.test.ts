@@ -14,10 +14,11 @@ import { sequenceClassification, type Task } from "ptuning/tasks";
 import { padBatch } from "ptuning/text";
 import { train } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { multiTwin } from "../../tools/reference/multi-twin.mjs";
 import { referencePython } from "../../tools/reference/run.mjs";
 import { twin } from "../../tools/reference/twin.mjs";
 import { has, repository } from "../support/requirements.ts";
-import { tinyRobertaFolder } from "../support/tiny.ts";
+import { tinyFolder, tinyRobertaFolder } from "../support/tiny.ts";
 
 const example = `${repository}examples/01-support-intents/train.csv`;
 
@@ -174,6 +175,16 @@ describe.skipIf(present.length === 0).each(present)("PEFT on $name", ({ name, ma
 });
 
 describe.skipIf(!has.python || !has.data)("twin runs take the same steps from the same start", () => {
+  test("two tasks of different types on one prompt, BERT with random weights", async () => {
+    const options = { backbone: tinyFolder, maxLength: 28, log: () => {} };
+    const result = await multiTwin("trec+conll04", 150, options);
+    expect(result.firstLosses).toMatchObject({ count: 50 });
+    expect(Math.min(...Object.values(result.updates))).toBeGreaterThan(30);
+    // Decay or moments of an absent head would move its loss by far more.
+    expect(result.allLosses.greatestDifference).toBeLessThan(1e-4);
+    expect(result.dev.agreement).toBeGreaterThanOrEqual(0.98);
+  }, 600_000);
+
   test.skipIf(!has.minilm).each([
     ["trec", 20],
     ["mit-movie-types", 10],

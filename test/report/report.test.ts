@@ -77,6 +77,21 @@ describe("a run with markup in every text", () => {
   });
 });
 
+test("scores: predictions over gold numbers, thinned where they are many", async () => {
+  const report = hostileReport();
+  const draw = (count: number): Promise<{ page: Parsed; html: string }> => {
+    const points = Array.from({ length: count }, (_, i) => [i % 7, (i % 5) + 0.5] as const);
+    const review = { matrices: [], tables: [], scatters: [{ title: attack, points }], examples: [] };
+    return parsed({ ...report, dev: { ...report.dev!, review } });
+  };
+  const { page } = await draw(40);
+  expect(texts(page, "figcaption")).toContain("Predicted over gold scores");
+  expect(texts(page, "h3")).toContain(attack);
+  const circles = async (count: number): Promise<number> =>
+    (await draw(count)).page.querySelectorAll("svg[aria-label^=Predicted] circle").length;
+  expect([await circles(40), await circles(3100), await circles(0)]).toEqual([40, 1034, 0]);
+});
+
 test("many labels: the most frequent confusions in place of the matrix", async () => {
   const { page } = await parsed(hostileReport(60));
   expect(texts(page, "h3")).toContain("Most frequent confusions");

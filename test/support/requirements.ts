@@ -17,16 +17,21 @@ export const sharedData: string = join(repository, "../shared/data");
 /** Debian's Chromium. */
 export const chromiumPath = "/usr/bin/chromium";
 
+/** Debian's Redis server. */
+export const redisServer = "/usr/bin/redis-server";
+
 export const has: {
   readonly python: boolean;
   readonly data: boolean;
   readonly minilm: boolean;
   readonly chromium: boolean;
+  readonly redis: boolean;
 } = {
   /** Pinned PyTorch, transformers and PEFT. */
   python: existsSync(join(referenceEnvironment.folder, "ready")),
   data: existsSync(sharedData),
   chromium: existsSync(chromiumPath),
+  redis: existsSync(redisServer),
   /** Real weights in our cache. */
   minilm: existsSync(
     join(

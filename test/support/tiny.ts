@@ -17,15 +17,18 @@ import { type TrainEvent, type TrainOptions, train } from "ptuning/train";
 
 const size = { hidden: 32, layers: 2, heads: 4, intermediate: 64, vocab: 40, positions: 48 };
 
+/** How a checkpoint differs from the usual ones. */
+interface TinyChoices {
+  readonly positions?: number;
+  /** With a masked-LM head of these names. */
+  readonly lmHead?: LmHeadNames;
+}
+
 /** Writes a BERT checkpoint with random weights whose outputs depend on every token. */
 export function writeTinyBackbone(
   folder: string,
   seed = 1,
-  {
-    vocab = size.vocab,
-    positions = size.positions,
-    lmHead,
-  }: { vocab?: number; positions?: number; lmHead?: LmHeadNames } = {},
+  { vocab = size.vocab, positions = size.positions, lmHead }: TinyChoices & { vocab?: number } = {},
 ): string {
   const words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
   while (words.length < vocab) words.push(`w${words.length - 5}`);
@@ -44,7 +47,7 @@ export function writeTinyBackbone(
 export function writeTinyRoberta(
   folder: string,
   seed = 1,
-  { positions = size.positions, lmHead }: { positions?: number; lmHead?: LmHeadNames } = {},
+  { positions = size.positions, lmHead }: TinyChoices = {},
 ): string {
   const merges: string[] = ["Ġ w"];
   for (const start of ["Ġw", "w"]) {
@@ -146,17 +149,23 @@ export const tinyRobertaFolder: string = writeTinyRoberta(
   join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-roberta"),
 );
 
+/** Names of masked-LM heads as transformers saves them. */
+export const lmHeadNames: { readonly bert: LmHeadNames; readonly roberta: LmHeadNames } = {
+  bert: {
+    dense: "cls.predictions.transform.dense",
+    norm: "cls.predictions.transform.LayerNorm",
+    bias: "cls.predictions.bias",
+  },
+  roberta: { dense: "lm_head.dense", norm: "lm_head.layer_norm", bias: "lm_head.bias" },
+};
+
 /** The same with masked-LM heads. */
 export const tinyLmFolders: { readonly bert: string; readonly roberta: string } = {
   bert: writeTinyBackbone(join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-bert-mlm"), 1, {
-    lmHead: {
-      dense: "cls.predictions.transform.dense",
-      norm: "cls.predictions.transform.LayerNorm",
-      bias: "cls.predictions.bias",
-    },
+    lmHead: lmHeadNames.bert,
   }),
   roberta: writeTinyRoberta(join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-roberta-mlm"), 1, {
-    lmHead: { dense: "lm_head.dense", norm: "lm_head.layer_norm", bias: "lm_head.bias" },
+    lmHead: lmHeadNames.roberta,
   }),
 };
 

@@ -53,3 +53,34 @@ export function loggedSteps(run: string): number[] {
     .filter(({ type }) => type === "step")
     .map(({ step }) => step);
 }
+
+/** Watches a folder of trials: every file that ever was the result of a run, by run. */
+export function watchRuns(trials: string): { seen: Map<string, Set<string>>; stop(): void } {
+  const seen = new Map<string, Set<string>>();
+  const look = (): void => {
+    for (const [run, file] of finishedRuns(trials)) seen.set(run, (seen.get(run) ?? new Set()).add(file));
+  };
+  const timer = setInterval(look, 20);
+  return {
+    seen,
+    stop() {
+      clearInterval(timer);
+      look();
+    },
+  };
+}
+
+/** Waits for something, looking often. */
+export async function until(holds: () => boolean, timeoutMs = 60_000): Promise<void> {
+  for (const deadline = Date.now() + timeoutMs; !holds(); ) {
+    if (Date.now() > deadline) throw new Error("waited in vain");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** The grid of 24 short trials that the tests of sweeps search. */
+export const gridFlags: readonly string[] = [
+  ...["--grid", "training.learningRate=3e-3,1e-2,3e-2,1e-1"],
+  ...["--grid", "method.promptLength=2,3,4"],
+  ...["--grid", "training.seed=1,2"],
+];

@@ -90,12 +90,13 @@ async function byChance<E, N extends Encoded, P>(
     const pass = { rows: Int32Array.of(row), length, logits };
     for (const part of [reviewer, evaluator, decoder]) part.add(pass);
   }
-  const { tables, matrices, examples: reviewed } = reviewer.finish();
+  const { tables, matrices, scatters, examples: reviewed } = reviewer.finish();
   const sorted = reviewed.toSorted((a, b) => a.index - b.index);
   const loss = sorted.reduce((sum, example) => sum + example.loss, 0) / sorted.length;
   return {
     tables,
     matrices,
+    scatters,
     reviewed: sorted,
     loss,
     evaluation: evaluator.result(),
@@ -126,7 +127,13 @@ describe("other families: losses are those of the evaluation, answers those of t
   test("regression", async () => {
     const examples = [{ text: "w1", score: 2.5 }, { text: "w2", score: 4 }, { text: "w3" }];
     const task = textRegression({ center: 3, scale: 2 });
-    const { reviewed, loss, evaluation, predictions } = await byChance(task, examples, () => 1);
+    const { reviewed, loss, evaluation, predictions, scatters } = await byChance(task, examples, () => 1);
+    // Passes come in any order, and points with them.
+    const points = scatters![0]!.points.toSorted(([a], [b]) => a - b);
+    expect(points).toEqual([
+      [2.5, expect.closeTo(predictions[0]!.score, 9)],
+      [4, expect.closeTo(predictions[1]!.score, 9)],
+    ]);
     expect(reviewed.map(({ gold }) => gold)).toEqual(["2.50", "4.00"]);
     expect(reviewed.map(({ predicted }) => predicted)).toEqual(
       predictions.slice(0, 2).map(({ score }) => score.toFixed(2)),
@@ -192,7 +199,7 @@ describe("other families: losses are those of the evaluation, answers those of t
       asked("2", []),
       asked("3"),
     ];
-    const { reviewed, loss, evaluation, predictions } = await byChance(
+    const { reviewed, loss, evaluation, predictions, matrices, tables } = await byChance(
       questionAnswering({ answerless: true }),
       examples,
       (length) => 2 * length,
@@ -204,5 +211,29 @@ describe("other families: losses are those of the evaluation, answers those of t
       predictions.slice(0, 2).map(({ text }) => text || "no answer"),
     );
     expect(loss).toBeCloseTo(evaluation.loss, 5);
+    const given = predictions.slice(0, 2).map(({ text }) => text !== "");
+    expect(matrices[0]!.counts).toEqual([
+      [Number(given[0]), Number(!given[0])],
+      [Number(given[1]), Number(!given[1])],
+    ]);
+    const { exactMatch, hasAnswerF1, noAnswerExactMatch } = evaluation.scores;
+    const rows = new Map(tables[0]!.rows.map(([name, ...cells]) => [name, cells]));
+    expect([...rows.keys()]).toEqual(["with an answer", "without", "“w1 …”"]);
+    expect(rows.get("with an answer")![2]).toBeCloseTo(hasAnswerF1!, 9);
+    expect(rows.get("without")![1]).toBeCloseTo(noAnswerExactMatch!, 9);
+    expect(rows.get("“w1 …”")!.slice(0, 2)).toEqual([2, exactMatch]);
+  });
+
+  test("questions by how they begin: the most frequent, and others together", async () => {
+    const starts = ["w1", "w1", ...Array.from({ length: 12 }, (_, i) => `w${i + 2}`)];
+    const examples = starts.map((question, i) => ({
+      ...{ id: `${i}`, question, context: "w20 w21" },
+      answers: [{ text: "w20", start: 0 }],
+    }));
+    const { tables, matrices } = await byChance(questionAnswering(), examples, (length) => 2 * length);
+    expect(matrices).toEqual([]);
+    expect(tables[0]!.rows).toHaveLength(9);
+    expect(tables[0]!.rows[0]!.slice(0, 2)).toEqual(["“w1 …”", 2]);
+    expect(tables[0]!.rows.at(-1)!.slice(0, 2)).toEqual(["others", 5]);
   });
 });

@@ -130,6 +130,21 @@ describe("words of several pieces", () => {
   });
 });
 
+test.each<[string, Partial<TrainOptions>]>([
+  ["memory: lean", { memory: "lean" }],
+  ["cached lower layers", { trunkCache: "memory" }],
+])("%s changes no loss", async (_, change) => {
+  const settings = {
+    task: verbalizer({ words: { ...one, "class 0": "w30 w29" } }),
+    method: methodFrom("p-tuning-v2", { promptLength: 3, initScale: 0.5, promptLayers: { last: 1 } }),
+    epochs: 1,
+    hiddenDropout: 0,
+    attentionDropout: 0,
+  };
+  const [plain, changed] = [await trained(settings), await trained({ ...settings, ...change })];
+  expect(relativeError(changed.losses, plain.losses)).toBeLessThan(1e-4);
+});
+
 describe("calibration", () => {
   test.each(["bert", "roberta"] as const)("makes labels equal on an empty text: %s", async (name) => {
     const on = name === "bert" ? backbone : roberta;

@@ -1,4 +1,5 @@
-"""Makes test/golden/spans/: golden states of the heads that read every token, on the tiny BERT of make_bert.py.
+"""Makes test/golden/spans/: golden states of the heads that read every token, on the tiny BERT of make_bert.py and the
+tiny RoBERTa of make_roberta.py.
 
 For each case: trainable tensors, logits, loss, every gradient, ten AdamW losses (clip 1.0, weight decay 0.01,
 linear decay), in float64. Tokens: cross-entropy over the labelled tokens. Answers: the mean of two cross-entropies over
@@ -14,26 +15,29 @@ import torch
 import torch.nn.functional as F
 from peft import PrefixTuningConfig, TaskType, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import BertConfig, BertForQuestionAnswering, BertForTokenClassification
+from transformers import (
+    BertConfig,
+    BertForQuestionAnswering,
+    BertForTokenClassification,
+    RobertaConfig,
+    RobertaForQuestionAnswering,
+    RobertaForTokenClassification,
+)
 
 from prefix_bert import PrefixBert
 
 golden = Path(__file__).resolve().parents[2] / "test" / "golden"
 target = golden / "spans"
 target.mkdir(parents=True, exist_ok=True)
-config = BertConfig.from_pretrained(golden / "bert")
-stored = load_file(golden / "bert" / "model.safetensors")
-weights = {k.removeprefix("bert."): v.double() for k, v in stored.items()}
 torch.manual_seed(815)
 B, S, P, C, M = 4, 8, 3, 5, 6
 lengths = [8, 5, 7, 4]
-ids = torch.randint(5, 40, (B, S))
+texts = torch.randint(5, 40, (B, S))
 mask = torch.zeros(B, S, dtype=torch.long)
-types = torch.zeros(B, S, dtype=torch.long)
+pairs = torch.zeros(B, S, dtype=torch.long)
 for row, length in enumerate(lengths):
     mask[row, :length] = 1
-    types[row, length // 2 : length] = 1
-    ids[row, length:] = 0
+    pairs[row, length // 2 : length] = 1
 # -100: special tokens, tokens inside words, padding. Eight labels: 1/8 is exact in float32.
 tags = torch.tensor(
     [
@@ -57,13 +61,25 @@ def answer_loss(logits):
 
 
 heads = {
-    "token": (C, token_loss, BertForTokenClassification, TaskType.TOKEN_CLS, "classifier", {"labels": tags}),
-    "span": (2, answer_loss, BertForQuestionAnswering, TaskType.QUESTION_ANS, "qa_outputs", {}),
+    "token": (C, token_loss, TaskType.TOKEN_CLS, "classifier", {"labels": tags}),
+    "span": (2, answer_loss, TaskType.QUESTION_ANS, "qa_outputs", {}),
 }
-cases, tensors = [], {}
+architectures = {
+    "bert": (BertConfig, {"token": BertForTokenClassification, "span": BertForQuestionAnswering}),
+    "roberta": (RobertaConfig, {"token": RobertaForTokenClassification, "span": RobertaForQuestionAnswering}),
+}
 layer_sets = {"all": [0, 1, 2], "last 1": [2]}
-for (head, parts), (layer_name, layers), mlp in itertools.product(heads.items(), layer_sets.items(), (False, True)):
-    width, loss_of, model_class, task_type, module, labels = parts
+cases, tensors = [], {}
+
+
+def make_case(architecture, head, layer_name, mlp):
+    config_class, model_classes = architectures[architecture]
+    config = config_class.from_pretrained(golden / architecture)
+    stored = load_file(golden / architecture / "model.safetensors")
+    weights = {k.removeprefix(f"{architecture}."): v.double() for k, v in stored.items()}
+    ids, types = texts.masked_fill(mask == 0, config.pad_token_id), pairs % config.type_vocab_size
+    layers = layer_sets[layer_name]
+    width, loss_of, task_type, module, labels = heads[head]
     generator = torch.Generator().manual_seed(len(cases))
     # Rounded to float32, the precision in which parameters are stored.
     draw = lambda *shape: torch.randn(*shape, generator=generator).float().double().mul(0.5)
@@ -90,7 +106,7 @@ for (head, parts), (layer_name, layers), mlp in itertools.product(heads.items(),
     if layer_name == "all" and not mlp:
         # The same function by transformers and PEFT.
         config.num_labels = width
-        model = model_class(config)
+        model = model_classes[head](config)
         model.load_state_dict(stored, strict=False)
         peft = get_peft_model(model.double().eval(), PrefixTuningConfig(task_type=task_type, num_virtual_tokens=P))
         peft.prompt_encoder["default"].embedding.weight.data = initial["prompt.embeddings"].clone()
@@ -102,7 +118,8 @@ for (head, parts), (layer_name, layers), mlp in itertools.product(heads.items(),
             past_key_values=peft.get_prompt(B), **labels,
         )
         found = out.logits if head == "token" else torch.stack([out.start_logits, out.end_logits], -1)
-        assert (found - logits).abs().max() < 1e-12, (found - logits).abs().max()
+        difference = (found - logits)[mask == 1].abs().max()
+        assert difference < 1e-12, difference
         if head == "token":
             assert abs(out.loss - loss) < 1e-12
 
@@ -120,17 +137,23 @@ for (head, parts), (layer_name, layers), mlp in itertools.product(heads.items(),
 
     key = f"case{len(cases)}"
     cases.append({
-        "key": key, "name": f"{head}, {layer_name}, {'mlp' if mlp else 'flat'}", "head": head, "layers": layers,
+        "key": key, "name": f"{architecture}, {head}, {layer_name}, {'mlp' if mlp else 'flat'}",
+        "architecture": architecture, "head": head, "layers": layers,
         "mlp": mlp, "positionOffset": offset > 0, "loss": loss.item(), "losses": losses,
     })
-    tensors |= {f"{key}.param.{k}": v for k, v in initial.items()}
-    tensors |= {f"{key}.grad.{k}": v for k, v in gradients.items()}
+    tensors.update({f"{key}.param.{k}": v for k, v in initial.items()})
+    tensors.update({f"{key}.grad.{k}": v for k, v in gradients.items()})
     tensors[f"{key}.logits"] = logits.detach()
 
+
+for case in itertools.product(("bert",), heads, layer_sets, (False, True)):
+    make_case(*case)
+for head in heads:
+    make_case("roberta", head, "all", False)
 save_file({k: v.contiguous() for k, v in tensors.items()}, target / "golden.safetensors")
 manifest = {
     "torch": torch.__version__, "promptLength": P, "prefixHiddenSize": M, "numTags": C, "tags": tags.tolist(),
-    "starts": starts.tolist(), "ends": ends.tolist(), "inputIds": ids.tolist(), "tokenTypeIds": types.tolist(),
+    "starts": starts.tolist(), "ends": ends.tolist(), "inputIds": texts.tolist(), "tokenTypeIds": pairs.tolist(),
     "attentionMask": mask.tolist(), "cases": cases,
 }
 (target / "golden.json").write_text(json.dumps(manifest) + "\n")

@@ -1,8 +1,10 @@
 """PEFT's side of the live exchange.
 
   peft_live.py load BACKBONE ADAPTER BATCH OUT    logits of an adapter folder on a batch, or the error it gives
-  peft_live.py train BACKBONE FOLDER BATCH OUT [TYPE]
-                                                  trains an adapter a few steps, saves it to FOLDER, its logits
+  peft_live.py train BACKBONE FOLDER BATCH OUT    trains an adapter a few steps, saves it to FOLDER, its logits
+
+Then [TYPE [TASK]]: PREFIX_TUNING and SEQ_CLS by default. The batch holds ids, types, mask and what the task's loss takes.
+Heads on tokens give the logits of the real ones, row by row.
 """
 
 import json
@@ -12,16 +14,37 @@ from pathlib import Path
 import torch
 from peft import PeftModel, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig, TaskType, get_peft_model
 from safetensors.torch import load_file
-from transformers import AutoModelForSequenceClassification
+from transformers import (
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+)
 
 mode, backbone, folder, batch_path, out = sys.argv[1:6]
 types = {"PREFIX_TUNING": PrefixTuningConfig, "PROMPT_TUNING": PromptTuningConfig, "P_TUNING": PromptEncoderConfig}
 config = types[sys.argv[6] if len(sys.argv) > 6 else "PREFIX_TUNING"]
+task_type = sys.argv[7] if len(sys.argv) > 7 else "SEQ_CLS"
+classes = {
+    "SEQ_CLS": AutoModelForSequenceClassification,
+    "TOKEN_CLS": AutoModelForTokenClassification,
+    "QUESTION_ANS": AutoModelForQuestionAnswering,
+}
 batch = {name: value.long() for name, value in load_file(batch_path).items()}
 inputs = {"input_ids": batch["ids"], "token_type_ids": batch["types"], "attention_mask": batch["mask"]}
+gold = {name: value for name, value in batch.items() if name not in ("ids", "types", "mask")}
 torch.manual_seed(3)
-num_labels = int(batch["labels"].max()) + 1
-base = AutoModelForSequenceClassification.from_pretrained(backbone, num_labels=num_labels)
+sizes = {"num_labels": int(batch["labels"].max()) + 1} if "labels" in batch else {}
+base = classes[task_type].from_pretrained(backbone, **sizes)
+
+
+def logits_of(model):
+    found = model(**inputs)
+    if task_type == "SEQ_CLS":
+        return found.logits
+    both = torch.stack([found.start_logits, found.end_logits], -1) if task_type == "QUESTION_ANS" else found.logits
+    return both[batch["mask"] == 1]
+
+
 result = {}
 if mode == "load":
     try:
@@ -29,16 +52,16 @@ if mode == "load":
     except Exception as error:  # What PEFT says of an adapter that it cannot compute.
         result = {"error": f"{type(error).__name__}: {error}"}
 else:
-    model = get_peft_model(base, config(task_type=TaskType.SEQ_CLS, num_virtual_tokens=7))
+    model = get_peft_model(base, config(task_type=TaskType[task_type], num_virtual_tokens=7))
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
     model.train()
     for _ in range(5):
         optimizer.zero_grad()
-        model(**inputs, labels=batch["labels"]).loss.backward()
+        model(**inputs, **gold).loss.backward()
         optimizer.step()
     model.save_pretrained(folder)
 if not result:
     model.eval()
     with torch.no_grad():
-        result = {"logits": model(**inputs).logits.tolist()}
+        result = {"logits": logits_of(model).tolist()}
 Path(out).write_text(json.dumps(result))

@@ -25,13 +25,32 @@ import { train } from "ptuning/train";
 import { referencePython } from "./run.mjs";
 import { sets } from "./twin-sets.mjs";
 
-function runPython(name, ...args) {
+export function runPython(name, ...args) {
   const script = fileURLToPath(new URL(`./${name}`, import.meta.url));
   const { status } = spawnSync(referencePython(), [script, ...args], {
     stdio: ["ignore", "inherit", "inherit"],
     env: { ...process.env, HF_HUB_OFFLINE: "1", TRANSFORMERS_VERBOSITY: "error" },
   });
   if (status !== 0) throw new Error(`${name} failed`);
+}
+
+// [S, B] of ours → [B, S] of theirs.
+const transposed = ({ shape: [S, B], data: values }) => ({
+  dtype: "int32",
+  shape: [B, S],
+  data: Int32Array.from({ length: S * B }, (_, i) => values[(i % S) * B + Math.floor(i / S)]),
+});
+
+/** Some sequences, and what is known of them, as tensors for the other half. */
+export function dumpBatch(backbone, set, rows, name, answersOf = () => ({})) {
+  const batch = padBatch(set.sequences, rows, backbone.config.padTokenId);
+  const tensors = {
+    ids: transposed(batch.inputIds),
+    types: transposed(batch.tokenTypeIds),
+    mask: transposed(batch.attentionMask),
+    ...answersOf(set, rows, batch.length),
+  };
+  return Object.fromEntries(Object.entries(tensors).map(([part, tensor]) => [`${name}.${part}`, tensor]));
 }
 
 /** Runs both and compares. */
@@ -54,22 +73,7 @@ export async function twin(
   const encoded = await task.encode(data.train, backbone.tokenizer, maxLength);
   const dev = await task.encode(data.dev, backbone.tokenizer, maxLength);
 
-  // [S, B] of ours → [B, S] of theirs.
-  const transposed = ({ shape: [S, B], data: values }) => ({
-    dtype: "int32",
-    shape: [B, S],
-    data: Int32Array.from({ length: S * B }, (_, i) => values[(i % S) * B + Math.floor(i / S)]),
-  });
-  const dump = (rows, set, name, answersOf = () => ({})) => {
-    const batch = padBatch(set.sequences, rows, backbone.config.padTokenId);
-    const tensors = {
-      ids: transposed(batch.inputIds),
-      types: transposed(batch.tokenTypeIds),
-      mask: transposed(batch.attentionMask),
-      ...answersOf(set, rows, batch.length),
-    };
-    return Object.fromEntries(Object.entries(tensors).map(([part, tensor]) => [`${name}.${part}`, tensor]));
-  };
+  const dump = (rows, set, name, answersOf) => dumpBatch(backbone, set, rows, name, answersOf);
   const stepsPerEpoch = Math.ceil(itemCount(encoded) / batchSize);
   const epochs = Math.ceil(steps / stepsPerEpoch);
   const order = Array.from({ length: epochs }, (_, epoch) =>
@@ -154,14 +158,14 @@ export async function twin(
 }
 
 /** What a committed row must say beside its figures. */
-function origin(args) {
+export function origin(script, args) {
   const root = fileURLToPath(new URL("../..", import.meta.url));
   const git = (...command) => spawnSync("git", command, { cwd: root, encoding: "utf8" }).stdout.trim();
   const reference = readFileSync(new URL("./requirements.txt", import.meta.url), "utf8").match(
     /^(torch|transformers|peft)==.*$/gm,
   );
   return {
-    command: `node tools/reference/twin.mjs ${args.join(" ")}`,
+    command: `node tools/reference/${script} ${args.join(" ")}`,
     seed: 11,
     commit: git("rev-parse", "--short", "HEAD"),
     date: new Date().toISOString().slice(0, 10),
@@ -178,7 +182,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     ...(maxLength && { maxLength: Number(maxLength) }),
     ...(method && { method }),
   };
-  const row = { ...(await twin(set, Number(steps), options)), ...origin(args) };
+  const row = { ...(await twin(set, Number(steps), options)), ...origin("twin.mjs", args) };
   console.log(JSON.stringify(row));
   if (process.argv.includes("--record"))
     appendFileSync(new URL("../../results/twins.jsonl", import.meta.url), `${JSON.stringify(row)}\n`);

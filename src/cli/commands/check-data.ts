@@ -1,6 +1,14 @@
 import { type Backbone, loadBackbone } from "../../backbones/index.ts";
 import { checkData, type DataChecks, type Finding, type LengthLimits } from "../../checks/index.ts";
-import { completeConfig, methodOf, type RunConfig, readData, taskOf } from "../../config/index.ts";
+import {
+  completeRunConfig,
+  methodOf,
+  type RunConfig,
+  readData,
+  type SharedConfig,
+  taskConfigs,
+  taskOf,
+} from "../../config/index.ts";
 import { PtuningError } from "../../core/index.ts";
 import type { Dataset } from "../../data/index.ts";
 import { longestInput } from "../../model/index.ts";
@@ -17,23 +25,30 @@ const shownLabels = 20;
 
 export async function checkDataCommand(source: string, flags: TrainFlags): Promise<void> {
   const isRun = (await runStatus(source)) !== "none";
-  const config = isRun ? await completeConfig(await readRunConfig(source)) : await readConfig(source, flags);
-  const data = await readData(config);
-  const task = taskOf(config, data);
+  const config = isRun
+    ? await completeRunConfig(await readRunConfig(source))
+    : await readConfig(source, flags, "several");
   const backbone = await backboneAtHand(config);
-  let checks: DataChecks;
   try {
-    checks = await checkData(data, task, backbone && limitsOf(config, data, task, backbone));
+    for (const [name, one] of Object.entries(taskConfigs(config))) {
+      const data = await readData(one);
+      const task = taskOf(one, data);
+      const checks = await checkData(data, task, backbone && limitsOf(one, data, task, backbone));
+      if (flags.json) {
+        print(JSON.stringify({ type: "data-checks", ...(name && { task: name }), ...checks }));
+      } else {
+        if (name) print(style("bold", `Task ${name}`));
+        printChecks(checks);
+      }
+      if (checks.findings.some(({ severity }) => severity === "error")) process.exitCode = exitCodes.failed;
+    }
   } finally {
     await backbone?.close();
   }
-  if (flags.json) print(JSON.stringify({ type: "data-checks", ...checks }));
-  else printChecks(checks);
-  if (checks.findings.some(({ severity }) => severity === "error")) process.exitCode = exitCodes.failed;
 }
 
 /** Checking data is no reason to download anything: without the backbone no tokens are counted. */
-async function backboneAtHand(config: RunConfig): Promise<Backbone | undefined> {
+async function backboneAtHand(config: SharedConfig): Promise<Backbone | undefined> {
   try {
     return await loadBackbone(config.backbone, { offline: true });
   } catch (error) {

@@ -10,6 +10,7 @@ interface EvaluateFlags {
   readonly text?: string;
   readonly label?: string;
   readonly labelPattern?: string;
+  readonly head?: string;
   readonly backbone?: string;
   readonly threads?: string;
   readonly precision?: Precision;

@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { loadAdapter } from "../../adapters/index.ts";
+import { MultiTaskAdapter, openAdapter } from "../../adapters/index.ts";
 import { loadBackbone } from "../../backbones/index.ts";
 import { messageOf, PtuningError } from "../../core/index.ts";
 import { guessReading } from "../../data/index.ts";
@@ -39,7 +39,9 @@ async function factsOf(thing: string): Promise<Facts> {
 }
 
 async function adapterFacts(folder: string): Promise<Facts> {
-  const { task, method, params, backbone, maxLength, provenance, source } = await loadAdapter(folder);
+  const adapter = await openAdapter(folder);
+  if (adapter instanceof MultiTaskAdapter) return multiTaskFacts(adapter);
+  const { task, method, params, backbone, maxLength, provenance, source } = adapter;
   const { trainable, trainableTotal } = inventory(params, 0);
   const { peft_type: peftType, not_for_peft: refusal } = source
     ? { peft_type: "", not_for_peft: "this is a checkpoint, transformers loads it" }
@@ -59,6 +61,32 @@ async function adapterFacts(folder: string): Promise<Facts> {
     peft: refusal ? `no: ${refusal}` : `yes: ${peftType}`,
     created: provenance.createdAt,
     versions: provenance.versions,
+  };
+}
+
+function multiTaskFacts({ method, shared, heads, backbone, maxLength }: MultiTaskAdapter): Facts {
+  const { trainable, trainableTotal } = inventory(shared, 0);
+  return {
+    kind: "multi-task adapter",
+    method: method.name,
+    ...method.options,
+    shared: formatCount(trainableTotal),
+    parts: trainable,
+    heads: Object.fromEntries(
+      Object.entries(heads).map(([name, { task, params, provenance }]) => [
+        name,
+        {
+          task: task.type,
+          ...task.options,
+          parameters: formatCount(inventory(params, 0).trainableTotal),
+          metrics: provenance.metrics,
+        },
+      ]),
+    ),
+    backbone: backbone.id,
+    fingerprint: backbone.fingerprint,
+    maxLength,
+    peft: "no: one prompt with several heads; each head split off is an adapter of its own",
   };
 }
 

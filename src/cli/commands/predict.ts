@@ -16,6 +16,7 @@ interface PredictFlags {
   readonly pair?: string;
   readonly format?: "table" | "jsonl" | "csv";
   readonly probabilities?: boolean;
+  readonly head?: string;
   readonly backbone?: string;
   readonly threads?: string;
   readonly precision?: Precision;

@@ -1,12 +1,19 @@
-import { type Adapter, loadAdapter } from "../../adapters/index.ts";
+import { type Adapter, headOf, openAdapter, type SavedAdapter } from "../../adapters/index.ts";
 import { type Backbone, loadBackbone } from "../../backbones/index.ts";
-import { completeConfig, type RunConfig, readData, taskOf } from "../../config/index.ts";
+import {
+  type AnyRunConfig,
+  completeRunConfig,
+  type RunConfig,
+  readTasks,
+  taskConfigs,
+} from "../../config/index.ts";
 import { PtuningError } from "../../core/index.ts";
 import type { Dataset } from "../../data/index.ts";
 import { nodeEngine } from "../../engine/index.ts";
 import { createPredictor } from "../../predict/index.ts";
-import { readRunConfig, runStatus, writeReport } from "../../runs/index.ts";
-import type { Review, Task } from "../../tasks/index.ts";
+import { type ReportedTask, readRunConfig, runStatus, writeReport } from "../../runs/index.ts";
+import type { Review } from "../../tasks/index.ts";
+import type { TrainedTask } from "../../train/index.ts";
 import { adapterFolder } from "../adapter-folder.ts";
 import { print, warn } from "../terminal.ts";
 
@@ -28,8 +35,8 @@ export async function reportCommand(
     }
   };
   const isFinished = (await runStatus(folder)) === "finished";
-  const adapter = isFinished ? await loadAdapter(await adapterFolder(folder)) : undefined;
-  const read = await attempt("the data", () => readUnchanged(config, adapter));
+  const saved = isFinished ? await openAdapter(await adapterFolder(folder)) : undefined;
+  const known = await attempt("the data", () => readUnchanged(config, saved));
   const backbone = await attempt("the backbone", () =>
     loadBackbone(config.backbone, {
       engine: nodeEngine({ ...config.engine, ...(threads && { threads: Number(threads) }) }),
@@ -37,18 +44,21 @@ export async function reportCommand(
     }),
   );
   try {
-    const data = read?.data;
-    const review =
-      data && backbone && adapter ? await reviewOf(adapter, backbone, data, config.training) : undefined;
-    const task = adapter?.task ?? read?.task;
+    const tasks: Record<string, ReportedTask> = {};
+    for (const name of Object.keys(taskConfigs(config))) {
+      const { data } = known?.[name] ?? {};
+      const adapter = saved && headOf(saved, name);
+      const task = adapter?.task ?? known?.[name]?.task;
+      const review =
+        data && backbone && adapter ? await reviewOf(adapter, backbone, data, config.training) : undefined;
+      tasks[name] = { ...(task && { task }), ...(data && { data }), ...(review && { review }) };
+    }
     for (const note of notes) warn(note);
     const path = await writeReport(folder, {
       config,
       notes,
-      ...(task && { task }),
-      ...(data && { data }),
+      ...(tasks[""] ?? { tasks }),
       ...(backbone && { backbone }),
-      ...(review && { review }),
     });
     print(path);
   } finally {
@@ -56,18 +66,19 @@ export async function reportCommand(
   }
 }
 
-/** The data of the run. @throws RUN_INVALID if its files were changed since */
+/** The data and tasks of the run. @throws RUN_INVALID if its files were changed since */
 async function readUnchanged(
-  config: RunConfig,
-  adapter: Adapter | undefined,
-): Promise<{ data: Dataset<unknown>; task: Task }> {
-  const complete = await completeConfig(config);
-  const data = await readData(complete);
-  const known = adapter?.provenance.data?.fingerprint;
-  if (known !== undefined && known !== data.fingerprint) {
-    throw new PtuningError("RUN_INVALID", "its files have changed since the run.");
+  config: AnyRunConfig,
+  saved: SavedAdapter | undefined,
+): Promise<Readonly<Record<string, TrainedTask>>> {
+  const tasks = await readTasks(await completeRunConfig(config));
+  for (const [name, { data }] of Object.entries(tasks)) {
+    const known = saved && headOf(saved, name).provenance.data?.fingerprint;
+    if (known !== undefined && known !== data.fingerprint) {
+      throw new PtuningError("RUN_INVALID", "its files have changed since the run.");
+    }
   }
-  return { data, task: taskOf(complete, data) };
+  return tasks;
 }
 
 async function reviewOf(

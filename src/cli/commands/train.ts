@@ -1,27 +1,46 @@
 import { readFile, stat } from "node:fs/promises";
-import { basename, isAbsolute, join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
+import { headOf, type SavedAdapter } from "../../adapters/index.ts";
 import { type Backbone, loadBackbone } from "../../backbones/index.ts";
-import { type BaselineScore, baselineScores } from "../../baselines/index.ts";
+import { baselineScores } from "../../baselines/index.ts";
 import {
   type CompleteConfig,
-  completeConfig,
+  type CompleteRunConfig,
+  completeRunConfig,
   firstPath,
+  mapPaths,
   methodOf,
   parseConfig,
-  readData,
-  taskOf,
+  parseRunConfig,
+  readTasks,
 } from "../../config/index.ts";
 import { messageOf, PtuningError } from "../../core/index.ts";
-import type { Dataset } from "../../data/index.ts";
 import { describeMachine, nodeEngine } from "../../engine/index.ts";
 import { packageVersion } from "../../files/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { formatBytes, formatDuration } from "../../report/index.ts";
-import { createRun, type ReportParts, type RunFolder, resumeRun, writeReport } from "../../runs/index.ts";
-import { type DoneEvent, type TrainOptions, train } from "../../train/index.ts";
+import {
+  createRun,
+  type ReportedTask,
+  type ReportParts,
+  type RunFolder,
+  readStart,
+  resumeRun,
+  writeReport,
+} from "../../runs/index.ts";
+import type { Task } from "../../tasks/index.ts";
+import {
+  type AnyTrainOptions,
+  type DoneEvent,
+  joinEvaluations,
+  type TaskEvaluation,
+  type TrainedTask,
+  train,
+} from "../../train/index.ts";
 import { parseColumn, parseColumns } from "../columns.ts";
 import { exitCodes } from "../exit.ts";
 import { findLr } from "../find-lr.ts";
+import { stopSignal } from "../stop.ts";
 import { downloadReporter, note, print, style } from "../terminal.ts";
 import { jsonReporter, textReporter } from "../train-reporter.ts";
 
@@ -33,6 +52,8 @@ export interface TrainFlags {
   readonly resume?: string;
   readonly baselines?: boolean;
   readonly dryRun?: boolean;
+  readonly expectData?: string;
+  readonly expectBackbone?: string;
   readonly findLr?: boolean;
   readonly json?: boolean;
   readonly [flag: string]: unknown;
@@ -50,6 +71,10 @@ const flagKeys: Readonly<Record<string, readonly [key: string, parse?: (text: st
   backbone: ["backbone"],
   preset: ["preset"],
   method: ["method.name"],
+  startFrom: ["start.from"],
+  startHead: ["start.head"],
+  startTask: ["start.task"],
+  split: ["report.split"],
   promptLength: ["method.promptLength", Number],
   epochs: ["training.epochs", Number],
   batchSize: ["training.batchSize", Number],
@@ -62,22 +87,27 @@ const flagKeys: Readonly<Record<string, readonly [key: string, parse?: (text: st
 
 export async function trainCommand(source: string | undefined, flags: TrainFlags): Promise<void> {
   const run = flags.resume === undefined ? undefined : await openResumed(flags.resume, source, flags);
-  const config = run === undefined ? await readConfig(source, flags) : await completeConfig(run.config);
+  const config =
+    run === undefined ? await readConfig(source, flags, "several") : await completeRunConfig(run.config);
   let folder = run;
   let backbone: Backbone | undefined;
   try {
     // Data first: a mistake there should not wait for a download.
-    const data = await readData(config);
+    const tasks = await readTasks(config);
     backbone = await loadBackbone(config.backbone, {
       engine: nodeEngine(config.engine),
       onProgress: downloadReporter(),
     });
-    const options: TrainOptions = {
+    const fingerprints = Object.values(tasks).map(({ data }) => data.fingerprint);
+    expectInput("data", flags.expectData, fingerprints.join("+"));
+    expectInput("backbone", flags.expectBackbone, backbone.fingerprint);
+    const start = await readStart(config);
+    const options: AnyTrainOptions = {
       ...config.training,
+      ...("tasks" in config ? { tasks } : tasks[""]!),
       backbone,
-      data,
-      task: taskOf(config, data),
       method: methodOf(config),
+      ...(start && { start }),
       ...(run?.state && { resume: run.state }),
     };
     if (flags.dryRun) {
@@ -89,11 +119,23 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
       return;
     }
     folder ??= await createRun(config.output!, config, flags.overwrite);
-    await trainInto(folder, options, data, flags);
+    await trainInto(folder, options, tasks, flags);
   } finally {
     await folder?.close();
     await backbone?.close();
   }
+}
+
+/** Refuses other bytes than those that were asked for. */
+function expectInput(what: string, expected: string | undefined, fingerprint: string): void {
+  if (expected === undefined || expected === fingerprint) return;
+  throw new PtuningError("INPUT_CHANGED", `${what}: expected ${expected}, got ${fingerprint}.`);
+}
+
+/** Whether anything but a saved run says what the configuration is. */
+export function saysConfig(source: string | undefined, flags: TrainFlags): boolean {
+  const given = Object.keys(flagKeys).some((flag) => flags[flag] !== undefined);
+  return source !== undefined || given || flags.set !== undefined;
 }
 
 async function openResumed(
@@ -101,8 +143,7 @@ async function openResumed(
   source: string | undefined,
   flags: TrainFlags,
 ): Promise<RunFolder> {
-  const others = Object.keys(flagKeys).filter((flag) => flags[flag] !== undefined);
-  if (source !== undefined || others.length > 0 || flags.set !== undefined) {
+  if (saysConfig(source, flags)) {
     throw new PtuningError(
       "OPTION_INVALID",
       "--resume: expected no other settings, they are those of the run.",
@@ -118,7 +159,18 @@ async function report(folder: RunFolder, parts: Omit<ReportParts, "config">): Pr
 }
 
 /** The configuration from a file, from flags, or from both; paths become absolute, so that a run can be resumed from anywhere. */
-export async function readConfig(source: string | undefined, flags: TrainFlags): Promise<CompleteConfig> {
+export function readConfig(source: string | undefined, flags: TrainFlags): Promise<CompleteConfig>;
+/** The same where several tasks may be learnt. */
+export function readConfig(
+  source: string | undefined,
+  flags: TrainFlags,
+  tasks: "several",
+): Promise<CompleteRunConfig>;
+export async function readConfig(
+  source: string | undefined,
+  flags: TrainFlags,
+  tasks?: "several",
+): Promise<CompleteRunConfig> {
   const isConfig = source !== undefined && /\.(ya?ml|json)$/i.test(source);
   const assignments = Object.entries(flagKeys).flatMap(([flag, [key, parse]]) => {
     const given = flags[flag] as string | undefined;
@@ -127,29 +179,20 @@ export async function readConfig(source: string | undefined, flags: TrainFlags):
   if (source !== undefined && !isConfig) assignments.unshift(`data.train=${JSON.stringify(source)}`);
   const text = isConfig ? await readConfigFile(source) : "";
   const where = isConfig ? source : "command line";
-  const given = parseConfig({ text, where, overrides: [...assignments, ...(flags.set ?? [])] });
-  const config = await completeConfig(given);
-  const { data } = config;
-  const absolute = (path: string): string =>
-    isAbsolute(path) || path.startsWith("hf:") ? path : resolve(path);
-  const allAbsolute = (paths: string | readonly string[]): string | readonly string[] =>
-    typeof paths === "string" ? absolute(paths) : paths.map(absolute);
-  const name = basename(isConfig ? source : firstPath(data))
+  const parse = tasks === "several" ? parseRunConfig : parseConfig;
+  const config = await completeRunConfig(
+    parse({ text, where, overrides: [...assignments, ...(flags.set ?? [])] }),
+  );
+  const name = basename(isConfig ? source : "data" in config ? firstPath(config.data) : "tasks")
     .replace(/\.(gz)$/, "")
     .replace(/\.[^.]+$/, "");
   const isFolder = await stat(config.backbone).then(
     (status) => status.isDirectory(),
     () => false,
   );
+  const given = { ...config, backbone: isFolder ? resolve(config.backbone) : config.backbone };
   return {
-    ...config,
-    backbone: isFolder ? absolute(config.backbone) : config.backbone,
-    data: {
-      ...data,
-      train: allAbsolute(data.train),
-      ...(data.dev && { dev: allAbsolute(data.dev) }),
-      ...(data.test && { test: allAbsolute(data.test) }),
-    },
+    ...(await mapPaths(given, (path) => resolve(path))),
     output: flags.output ?? config.output ?? join("runs", name),
   };
 }
@@ -164,23 +207,14 @@ async function readConfigFile(path: string): Promise<string> {
 
 async function trainInto(
   folder: RunFolder,
-  options: TrainOptions,
-  data: Dataset<unknown>,
+  options: AnyTrainOptions,
+  tasks: Tasks,
   flags: TrainFlags,
 ): Promise<void> {
   const tell = flags.json ? jsonReporter() : textReporter();
-  const stopping = new AbortController();
-  let signalCode: number | undefined;
-  const stop = (signal: NodeJS.Signals): void => {
-    // A second signal does not wait; what is saved stays whole.
-    if (stopping.signal.aborted) process.kill(process.pid, "SIGKILL");
-    signalCode = signal === "SIGINT" ? exitCodes.interrupted : exitCodes.terminated;
-    note("Stopping after this step …");
-    stopping.abort();
-  };
-  process.on("SIGINT", stop).on("SIGTERM", stop);
+  const stopping = stopSignal("Stopping after this step …");
   const started = performance.now();
-  let done: DoneEvent | undefined;
+  let done: DoneEvent<SavedAdapter> | undefined;
   let dataSeconds = 0;
   try {
     for await (const event of train({ ...options, signal: stopping.signal })) {
@@ -191,44 +225,66 @@ async function trainInto(
     }
   } catch (error) {
     // The curves up to there say most about what went wrong.
-    await report(folder, { task: options.task, notes: [messageOf(error)] }).catch(() => {});
+    await report(folder, { ...reported(tasks), notes: [messageOf(error)] }).catch(() => {});
     throw error;
   } finally {
-    process.off("SIGINT", stop).off("SIGTERM", stop);
+    stopping.close();
   }
   if (done!.reason === "aborted") {
-    await report(folder, { task: options.task });
+    await report(folder, reported(tasks));
     note(`Stopped at step ${done!.step}. Go on with: ptuning train --resume ${folder.folder}`);
-    process.exitCode = signalCode ?? exitCodes.interrupted;
+    process.exitCode = stopping.exitCode ?? exitCodes.interrupted;
     return;
   }
   const seconds = { seconds: (performance.now() - started) / 1000, dataSeconds };
-  await complete(folder, options, data, done!, seconds, flags);
+  await complete(folder, options, tasks, done!, seconds, flags);
+}
+
+/** What is learnt, by name; "" where it is one task. */
+type Tasks = Readonly<Record<string, TrainedTask>>;
+
+/** What a report shows of the tasks. */
+function reported(
+  tasks: Readonly<Record<string, ReportedTask>>,
+): Pick<ReportParts, "tasks" | keyof ReportedTask> {
+  return tasks[""] ?? { tasks };
 }
 
 /** Scores the test data, writes the results and says what to do next. */
 async function complete(
   folder: RunFolder,
-  options: TrainOptions,
-  data: Dataset<unknown>,
-  done: DoneEvent,
+  options: AnyTrainOptions,
+  tasks: Tasks,
+  done: DoneEvent<SavedAdapter>,
   spent: { readonly seconds: number; readonly dataSeconds: number },
   flags: TrainFlags,
 ): Promise<void> {
   const { backbone } = options;
-  const isReviewed = folder.config.report.html && data.dev.length > 0;
-  let test: Readonly<Record<string, number>> | undefined;
-  let review: ReportParts["review"];
-  let baselines: BaselineScore[] = [];
-  if (data.test.length > 0 || isReviewed) {
-    const { precision } = options;
-    const predictor = await createPredictor(done.adapter, backbone, precision ? { precision } : {});
-    if (data.test.length > 0) test = (await predictor.evaluate(data.test)).scores;
-    if (isReviewed) review = await predictor.review(data.dev);
-    await predictor.close();
+  const tests: TaskEvaluation[] = [];
+  const shown: Record<string, ReportedTask> = {};
+  const baselines = new Map<string, TaskEvaluation[]>();
+  for (const [name, { data, selectBy }] of Object.entries(tasks)) {
+    const adapter = headOf(done.adapter, name);
+    const { task } = adapter;
+    const scored = { name, selectBy: selectBy ?? task.selectBy };
+    const isReviewed = folder.config.report.html && data.dev.length > 0;
+    let review: ReportedTask["review"];
+    if (data.test.length > 0 || isReviewed) {
+      const { precision } = options;
+      const predictor = await createPredictor(adapter, backbone, precision ? { precision } : {});
+      if (data.test.length > 0) tests.push({ ...scored, evaluation: await predictor.evaluate(data.test) });
+      if (isReviewed) review = await predictor.review(data.dev);
+      await predictor.close();
+    }
+    shown[name] = { task, data, ...(review && { review }) };
+    if (data.test.length === 0 || !flags.baselines) continue;
+    for (const { name: baseline, scores } of await baselineScores(task, data, backbone)) {
+      const evaluation = { scores, loss: 0, collapsed: false };
+      baselines.set(baseline, [...(baselines.get(baseline) ?? []), { ...scored, evaluation }]);
+    }
   }
-  if (data.test.length > 0 && flags.baselines)
-    baselines = await baselineScores(done.adapter.task, data, backbone);
+  const test = tests.length > 0 ? joinEvaluations(tests).scores : undefined;
+  const simple = [...baselines].map(([name, results]) => ({ name, scores: joinEvaluations(results).scores }));
   const result = {
     type: "result",
     reason: done.reason,
@@ -237,15 +293,14 @@ async function complete(
     best: done.best,
     ...(done.exact && { exact: done.exact }),
     ...(test && { test }),
-    ...(baselines.length > 0 && { baselines }),
+    ...(simple.length > 0 && { baselines: simple }),
     adapter: folder.adapterFolder,
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     versions: { ptuning: packageVersion(), node: process.versions.node },
     hardware: describeMachine(),
   };
   await folder.finish(result);
-  const { task } = done.adapter;
-  const page = await report(folder, { task, data, backbone, ...(review && { review }) });
+  const page = await report(folder, { ...reported(shown), backbone });
   if (flags.json) {
     print(JSON.stringify(result));
     return;
@@ -260,14 +315,15 @@ async function complete(
   if (done.exact && done.best)
     line("fp32 dev", `${scores(done.exact)}  (int8 cost: ${int8Cost(done.best.scores, done.exact)})`);
   if (test) line("test", style("bold", scores(test)));
-  for (const { name, scores: values } of baselines) line("", `${scores(values)}  ${style("dim", name)}`);
+  for (const { name, scores: values } of simple) line("", `${scores(values)}  ${style("dim", name)}`);
   const waiting = spent.dataSeconds.toFixed(1);
   line("time", `${formatDuration(spent.seconds)}, of which ${waiting} s waiting for data`);
   line("adapter", folder.adapterFolder);
   if (page) line("report", page);
   print();
-  const input = done.adapter.task.fromText ? '"a text of your own"' : "--input FILE";
-  print(`Try it:  ptuning predict ${folder.adapterFolder} ${input}`);
+  const [name, { task }] = Object.entries(shown)[0] as [string, { task: Task }];
+  const input = task.fromText ? '"a text of your own"' : "--input FILE";
+  print(`Try it:  ptuning predict ${folder.adapterFolder}${name && ` --head ${name}`} ${input}`);
 }
 
 /** Difference of the first score, in points. */
@@ -280,7 +336,7 @@ function int8Cost(int8: Readonly<Record<string, number>>, fp32: Readonly<Record<
 /** Steps that a dry run measures, after one that warms up. */
 const measuredSteps = 5;
 
-async function dryRun(options: TrainOptions, asJson: boolean): Promise<void> {
+async function dryRun(options: AnyTrainOptions, asJson: boolean): Promise<void> {
   const report = asJson ? jsonReporter() : textReporter();
   const seconds: number[] = [];
   let total = 0;

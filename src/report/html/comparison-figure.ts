@@ -8,8 +8,8 @@ const colors = ["var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)"] as const;
 const rowHeight = 34;
 /** Characters of a variant's name beside its bar. */
 const nameCharacters = 28;
-/** Average width of a character at the size of the figures. */
-const characterWidth = 7;
+/** Average width of a character at the size that figures have on phones. */
+const characterWidth = 8.2;
 
 /** A variant as figures show it. */
 interface Drawn {

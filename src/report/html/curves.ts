@@ -1,5 +1,5 @@
 import type { Markish, PlotOptions } from "@observablehq/plot";
-import type { StepEvent } from "../../train/index.ts";
+import { decisiveScores, type StepEvent } from "../../train/index.ts";
 import type { RunReport } from "../run-report.ts";
 import type { Page, PageNode } from "./page.ts";
 import { figure, scoreTitle, section } from "./parts.ts";
@@ -99,8 +99,8 @@ function lossFigure(page: Page, { steps: all, evaluations }: RunReport): PageNod
   return figure(page, "Loss", drawing, { train: colors[0], ...(dev.length > 0 && { dev: colors[1] }) });
 }
 
-function scoresFigure(page: Page, { evaluations, result }: RunReport): PageNode | undefined {
-  const names = Object.keys(evaluations[0]?.scores ?? {});
+function scoresFigure(page: Page, { start, evaluations, result }: RunReport): PageNode | undefined {
+  const names = Object.keys(decisiveScores(evaluations[0]?.scores ?? {}, start?.tasks));
   if (names.length === 0) return undefined;
   const { Plot } = page;
   const shown = names.slice(0, colors.length);

@@ -1,6 +1,6 @@
 import type { DataChecks, Finding, LabelCount, Lengths } from "../../checks/index.ts";
 import { formatCount, formatShare } from "../format.ts";
-import type { RunReport } from "../run-report.ts";
+import type { TaskReport } from "../run-report.ts";
 import { figureOptions } from "./curves.ts";
 import type { Child, Page, PageNode } from "./page.ts";
 import { figure, section, shorten, table } from "./parts.ts";
@@ -9,12 +9,12 @@ import { figure, section, shorten, table } from "./parts.ts";
 const mostBars = 24;
 
 /** The data set: sizes, lengths, labels, and what the checks found. */
-export function dataSection(page: Page, { checks }: RunReport): PageNode | undefined {
+export function dataSection(page: Page, { checks }: TaskReport, name?: string): PageNode | undefined {
   if (checks === undefined) return undefined;
   const { labels, lengths } = checks;
   return section(
     page,
-    "Data",
+    name ? `Data of ${name}` : "Data",
     findingsList(page, checks),
     page.h("h3", {}, lengths ? "Sizes, and lengths in tokens" : "Sizes"),
     splitTable(page, checks),

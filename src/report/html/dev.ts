@@ -1,5 +1,6 @@
-import type { ConfusionMatrix, ReviewTable } from "../../tasks/index.ts";
-import type { ReviewedSplit, RunReport } from "../run-report.ts";
+import type { ConfusionMatrix, ReviewTable, ScatterPlot } from "../../tasks/index.ts";
+import type { ReviewedSplit, TaskReport } from "../run-report.ts";
+import { figureOptions } from "./curves.ts";
 import type { Child, Page, PageNode } from "./page.ts";
 import { type ColumnKind, figure, section, shorten, table } from "./parts.ts";
 
@@ -10,20 +11,23 @@ const mostBesideLabels = 8;
 const shownConfusions = 20;
 const shownExamples = 20;
 const shownCharacters = 1200;
+/** Points that a plot has at most: beyond, every second or third stands for all. */
+const mostPoints = 1500;
 /** Rows from which a table scrolls in itself. */
 const tallTable = 14;
 
 /** How the kept state answers the dev examples: confusions, labels, and the examples with the greatest loss. */
-export function devSection(page: Page, { dev }: RunReport): PageNode | undefined {
+export function devSection(page: Page, { dev }: TaskReport, name?: string): PageNode | undefined {
   if (dev === undefined) return undefined;
-  const { matrices, tables } = dev.review;
+  const { matrices, tables, scatters = [] } = dev.review;
   return section(
     page,
-    "Dev examples",
+    name ? `Dev examples of ${name}` : "Dev examples",
     page.h(
       "div",
       { class: "columns" },
       matrices.map((matrix) => confusions(page, matrix)),
+      scatters.map((plot) => page.h("div", {}, page.h("h3", {}, plot.title), scatter(page, plot))),
       tables.map((one) => page.h("div", {}, page.h("h3", {}, one.title), reviewTable(page, one))),
     ),
     worstExamples(page, dev),
@@ -47,6 +51,39 @@ function columnKind(rows: ReviewTable["rows"], column: number): ColumnKind {
     return numbers.every(Number.isInteger) ? "count" : "score";
   }
   return "share";
+}
+
+/** Predictions over gold numbers, on one scale, with the line where both are equal. */
+function scatter(page: Page, { points }: ScatterPlot): Child {
+  if (points.length === 0) return undefined;
+  const { Plot } = page;
+  const all = points.flat();
+  const domain: [number, number] = [
+    all.reduce((least, value) => Math.min(least, value)),
+    all.reduce((most, value) => Math.max(most, value)),
+  ];
+  const axis = { domain, nice: true, grid: true, ticks: 6, tickSize: 0, labelArrow: "none" } as const;
+  const stride = Math.ceil(points.length / mostPoints);
+  const drawing = page.plot({
+    ...figureOptions,
+    height: figureOptions.width!,
+    x: { ...axis, label: "gold", labelAnchor: "center" },
+    y: { ...axis, label: "predicted" },
+    marks: [
+      Plot.line(
+        domain.map((value) => [value, value]),
+        {
+          stroke: "var(--muted)",
+          strokeDasharray: "3 3",
+        },
+      ),
+      Plot.dot(
+        points.filter((_, i) => i % stride === 0),
+        { r: 2.5, fill: "var(--c1)", fillOpacity: 0.45 },
+      ),
+    ],
+  });
+  return figure(page, "Predicted over gold scores", drawing);
 }
 
 function confusions(page: Page, matrix: ConfusionMatrix): Child {

@@ -1,3 +1,4 @@
+import type { Scores } from "../../metrics/index.ts";
 import { formatBytes, formatCount, formatDuration, formatShare } from "../format.ts";
 import type { RunReport } from "../run-report.ts";
 import type { Child, Page, PageNode } from "./page.ts";
@@ -80,9 +81,11 @@ export function scoresSection(
     { name: "dev, frozen layers in fp32", scores: result?.exact },
     { name: "test", scores: result?.test },
     ...(result?.baselines ?? []).map(({ name, scores }) => ({ name: `test, ${name}`, scores })),
-  ].filter((row) => row.scores !== undefined);
+  ].flatMap(({ name, scores }) =>
+    scoresByTask(scores).map((one) => ({ name: [one.task, name].filter(Boolean).join(": "), ...one })),
+  );
   if (rows.length === 0 && warnings.length === 0) return undefined;
-  const names = [...new Set(rows.flatMap(({ scores }) => Object.keys(scores!)))];
+  const names = [...new Set(rows.flatMap(({ scores }) => Object.keys(scores)))];
   const columns = names.map((name) => [scoreTitle(name), "score"] as const);
   return section(
     page,
@@ -91,7 +94,7 @@ export function scoresSection(
       ? table(
           page,
           [["on", "text"], ...columns],
-          rows.map(({ name, scores }) => [name, ...names.map((score) => scores![score])]),
+          rows.map(({ name, scores }) => [name, ...names.map((score) => scores[score])]),
           { strongRow: rows.findIndex(({ name }) => name === "test") },
         )
       : undefined,
@@ -103,6 +106,16 @@ export function scoresSection(
         )
       : undefined,
   );
+}
+
+/** `NAME/SCORE` of several tasks apart, each task with its own; what belongs to the whole run comes first. */
+function scoresByTask(scores: Scores = {}): { readonly task: string; readonly scores: Scores }[] {
+  const byTask = new Map<string, Record<string, number>>();
+  for (const [key, value] of Object.entries(scores)) {
+    const [score, task = ""] = key.split("/").toReversed();
+    byTask.set(task, { ...byTask.get(task), [score!]: value });
+  }
+  return [...byTask].map(([task, own]) => ({ task, scores: own }));
 }
 
 function warning({ h }: Page, text: string): PageNode {

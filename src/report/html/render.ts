@@ -16,6 +16,10 @@ export function renderRun(report: RunReport): Promise<string> {
       trainingSection(page, report),
       devSection(page, report),
       dataSection(page, report),
+      (report.tasks ?? []).flatMap((task) => [
+        devSection(page, task, task.name),
+        dataSection(page, task, task.name),
+      ]),
       settingsSection(page, report),
     ),
     page.h(

@@ -1,0 +1,121 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { closest, type Params, PtuningError } from "../core/index.ts";
+import { encodeSafetensors, writeFolderAtomic } from "../files/index.ts";
+import type { Method } from "../methods/index.ts";
+import { headParameter } from "../model/index.ts";
+import type { Task } from "../tasks/index.ts";
+import { Adapter, type BackboneReference, type Provenance } from "./adapter.ts";
+import { multiTaskCard } from "./card.ts";
+import { formatVersion, ownPeftType, peftConfigFile, sidecarFile, weightsFile } from "./save.ts";
+
+/** One task of a multi-task adapter: what it does not share with the others. */
+export interface TaskHead {
+  readonly task: Task;
+  /** Tensors of this task alone, named as in an adapter of its own. */
+  readonly params: Params;
+  /** Weights that the checkpoint lacks and that were not trained; default none. */
+  readonly frozen?: Params;
+  readonly provenance: Provenance;
+}
+
+/** What a multi-task adapter consists of. */
+export interface MultiTaskFields {
+  readonly method: Method;
+  /** Trained tensors that all tasks share, such as the prompt. */
+  readonly shared: Params;
+  readonly heads: Readonly<Record<string, TaskHead>>;
+  readonly backbone: BackboneReference;
+  readonly maxLength: number;
+}
+
+/** One prompt with a head for each of several tasks. */
+export class MultiTaskAdapter implements MultiTaskFields {
+  readonly method: Method;
+  readonly shared: Params;
+  readonly heads: Readonly<Record<string, TaskHead>>;
+  readonly backbone: BackboneReference;
+  readonly maxLength: number;
+
+  constructor({ method, shared, heads, backbone, maxLength }: MultiTaskFields) {
+    this.method = method;
+    this.shared = shared;
+    this.heads = heads;
+    this.backbone = backbone;
+    this.maxLength = maxLength;
+  }
+
+  /**
+   * The adapter of one task: the shared prompt with that head.
+   * @throws OPTION_INVALID if there is no such head; the message lists them
+   */
+  head(name: string | undefined): Adapter {
+    const head = name !== undefined && Object.hasOwn(this.heads, name) ? this.heads[name] : undefined;
+    if (head === undefined) {
+      const names = Object.keys(this.heads);
+      const near = name && closest(name, names);
+      throw new PtuningError(
+        "OPTION_INVALID",
+        `head: expected one of ${names.join(", ")}, got ${name === undefined ? "none" : `"${name}"`}.`,
+        {
+          hint: near
+            ? `Did you mean "${near}"?`
+            : "The adapter has a head for each of its tasks: name one (--head).",
+        },
+      );
+    }
+    const { method, backbone, maxLength } = this;
+    return new Adapter({ ...head, params: { ...this.shared, ...head.params }, method, backbone, maxLength });
+  }
+
+  /**
+   * Writes one folder that holds the prompt once and every head; an existing folder is replaced as a whole.
+   * @throws STORAGE_FULL
+   */
+  async save(folder: string): Promise<void> {
+    const target = resolve(folder);
+    await mkdir(dirname(target), { recursive: true });
+    const { method, shared, heads, backbone, maxLength } = this;
+    const own = Object.entries(heads).flatMap(([name, { params, frozen }]) =>
+      Object.entries({ ...params, ...frozen }).map(
+        ([key, tensor]) => [headParameter(name, key), tensor] as const,
+      ),
+    );
+    const sidecar = {
+      formatVersion,
+      method: { name: method.name, options: method.options },
+      backbone,
+      maxLength,
+      heads: Object.fromEntries(
+        Object.entries(heads).map(([name, { task, frozen = {}, provenance }]) => [
+          name,
+          { task: { type: task.type, options: task.options }, frozen: Object.keys(frozen), provenance },
+        ]),
+      ),
+    };
+    const peft = {
+      base_model_name_or_path: backbone.id,
+      peft_type: ownPeftType,
+      not_for_peft: "one prompt with several heads; each head split off is an adapter of its own",
+    };
+    const files = {
+      "README.md": multiTaskCard(this),
+      [weightsFile]: encodeSafetensors({ ...shared, ...Object.fromEntries(own) }, { format: "pt" }),
+      [peftConfigFile]: `${JSON.stringify(peft, null, 2)}\n`,
+      [sidecarFile]: `${JSON.stringify(sidecar, null, 2)}\n`,
+    };
+    await writeFolderAtomic(target, async (temporary) => {
+      for (const [name, content] of Object.entries(files))
+        await writeFile(join(temporary, name), content, { flush: true });
+    });
+  }
+
+  /**
+   * Writes each head with a copy of the prompt as an adapter of its own, into a folder of its name; PEFT loads those
+   * that it can compute.
+   * @throws STORAGE_FULL
+   */
+  async split(folder: string): Promise<void> {
+    for (const name of Object.keys(this.heads)) await this.head(name).save(join(folder, name));
+  }
+}

@@ -1,0 +1,46 @@
+import type { TrainedTask } from "../train/index.ts";
+import type { AnyRunConfig, MultiTaskConfig, RunConfig } from "./config.ts";
+import { type CompleteConfig, completeConfig, readData, taskOf } from "./resolve.ts";
+
+/** A configuration of one task or several that leaves nothing open about data and tasks. */
+export type CompleteRunConfig =
+  | CompleteConfig
+  | (MultiTaskConfig & { readonly tasks: Readonly<Record<string, Pick<CompleteConfig, "data" | "task">>> });
+
+/** The configuration of each task as that of a run of its own; under "" where there is only one. */
+export function taskConfigs(config: CompleteRunConfig): Readonly<Record<string, CompleteConfig>>;
+export function taskConfigs(config: AnyRunConfig): Readonly<Record<string, RunConfig>>;
+export function taskConfigs(config: AnyRunConfig): Readonly<Record<string, RunConfig>> {
+  if (!("tasks" in config)) return { "": config };
+  const { tasks, ...shared } = config;
+  return Object.fromEntries(
+    Object.entries(tasks).map(([name, { data, task }]) => [name, { ...shared, data, task }]),
+  );
+}
+
+/** Does for every task what `completeConfig` does for one. */
+export async function completeRunConfig(config: AnyRunConfig): Promise<CompleteRunConfig> {
+  if (!("tasks" in config)) return completeConfig(config);
+  const tasks: Record<string, Pick<CompleteConfig, "data" | "task">> = {};
+  for (const [name, one] of Object.entries(taskConfigs(config))) {
+    const { data, task } = await completeConfig(one);
+    tasks[name] = { ...config.tasks[name], data, task };
+  }
+  return { ...config, tasks };
+}
+
+/** Reads the data of every task and makes the tasks; under "" where there is only one. */
+export async function readTasks(config: CompleteRunConfig): Promise<Readonly<Record<string, TrainedTask>>> {
+  const tasks: Record<string, TrainedTask> = {};
+  for (const [name, one] of Object.entries(taskConfigs(config))) {
+    const data = await readData(one);
+    const { weight, selectBy } = ("tasks" in config ? config.tasks[name] : undefined) ?? {};
+    tasks[name] = {
+      task: taskOf(one, data),
+      data,
+      ...(weight !== undefined && { weight }),
+      ...(selectBy !== undefined && { selectBy }),
+    };
+  }
+  return tasks;
+}

@@ -1,0 +1,71 @@
+import { messageOf, PtuningError, systemCode } from "../core/index.ts";
+
+/** Name of the queue in Redis. */
+export const queueName = "ptuning-trials";
+
+/** How our objects of the queue's library connect. */
+export interface Connection {
+  readonly url: string;
+  readonly maxRetriesPerRequest: null;
+}
+
+/** The library, loaded when it is first needed: whoever trains on one machine needs neither it nor Redis. */
+export type BullMQ = typeof import("bullmq");
+
+/** How long Redis may take to answer at first. */
+const connectTimeoutMs = 5000;
+
+/**
+ * Loads the library of the queue and sees that Redis answers.
+ * @param url `redis://[user:password@]host[:port][/database]`, `rediss://` with TLS
+ * @throws OPTION_INVALID for another address; QUEUE_UNAVAILABLE if a package is missing or Redis does not answer
+ */
+export async function connect(url: string): Promise<{ library: BullMQ; connection: Connection }> {
+  const address = parseAddress(url);
+  const [library, { Redis }] = await Promise.all([
+    import("bullmq").catch(missing("bullmq")),
+    import("ioredis").catch(missing("ioredis")),
+  ]);
+  const client = new Redis(url, {
+    lazyConnect: true,
+    connectTimeout: connectTimeoutMs,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+  });
+  // What goes wrong is told by the promises below.
+  let reason: Error | undefined;
+  client.on("error", (error) => {
+    reason ??= error;
+  });
+  try {
+    await client.connect();
+    await client.ping();
+  } catch (error) {
+    throw new PtuningError(
+      "QUEUE_UNAVAILABLE",
+      `Redis at ${address}: expected an answer: ${messageOf(reason ?? error)}.`,
+      { hint: "Check that the server runs, its address, and user and password.", cause: error },
+    );
+  } finally {
+    client.disconnect();
+  }
+  return { library, connection: { url, maxRetriesPerRequest: null } };
+}
+
+/** Host and port for messages: never the password. */
+function parseAddress(url: string): string {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || !["redis:", "rediss:"].includes(parsed.protocol) || parsed.hostname === "")
+    throw new PtuningError("OPTION_INVALID", "queue: expected redis://host:port or rediss://host:port.");
+  return parsed.host;
+}
+
+function missing(name: string): (cause: unknown) => never {
+  return (cause) => {
+    if (systemCode(cause) !== "ERR_MODULE_NOT_FOUND") throw cause;
+    throw new PtuningError("QUEUE_UNAVAILABLE", `queue: expected the package ${name}, it is not installed.`, {
+      hint: "Install what the queue needs: npm install bullmq ioredis",
+      cause,
+    });
+  };
+}

@@ -1,0 +1,148 @@
+import {
+  Adapter,
+  attach,
+  MultiTaskAdapter,
+  type Provenance,
+  referenceTo,
+  type SavedAdapter,
+} from "../adapters/index.ts";
+import { type Params, Rng } from "../core/index.ts";
+import { packageVersion } from "../files/index.ts";
+import type { Scores } from "../metrics/index.ts";
+import { foldParams, headParameter, headParams, inferenceGraph, missingWeights } from "../model/index.ts";
+import { evaluateSession } from "../predict/index.ts";
+import { evaluationOf, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
+import type { TrainEvent } from "./events.ts";
+import type { Run, RunTask } from "./set-up.ts";
+
+/** The result of a run. */
+export async function* finish(
+  run: Run,
+  reason: "finished" | "early" | "aborted",
+): AsyncGenerator<TrainEvent<SavedAdapter>> {
+  const { settings, best } = run;
+  if (reason !== "aborted" && best?.evaluation.collapsed) {
+    yield {
+      type: "warning",
+      code: "collapsed",
+      message:
+        "The model gives one answer for every example. Try a learning rate three to ten times lower or higher " +
+        `(it was ${settings.learningRate}), reparameterization: none, more epochs, or classWeights for rare labels.`,
+    };
+  }
+  const adapter = await adapterOf(run);
+  const exact = reason === "aborted" ? undefined : await evaluateExactly(run, adapter);
+  yield { type: "done", reason, step: run.step, adapter, best: best?.evaluation, ...(exact && { exact }) };
+}
+
+/** The best state as it is saved. */
+async function adapterOf(run: Run): Promise<SavedAdapter> {
+  const { options, backbone, settings, best, tasks } = run;
+  const { method } = options;
+  const trained = best?.params ?? (await run.store.params());
+  const params: Params = {
+    ...(await foldParams(method, trained, backbone.engine)),
+    ...tasks[0]!.parts.fixed,
+  };
+  const shared = {
+    method: method.deployed,
+    backbone: referenceTo(backbone),
+    maxLength: settings.maxLength,
+  };
+  const heads = tasks.map((one) => {
+    const missing = missingWeights(one.parts, new Rng(0));
+    const tuned = evaluationOf(one.name, best?.evaluation ?? { scores: {} });
+    return {
+      task: one.task.tune?.(tuned.tuned) ?? one.task,
+      frozen: Object.fromEntries(Object.entries(run.frozen).filter(([name]) => name in missing)),
+      provenance: provenanceOf(run, one),
+    };
+  });
+  if (!("tasks" in options)) {
+    const source = method.savedAs === "checkpoint" && { source: options.backbone };
+    return new Adapter({ ...shared, ...heads[0]!, params, ...source });
+  }
+  // Folding replaces tensors that all tasks share.
+  const isShared = (name: string): boolean =>
+    !(name in trained) || tasks.every((one) => one.trained.has(name));
+  const own = tasks.map(({ name, parts, trained: names }) => {
+    const head = headParams(parts, new Rng(0));
+    const others = Object.keys(params).filter((key) => names.has(key) && !isShared(key) && !(key in head));
+    return Object.fromEntries([
+      ...Object.keys(head).map((key) => [key.slice(headParameter(name, "").length), params[key]!]),
+      ...others.map((key) => [key, params[key]!]),
+    ]);
+  });
+  const isOfHead = new Set(tasks.flatMap(({ parts }) => Object.keys(headParams(parts, new Rng(0)))));
+  const common = Object.entries(params).filter(([name]) => !isOfHead.has(name) && isShared(name));
+  return new MultiTaskAdapter({
+    ...shared,
+    shared: Object.fromEntries(common),
+    heads: Object.fromEntries(tasks.map(({ name }, i) => [name, { ...heads[i]!, params: own[i]! }])),
+  });
+}
+
+function provenanceOf({ options, settings, best, step }: Run, { name, data }: RunTask): Provenance {
+  const {
+    epochs,
+    batchSize,
+    optimizer,
+    learningRate,
+    headLearningRate,
+    schedule,
+    warmupSteps,
+    weightDecay,
+    clipNorm,
+    seed,
+  } = settings;
+  const { hiddenDropout, attentionDropout, selectBy, precision, sampling } = settings;
+  return {
+    createdAt: new Date().toISOString(),
+    versions: { ptuning: packageVersion(), node: process.versions.node },
+    data: {
+      fingerprint: data.fingerprint,
+      train: data.train.length,
+      dev: data.dev.length,
+      ...(data.table && { table: data.table }),
+    },
+    training: {
+      method: options.method.name,
+      ...options.method.options,
+      ...{
+        epochs,
+        batchSize,
+        optimizer,
+        learningRate,
+        headLearningRate,
+        schedule,
+        warmupSteps,
+        weightDecay,
+        clipNorm,
+        seed,
+      },
+      ...{ hiddenDropout, attentionDropout, precision, selectBy },
+      ...("tasks" in options && { tasks: Object.keys(options.tasks), sampling }),
+      steps: best?.evaluation.step ?? step,
+    },
+    ...(best && { metrics: { dev: evaluationOf(name, best.evaluation).scores } }),
+  };
+}
+
+/** Dev scores of an int8 run's adapter with fp32 weights: what the rounding costs. */
+async function evaluateExactly(
+  { settings, options: { backbone }, tasks }: Run,
+  saved: SavedAdapter,
+): Promise<Scores | undefined> {
+  if (settings.precision === "fp32") return undefined;
+  const results: TaskEvaluation[] = [];
+  for (const { name, devSet, task, selectBy = task.selectBy } of tasks) {
+    if (devSet.count === 0) continue;
+    const adapter = saved instanceof MultiTaskAdapter ? saved.head(name) : saved;
+    const session = await backbone.engine.compile(inferenceGraph(attach(adapter, backbone), adapter.params));
+    await session.bind(adapter.params);
+    const evaluation = await evaluateSession(session, adapter.task, devSet, backbone);
+    results.push({ name, selectBy, evaluation });
+    await session.release();
+  }
+  return results.length > 0 ? joinEvaluations(results).scores : undefined;
+}

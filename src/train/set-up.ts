@@ -1,0 +1,229 @@
+import { type Backbone, withPrecision } from "../backbones/index.ts";
+import { type Params, PtuningError, Rng } from "../core/index.ts";
+import type { Session } from "../engine/index.ts";
+import { hashText } from "../files/index.ts";
+import {
+  checkMaxLength,
+  checkTogether,
+  type Inventory,
+  inferenceGraph,
+  initializeParams,
+  inventory,
+  type ModelParts,
+  missingWeights,
+  paramShapes,
+  rateFactors,
+  weightPrefix,
+} from "../model/index.ts";
+import { optimizers, type Schedule, schedule } from "../optim/index.ts";
+import { settleTask } from "../predict/index.ts";
+import type { Encoded } from "../tasks/index.ts";
+import { itemCount } from "../text/index.ts";
+import { labelsOf } from "./labels.ts";
+import { idleBytes } from "./memory.ts";
+import { type Mix, mixTasks } from "./mix.ts";
+import {
+  type AnyTrainOptions,
+  type NamedTask,
+  type ResolvedSettings,
+  resolveSettings,
+  scoresOf,
+  tasksOf,
+} from "./options.ts";
+import { startIdentity, startingTensors } from "./start.ts";
+import type { EvaluationRecord, TrainingState } from "./state.ts";
+import { createStepper, type Stepper } from "./stepper.ts";
+import { createStore, type ParameterStore } from "./store.ts";
+import { createTrunkCache, type TrunkCache } from "./trunk.ts";
+
+/** One task of a run, ready to be trained. */
+export interface RunTask extends NamedTask {
+  readonly parts: ModelParts & { readonly backbone: Backbone };
+  readonly trainSet: Encoded;
+  readonly devSet: Encoded;
+  /** Names of the tensors that its batches train. */
+  readonly trained: ReadonlySet<string>;
+  readonly stepper: Stepper;
+  readonly inference: Session | undefined;
+}
+
+/** Everything that a run works with; `step` and the evaluations move on. */
+export interface Run {
+  readonly options: AnyTrainOptions;
+  readonly backbone: Backbone;
+  readonly tasks: readonly RunTask[];
+  readonly mix: Mix;
+  readonly settings: ResolvedSettings;
+  readonly identity: string;
+  readonly inventory: Inventory;
+  /** Weights that the checkpoint lacks and that are not trained, and the names of those drawn by this run. */
+  readonly frozen: Params;
+  readonly drawn: readonly string[];
+  readonly store: ParameterStore;
+  readonly scores: ReturnType<typeof scoresOf>;
+  best: TrainingState["best"];
+  readonly evaluations: EvaluationRecord[];
+  step: number;
+  lossSum: number;
+  lossCount: number;
+  readonly cache: TrunkCache | undefined;
+  readonly estimatedBytes: number;
+  readonly rate: Schedule;
+  readonly stepsPerEpoch: number;
+  readonly totalSteps: number;
+  close(): Promise<void>;
+}
+
+/**
+ * Encodes the data and compiles the graphs.
+ * @throws OPTION_INVALID, DATA_INVALID, SEQUENCE_TOO_LONG, RUN_INVALID
+ */
+export async function setUp(options: AnyTrainOptions): Promise<Run> {
+  const { method, resume } = options;
+  const named: NamedTask[] = [];
+  for (const one of tasksOf(options)) {
+    named.push({ ...one, task: await settleTask(one.task, options.backbone) });
+  }
+  const fp32 = named.map(({ name, task }): ModelParts & { backbone: Backbone } => ({
+    backbone: options.backbone,
+    method,
+    head: task.head,
+    ...(name && { headName: name }),
+  }));
+  for (const [i, parts] of fp32.entries()) checkTogether(parts, named[i]!.task.pseudoTokens);
+  const settings = resolveSettings(options, fp32[0]!);
+  checkMaxLength(fp32[0]!, settings.maxLength);
+  for (const { name, data } of named) {
+    if (data.train.length > 0) continue;
+    throw new PtuningError("DATA_INVALID", `${name || "train"}: expected examples, got none.`);
+  }
+  const identity = runIdentity(options, named, settings);
+  if (resume !== undefined && resume.identity !== identity) {
+    throw new PtuningError(
+      "RUN_INVALID",
+      "resume: the saved state belongs to other data, settings or backbone.",
+      {
+        hint: "Resume with the same configuration and the same files, or start a new run.",
+      },
+    );
+  }
+  const backbone = await withPrecision(options.backbone, settings.precision);
+  const start =
+    options.start &&
+    (await startingTensors(
+      options.start,
+      fp32.map((parts, i) => ({ parts, task: named[i]!.task })),
+    ));
+  const drawn = Object.assign(
+    {},
+    ...fp32.map((parts) => missingWeights(parts, new Rng(settings.seed, "frozen"))),
+  ) as Params;
+  const frozen = { ...drawn, ...start?.frozen };
+  const allParts = fp32.map((parts) => ({ ...parts, backbone, frozen, fixed: start?.fixed ?? {} }));
+  const shapes = allParts.map(paramShapes);
+  const encoded: { trainSet: Encoded; devSet: Encoded }[] = [];
+  for (const { task, data } of named) {
+    const encode = (examples: readonly unknown[]): Promise<Encoded> =>
+      task.encode(examples, backbone.tokenizer, settings.maxLength);
+    encoded.push({ trainSet: await encode(data.train), devSet: await encode(data.dev) });
+  }
+  const initial: Params[] = [];
+  if (resume === undefined) {
+    const labels = [...new Set(named.flatMap(({ task }) => labelsOf(task)))];
+    const { sequences } = encoded[0]!.trainSet;
+    const rng = new Rng(settings.seed, "init");
+    // What tasks share comes out the same for each.
+    for (const parts of allParts) initial.push(await initializeParams(parts, rng, labels, sequences));
+    initial.push(start?.params ?? {});
+  }
+  const params: Params = structuredClone(resume?.params) ?? Object.assign({}, ...initial);
+  const sets = encoded.flatMap(({ trainSet, devSet }) => [trainSet, devSet]);
+  const cache = await createTrunkCache(allParts[0]!, shapes[0]!, sets, settings);
+  const lower = cache && cache.trunk.layers > 0 ? cache : undefined;
+  const mix = mixTasks(
+    encoded.map(({ trainSet }) => Math.ceil(itemCount(trainSet) / settings.batchSize)),
+    settings.sampling,
+    named.map(({ weight = 1 }) => weight),
+    new Rng(settings.seed, "tasks"),
+  );
+  const { stepsPerEpoch } = mix;
+  const totalSteps = stepsPerEpoch * settings.epochs;
+  const { learningRate: peak, warmupSteps } = settings;
+  const rate =
+    options.rateAt ?? schedule(settings.schedule, { peak, totalSteps, warmupSteps, stepsPerEpoch });
+  const { weightDecay, clipNorm } = settings;
+  const decayed = method.decays;
+  const optimizer = optimizers[settings.optimizer];
+  const headFactor = settings.headLearningRate / settings.learningRate;
+  const factors = allParts.map((parts) => rateFactors(parts, headFactor));
+  const factorOf = (name: string): number => factors[shapes.findIndex((own) => name in own)]!(name);
+  const update = { schedule: rate, weightDecay, decayed, clipNorm, rateFactors: factorOf };
+  const store = await createStore(backbone.engine, params, resume?.optimizer, optimizer, update);
+  const idle = idleBytes(
+    encoded.reduce((sum, { trainSet: { sequences } }) => sum + sequences.starts[sequences.count]!, 0),
+  );
+  const tasks: RunTask[] = [];
+  for (const [i, one] of named.entries()) {
+    const [parts, { trainSet, devSet }, own] = [allParts[i]!, encoded[i]!, shapes[i]!];
+    const inference =
+      devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, own, lower?.trunk)) : undefined;
+    const facts = { parts, task: one.task, encoded: trainSet, shapes: own, cache: lower };
+    const stepper = await createStepper({ ...facts, idle, sessions: named.length }, store, settings);
+    const trained = new Set(Object.keys(own));
+    tasks.push({ ...one, parts, trainSet, devSet, trained, inference, stepper });
+  }
+  return {
+    options,
+    backbone,
+    tasks,
+    mix,
+    settings,
+    identity,
+    inventory: inventory(params, backbone.parameterCount),
+    // Fine-tuning trains also what the checkpoint lacks.
+    frozen: Object.fromEntries(
+      Object.entries(frozen).filter(([name]) => !(`${weightPrefix}${name}` in params)),
+    ),
+    drawn: Object.keys(drawn).filter((name) => !(name in (start?.frozen ?? {}))),
+    store,
+    scores: scoresOf(options),
+    best: resume?.best,
+    evaluations: [...(resume?.evaluations ?? [])],
+    step: resume?.step ?? 0,
+    lossSum: resume?.lossSum ?? 0,
+    lossCount: resume?.lossCount ?? 0,
+    cache,
+    estimatedBytes: tasks.reduce((sum, { stepper }) => sum + stepper.estimatedBytes, idle),
+    rate,
+    stepsPerEpoch,
+    totalSteps,
+    async close() {
+      for (const { stepper, inference } of tasks) {
+        await stepper.close();
+        await inference?.release();
+      }
+      await store.close();
+      cache?.close();
+    },
+  };
+}
+
+/** What a resumed run must have in common with the saved one. */
+function runIdentity(
+  { backbone, method, start }: AnyTrainOptions,
+  tasks: readonly NamedTask[],
+  settings: ResolvedSettings,
+): string {
+  const { checkpointSeconds, ...decisive } = settings;
+  const facts = [
+    backbone.fingerprint,
+    tasks.map(({ name, task, data, weight = 1, selectBy = task.selectBy }) => [
+      [name, task.type, task.options, weight, selectBy],
+      [data.fingerprint, data.train.length, data.dev.length],
+    ]),
+    [method.name, method.options],
+    decisive,
+    ...(start ? [startIdentity(start)] : []),
+  ];
+  return hashText(JSON.stringify(facts));
+}

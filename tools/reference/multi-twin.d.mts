@@ -1,0 +1,13 @@
+import type { TwinOptions, TwinResult } from "./twin.mjs";
+
+export interface MultiTwinResult extends Omit<TwinResult, "set"> {
+  /** Names of twin sets, joined by +. */
+  readonly set: string;
+  /** Updates of each task. */
+  readonly updates: Readonly<Record<string, number>>;
+}
+export function multiTwin(
+  names: string,
+  steps: number,
+  options?: Omit<TwinOptions, "method">,
+): Promise<MultiTwinResult>;
