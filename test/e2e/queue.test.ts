@@ -68,7 +68,7 @@ test("an address that is none, and a server that does not answer", async () => {
     code: 1,
     stderr: expect.stringMatching(/Redis at/),
   });
-}, 120_000);
+}, 300_000);
 
 describe.skipIf(!has.redis)("with a Redis server", () => {
   let redis: TestRedis;
@@ -158,7 +158,7 @@ describe.skipIf(!has.redis)("with a Redis server", () => {
     expect(code).toBe(0);
     expect(other.ofType("trial-start")[0]).toMatchObject({ resumed: true });
     expect(loggedSteps(run)).toEqual(Array.from({ length: 2160 }, (_, i) => i + 1));
-  }, 120_000);
+  }, 300_000);
 
   test("results come from a root of another machine; other files are refused; what is no trial harms nobody", async () => {
     const elsewhere = join(folder, "elsewhere");
@@ -189,5 +189,5 @@ describe.skipIf(!has.redis)("with a Redis server", () => {
       expect(readdirSync(join(root, "remote/trials", id))).toEqual(["result.json"]);
       expect(existsSync(join(elsewhere, "remote/trials", id, "run/adapter"))).toBe(true);
     }
-  }, 120_000);
+  }, 300_000);
 });

@@ -62,7 +62,7 @@ test("halving over a range: the best configuration, a map, what mattered, and a 
   const done = linesOf(again).filter(({ type }) => type === "trial-done");
   expect(done).toHaveLength(6);
   expect(done.filter(({ ran }) => ran)).toEqual([]);
-}, 120_000);
+}, 300_000);
 
 test("mistakes are found before anything runs, and a sweep of something else is left alone", async () => {
   const refused = async (args: string[]): Promise<string> => {
@@ -85,7 +85,7 @@ test("mistakes are found before anything runs, and a sweep of something else is 
   expect(await refused(["--resume", "halving"])).toMatch(
     /expected the data and the backbone that the sweep began with/,
   );
-}, 60_000);
+}, 120_000);
 
 test("Ctrl-C stops after the current steps and says how to go on", async () => {
   const { code, stderr } = await run(
@@ -97,7 +97,7 @@ test("Ctrl-C stops after the current steps and says how to go on", async () => {
   );
   expect(code).toBe(130);
   expect(stderr).toMatch(/ptuning sweep --resume stopped/);
-}, 60_000);
+}, 120_000);
 
 test("24 trials, killed three times at random moments: 24 results, none run twice to the end", async () => {
   const rng = new Rng(7);

@@ -141,7 +141,7 @@ test("a trial whose process is killed goes on from its state, and fails after th
   const often = join(folder, "killed-often");
   const failed = await runKilled(trial, often, 3);
   expect(failed.at(-1)).toMatchObject({ result: { status: "failed", error: { code: "KILLED" } } });
-}, 60_000);
+}, 120_000);
 
 test("a trial that is told to stop goes on later; leaving the loop stops it too", async () => {
   const at = join(folder, "stopped");
@@ -159,7 +159,7 @@ test("a trial that is told to stop goes on later; leaving the loop stops it too"
   const rest = await all(runTrials([trial], { folder: at, threads: 1 }));
   expect(rest[0]).toMatchObject({ type: "trial-start", resumed: true });
   expect(loggedSteps(join(at, trial.id, "run"))).toEqual(Array.from({ length: 540 }, (_, i) => i + 1));
-}, 60_000);
+}, 120_000);
 
 test("the processes of trials end with the one that started them", async () => {
   const at = join(folder, "orphans");
@@ -185,7 +185,7 @@ test("the processes of trials end with the one that started them", async () => {
   for (let waited = 0; isRunning() && waited < 5000; waited += 20) await delay(20);
   expect(isRunning()).toBe(false);
   expect(await readTrialResult(join(at, trial.id))).toBeUndefined();
-}, 60_000);
+}, 120_000);
 
 test("the saved state of a machine that is gone is copied, and the trial goes on with the copy", async () => {
   const at = join(folder, "gone");
@@ -204,4 +204,4 @@ test("the saved state of a machine that is gone is copied, and the trial goes on
   expect(events.at(-1)).toMatchObject({ type: "trial-done", result: { status: "finished", run: "run-2" } });
   expect(loggedSteps(`${run}-2`)).toEqual(Array.from({ length: 540 }, (_, i) => i + 1));
   expect(await readRunResult(run)).toBeUndefined();
-}, 60_000);
+}, 120_000);
