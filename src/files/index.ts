@@ -3,7 +3,7 @@ export { cacheFolder, type Environment, findInHubCache, hubCacheFolder, isOfflin
 export { hashFile, hashText } from "./hash.ts";
 export { downloadFromHub, type HubDownload } from "./hub.ts";
 export { readJson } from "./json.ts";
-export { type LockOptions, lockFile } from "./lock.ts";
+export { isHeldElsewhere, type LockOptions, lockFile } from "./lock.ts";
 export { type PipDownload, withPipFiles } from "./pip.ts";
 export type { ProgressListener, TransferProgress } from "./progress.ts";
 export {

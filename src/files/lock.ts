@@ -57,6 +57,12 @@ export async function lockFile(path: string, options: LockOptions): Promise<() =
   }
 }
 
+/** Whether a lock is held by a process of another machine, of which nobody here can tell whether it runs. */
+export async function isHeldElsewhere(path: string): Promise<boolean> {
+  const holder = parseHolder(await readFile(path, "utf8").catch(() => ""));
+  return holder !== undefined && holder.host !== hostname();
+}
+
 function parseHolder(text: string): Holder | undefined {
   try {
     return JSON.parse(text) as Holder;

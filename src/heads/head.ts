@@ -20,6 +20,11 @@ export interface Head {
   readonly options: Readonly<Record<string, unknown>>;
   /** The positions of the last layer that it reads. */
   readonly rows: RowsRead;
+  /**
+   * Whether its loss reaches some positions far more than others: then int8 products scale the rows of gradients one by
+   * one, as one scale for all would round the small ones away.
+   */
+  readonly unevenGradients?: boolean;
   initialize(config: BackboneConfig, rng: Rng): Params;
   /**
    * Names and shapes of backbone weights that the head reads and a checkpoint may lack, such as the pooler's. Those

@@ -33,6 +33,7 @@ function positionHead(
     name,
     options: { headDropout },
     rows: "all",
+    unevenGradients: true,
     peft: {
       taskType,
       modulesToSave,

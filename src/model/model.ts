@@ -236,9 +236,12 @@ export function buildKeysAndValues(b: GraphBuilder, { backbone, method }: ModelP
   return b.op("Concat", found, { axis: 1 });
 }
 
+/** What layers must know of a model. */
+type ContextParts = Pick<ModelParts, "backbone" | "frozen"> & Partial<Pick<ModelParts, "head">>;
+
 function startModel(
   b: GraphBuilder,
-  parts: Pick<ModelParts, "backbone" | "frozen">,
+  parts: ContextParts,
   dropout: Dropout | undefined,
   params: ParamValues,
   rows: RowsRead = "all",
@@ -262,7 +265,7 @@ function startModel(
  */
 function layerContext(
   b: GraphBuilder,
-  { backbone: { id, weights, precision }, frozen = {} }: Pick<ModelParts, "backbone" | "frozen">,
+  { backbone: { id, weights, precision }, frozen = {}, head }: ContextParts,
   dropout: Dropout | undefined,
   params: ParamValues,
 ): LayerContext {
@@ -270,6 +273,7 @@ function layerContext(
   return {
     b,
     precision,
+    unevenGradients: head?.unevenGradients ?? false,
     dropout,
     hasWeight: (name) => `${weightPrefix}${name}` in params || name in frozen || weights.has(name),
     weight(name, shape) {

@@ -13,6 +13,8 @@ export interface LayerContext {
   hasWeight(name: string): boolean;
   /** Of the frozen linear layers; int8 gradients are coarse, so cheaper forms of others may go with them. */
   readonly precision: "fp32" | "int8";
+  /** Whether int8 products scale the rows of gradients one by one. */
+  readonly unevenGradients?: boolean;
   /** Absent in evaluation: then nothing is dropped. */
   readonly dropout: Dropout | undefined;
   /** Told the keys and values of the text, `[S, B, H, D]` each, layer by layer; absent where nobody asks. */

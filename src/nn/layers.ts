@@ -5,7 +5,7 @@
  *
  * Legend: B batch, S sequence, E hidden size, I and O widths of a linear layer.
  */
-import type { Value } from "../graph/index.ts";
+import type { GraphBuilder, Value } from "../graph/index.ts";
 import type { LayerContext } from "./context.ts";
 
 /**
@@ -31,16 +31,32 @@ export function linear(ctx: LayerContext, x: Value, name: string, outWidth: numb
       undefined,
       added,
     ]);
+  const scaled = ctx.unevenGradients ? byRow(b) : (rows: Value, map: (rows: Value) => Value) => map(rows);
   return b.scope(name, () =>
     b.withGradient(
       [x, bias],
       () => product(x, forward, [inWidth, outWidth], bias),
       (grad, needs) => [
-        needs[0] ? product(grad, backward, [outWidth, inWidth]) : undefined,
+        needs[0] ? scaled(grad, (rows) => product(rows, backward, [outWidth, inWidth])) : undefined,
         needs[1] ? b.sum(grad, [0], 0) : undefined,
       ],
     ),
   );
+}
+
+/** Added to the size of a row, which may be 0. */
+const tiny = 1e-20;
+
+/**
+ * Maps rows linearly, each brought to mean square 1 before and back after: one scale of a quantised product then serves
+ * all rows. Gradients of a span loss were off by 13 % so instead of by 34 %, those of a tag loss by 6 % instead of 10 %.
+ */
+function byRow(b: GraphBuilder): (rows: Value, map: (rows: Value) => Value) => Value {
+  return (rows, map) => {
+    const square = b.op("ReduceMean", [b.op("Mul", [rows, rows]), b.integers([-1])], { keepdims: 1 });
+    const size = b.op("Add", [b.op("Sqrt", [square]), b.scalar(tiny)]);
+    return b.op("Mul", [map(b.op("Div", [rows, size])), size]);
+  };
 }
 
 /** Normalises the last axis and applies the scale and bias of this name. */

@@ -123,7 +123,9 @@ export async function* runWorker(options: WorkerOptions): AsyncGenerator<WorkerE
   worker.on("error", (error) => channel.push({ type: "queue-error", message: error.message }));
   worker.on("lockRenewalFailed", (ids) => {
     for (const id of ids) {
-      held.get(id)?.abort();
+      const own = held.get(id);
+      if (own === undefined || own.signal.aborted) continue;
+      own.abort();
       channel.push({ type: "trial-lost", id: trialId(id) });
     }
   });

@@ -1,6 +1,7 @@
 export { readRunLog } from "./log.ts";
 export {
   createRun,
+  isRunElsewhere,
   type RunFolder,
   readRunConfig,
   readRunResult,

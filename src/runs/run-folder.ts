@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { MultiTaskAdapter, type SavedAdapter } from "../adapters/index.ts";
 import { type AnyRunConfig, formatConfig, parseRunConfig, redact } from "../config/index.ts";
 import { PtuningError } from "../core/index.ts";
-import { asStorageError, lockFile, writeFileAtomic } from "../files/index.ts";
+import { asStorageError, isHeldElsewhere, lockFile, writeFileAtomic } from "../files/index.ts";
 import type { RunResult } from "../report/index.ts";
 import { encodeState, readState, type TrainEvent, type TrainingState } from "../train/index.ts";
 import { openEventFile, scalarsOf, withPrefix } from "./event-file.ts";
@@ -118,6 +118,11 @@ export async function runStatus(folder: string): Promise<"none" | "unfinished" |
   const files = await readdir(folder).catch((): string[] => []);
   if (!files.includes(names.config)) return "none";
   return files.includes(names.result) ? "finished" : "unfinished";
+}
+
+/** Whether a process of another machine has the run, of which nobody here can tell whether it still works on it. */
+export function isRunElsewhere(folder: string): Promise<boolean> {
+  return isHeldElsewhere(join(folder, names.lock));
 }
 
 function lock(folder: string): Promise<() => Promise<void>> {

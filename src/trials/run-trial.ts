@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { formatConfig } from "../config/index.ts";
 import { type ErrorCode, PtuningError } from "../core/index.ts";
 import { writeFileAtomic, writeFolderAtomic } from "../files/index.ts";
-import { runStatus } from "../runs/index.ts";
+import { isRunElsewhere, runStatus } from "../runs/index.ts";
 import type { TrialEvent } from "./events.ts";
 import type { Inputs } from "./inputs.ts";
 import { type ProcessEnd, trainProcess } from "./process.ts";
@@ -26,8 +26,9 @@ export interface RunTrialOptions {
   /** Stops the trial after its current step; it can go on later. */
   readonly signal: AbortSignal;
   /**
-   * How long to wait for another process that holds the trial's run, before its saved state is copied and the trial
-   * goes on with the copy. A holder on another machine that has died would be waited for for ever.
+   * How long to wait for a process of another machine that holds the trial's run, before its saved state is copied and
+   * the trial goes on with the copy: nobody here can tell whether it still works. Processes of this machine are waited
+   * for as long as they run.
    */
   readonly lockWaitMs?: number;
   /** The trial runs on nothing but these. */
@@ -88,7 +89,8 @@ export async function* runTrial(
     const end: ProcessEnd = yield* relay(trial, trainProcess([...args, ...expected], home, signal));
     if (end.error?.code === "LOCKED") {
       lockedSince ??= Date.now();
-      if (Date.now() - lockedSince < lockWaitMs) await delay(250, undefined, { signal }).catch(() => {});
+      const isOverdue = Date.now() - lockedSince >= lockWaitMs && (await isRunElsewhere(place));
+      if (!isOverdue) await delay(250, undefined, { signal }).catch(() => {});
       else {
         await adopt(home, run);
         lockedSince = undefined;

@@ -68,7 +68,7 @@ test("an address that is none, and a server that does not answer", async () => {
     code: 1,
     stderr: expect.stringMatching(/Redis at/),
   });
-}, 60_000);
+}, 120_000);
 
 describe.skipIf(!has.redis)("with a Redis server", () => {
   let redis: TestRedis;
@@ -131,18 +131,19 @@ describe.skipIf(!has.redis)("with a Redis server", () => {
       "-o",
       "long",
     ];
+    const lockSeconds = 4;
     const running = sweep(args);
-    const first = start(root, 1);
+    const first = start(root, lockSeconds);
     await until(() => first.ofType("trial-start").length === 1);
-    const [second, third] = [start(root, 1), start(root, 1)];
+    const [second, third] = [start(root, lockSeconds), start(root, lockSeconds)];
     await until(() => [second, third].every((worker) => worker.ofType("worker-ready").length === 1));
     const [id] = readdirSync(join(root, "long/trials"));
     const run = join(root, "long/trials", id!, "run");
     const child = (): number => JSON.parse(readFileSync(join(run, "run.lock"), "utf8")).pid;
     await until(() => existsSync(join(run, "state.safetensors")));
-    // A step of three seconds, as far as the worker can tell: three times as long as its claim lasts.
+    // A step that takes longer than a claim lasts, as far as the worker can tell.
     process.kill(child(), "SIGSTOP");
-    await delay(3000);
+    await delay(1500 * lockSeconds);
     process.kill(child(), "SIGCONT");
     await delay(500);
     expect([second, third].flatMap((worker) => worker.ofType("trial-start"))).toEqual([]);

@@ -11,6 +11,7 @@ import {
   defineTrial,
   objective,
   readTrialResult,
+  runTrial,
   runTrials,
   type Trial,
   type TrialEvent,
@@ -184,4 +185,23 @@ test("the processes of trials end with the one that started them", async () => {
   for (let waited = 0; isRunning() && waited < 5000; waited += 20) await delay(20);
   expect(isRunning()).toBe(false);
   expect(await readTrialResult(join(at, trial.id))).toBeUndefined();
+}, 60_000);
+
+test("the saved state of a machine that is gone is copied, and the trial goes on with the copy", async () => {
+  const at = join(folder, "gone");
+  const trial = long();
+  for await (const event of runTrials([trial], { folder: at, threads: 1 }))
+    if (event.type === "trial-progress" && event.event.type === "evaluation") break;
+  const run = join(at, trial.id, "run");
+  await writeFile(
+    join(run, "run.lock"),
+    JSON.stringify({ pid: 1, host: "gone", processStart: "", since: "" }),
+  );
+  const { signal } = new AbortController();
+  const events = await all(runTrial(trial, { folder: at, threads: 1, signal, lockWaitMs: 300 }));
+  const starts = events.filter((event) => event.type === "trial-start");
+  expect(starts.every(({ resumed }) => resumed)).toBe(true);
+  expect(events.at(-1)).toMatchObject({ type: "trial-done", result: { status: "finished", run: "run-2" } });
+  expect(loggedSteps(`${run}-2`)).toEqual(Array.from({ length: 540 }, (_, i) => i + 1));
+  expect(await readRunResult(run)).toBeUndefined();
 }, 60_000);

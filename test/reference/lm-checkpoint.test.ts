@@ -1,0 +1,80 @@
+/** Masked language models that were fine-tuned through a verbalizer: transformers loads them and computes the same. */
+import { spawnSync } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadBackbone } from "ptuning/backbones";
+import { int32s, type Tensor } from "ptuning/core";
+import { encodeSafetensors } from "ptuning/files";
+import { fineTuning } from "ptuning/methods";
+import { batchFeeds, inferenceGraph } from "ptuning/model";
+import { type SequenceClassificationOptions, sequenceClassification, type Task } from "ptuning/tasks";
+import { padBatch } from "ptuning/text";
+import { describe, expect, test } from "vitest";
+import { referencePython } from "../../tools/reference/run.mjs";
+import { has, repository } from "../support/requirements.ts";
+import { eventsOf, ofType, tinyData, tinyLmFolders, tinyOptions } from "../support/tiny.ts";
+
+describe.each([
+  ["BertForMaskedLM", tinyLmFolders.bert, "{text} w34 {mask}", ["w30", "w31", "w32"]],
+  // Of its vocabulary single letters without a blank in front are one piece.
+  ["RobertaForMaskedLM", tinyLmFolders.roberta, "{text}.{mask}", ["a", "b", "c"]],
+] as const)("%s", (className, source, template, words) => {
+  test.skipIf(!has.python)(
+    "transformers computes the same logits of label words",
+    async () => {
+      const folder = await mkdtemp(join(tmpdir(), "ptuning-lm-checkpoint-"));
+      const backbone = await loadBackbone(source);
+      const options: SequenceClassificationOptions = {
+        labels: tinyData.labels,
+        head: "verbalizer",
+        template,
+        words: Object.fromEntries(tinyData.labels.map((label, i) => [label, words[i]!])),
+      };
+      const task = sequenceClassification(options) as Task;
+      const method = fineTuning();
+      const events = await eventsOf(tinyOptions(backbone, { task, method, learningRate: 1e-3, epochs: 1 }));
+      const { adapter } = ofType(events, "done")[0]!;
+      const path = join(folder, "tuned");
+      await adapter.save(path);
+      const { sequences } = await adapter.task.encode(tinyData.dev, backbone.tokenizer, 20);
+      const batch = padBatch(sequences, [...tinyData.dev.keys()], backbone.config.padTokenId);
+      const session = await backbone.engine.compile(
+        inferenceGraph({ backbone, method, head: adapter.task.head }, adapter.params),
+      );
+      const { logits } = await session.run({ ...batchFeeds(batch), ...adapter.params });
+      const rowsFirst = ({ shape: [S = 0, B = 0], data }: Tensor<"int32">): Tensor =>
+        int32s(
+          [B, S],
+          Array.from({ length: S * B }, (_, i) => data[(i % S) * B + Math.floor(i / S)]!),
+        );
+      const { pieces } = adapter.task.options as Pick<SequenceClassificationOptions, "pieces">;
+      const tensors = {
+        ids: rowsFirst(batch.inputIds),
+        types: rowsFirst(batch.tokenTypeIds),
+        mask: rowsFirst(batch.attentionMask),
+        marks: int32s([batch.batch], sequences.marks!.positions),
+        words: int32s([3], pieces!.flat(2)),
+      };
+      const [batchPath, outPath] = [join(folder, "batch.safetensors"), join(folder, "out.json")];
+      await writeFile(batchPath, encodeSafetensors(tensors));
+      const script = `${repository}tools/reference/lm_checkpoint_live.py`;
+      const { status, stderr } = spawnSync(referencePython(), [script, path, batchPath, outPath], {
+        encoding: "utf8",
+        env: { ...process.env, HF_HUB_OFFLINE: "1" },
+      });
+      expect(status, stderr).toBe(0);
+      const theirs = JSON.parse(await readFile(outPath, "utf8"));
+      expect(theirs).toMatchObject({ class: className, missing: [] });
+      // Their masked language model has no pooler; the checkpoint keeps the one that it came with.
+      for (const name of theirs.unexpected) expect(name).toContain("pooler");
+      const ours = Array.from(logits!.data as Float32Array);
+      const differences = (theirs.logits as number[][]).flat().map((logit, i) => Math.abs(logit - ours[i]!));
+      expect(differences).toHaveLength(ours.length);
+      expect(Math.max(...differences)).toBeLessThan(1e-4);
+      await backbone.close();
+      await rm(folder, { recursive: true });
+    },
+    180_000,
+  );
+});
