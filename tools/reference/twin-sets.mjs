@@ -39,22 +39,19 @@ function tokenLabels(encoded, rows, length) {
 }
 
 /** Which of the labels texts have, `[B, C]`. */
-const labelSets = (count) => (encoded, rows) => {
-  const labels = float32([rows.length, count], new Float32Array(rows.length * count));
-  for (const [b, row] of rows.entries())
-    for (const label of encoded.labels[row]) labels.data[b * count + label] = 1;
-  return { labels };
-};
+const labelSets = (count) => (encoded, rows) => ({
+  labels: float32([rows.length, count], Array.from(rows, (row) => encoded.labels[row]).flat()),
+});
 /** Scores as the model learns them, `[B]`. */
 const scores = (encoded, rows) => ({
   scores: float32(
     [rows.length],
-    rows.map((row) => encoded.labels[row]),
+    Array.from(rows, (row) => encoded.labels[row]),
   ),
 });
 /** Numbers of alternatives and of the right one, `[items]` each. */
 function choices({ items, itemStarts, labels }, rows) {
-  const own = [...new Set(rows.map((row) => items[row]))];
+  const own = [...new Set(Array.from(rows, (row) => items[row]))];
   return {
     sizes: int32(
       [own.length],
