@@ -18,11 +18,11 @@ export async function mapPaths<C extends AnyRunConfig>(
     for (const path of paths) mapped.push(await mapOne(path));
     return mapped;
   };
-  const mapData = async ({ train, dev, test, ...others }: DataConfig): Promise<DataConfig> => ({
-    ...others,
-    train: await mapEach(train),
-    ...(dev !== undefined && { dev: await mapEach(dev) }),
-    ...(test !== undefined && { test: await mapEach(test) }),
+  const mapData = async (data: DataConfig): Promise<DataConfig> => ({
+    ...data,
+    train: await mapEach(data.train),
+    ...(data.dev !== undefined && { dev: await mapEach(data.dev) }),
+    ...(data.test !== undefined && { test: await mapEach(data.test) }),
   });
   const mapTasks = async (
     tasks: Readonly<Record<string, { readonly data: DataConfig }>>,
