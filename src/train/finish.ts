@@ -13,6 +13,7 @@ import { foldParams, headParameter, headParams, inferenceGraph, missingWeights }
 import { evaluateSession } from "../predict/index.ts";
 import { evaluationOf, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
 import type { TrainEvent } from "./events.ts";
+import type { ResolvedSettings } from "./options.ts";
 import type { Run, RunTask } from "./set-up.ts";
 
 /** The result of a run. */
@@ -82,20 +83,14 @@ async function adapterOf(run: Run): Promise<SavedAdapter> {
   });
 }
 
+/** Settings that an adapter names. */
+const recorded = [
+  ...(["epochs", "batchSize", "optimizer", "learningRate", "headLearningRate", "schedule"] as const),
+  ...(["warmupSteps", "weightDecay", "clipNorm", "seed"] as const),
+  ...(["hiddenDropout", "attentionDropout", "precision", "selectBy"] as const),
+] satisfies readonly (keyof ResolvedSettings)[];
+
 function provenanceOf({ options, settings, best, step }: Run, { name, data }: RunTask): Provenance {
-  const {
-    epochs,
-    batchSize,
-    optimizer,
-    learningRate,
-    headLearningRate,
-    schedule,
-    warmupSteps,
-    weightDecay,
-    clipNorm,
-    seed,
-  } = settings;
-  const { hiddenDropout, attentionDropout, selectBy, precision, sampling } = settings;
   return {
     createdAt: new Date().toISOString(),
     versions: { ptuning: packageVersion(), node: process.versions.node },
@@ -108,20 +103,8 @@ function provenanceOf({ options, settings, best, step }: Run, { name, data }: Ru
     training: {
       method: options.method.name,
       ...options.method.options,
-      ...{
-        epochs,
-        batchSize,
-        optimizer,
-        learningRate,
-        headLearningRate,
-        schedule,
-        warmupSteps,
-        weightDecay,
-        clipNorm,
-        seed,
-      },
-      ...{ hiddenDropout, attentionDropout, precision, selectBy },
-      ...("tasks" in options && { tasks: Object.keys(options.tasks), sampling }),
+      ...Object.fromEntries(recorded.map((key) => [key, settings[key]])),
+      ...("tasks" in options && { tasks: Object.keys(options.tasks), sampling: settings.sampling }),
       steps: best?.evaluation.step ?? step,
     },
     ...(best && { metrics: { dev: evaluationOf(name, best.evaluation).scores } }),
