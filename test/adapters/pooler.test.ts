@@ -139,7 +139,8 @@ test("checkpoints with and without the name prefix, gamma and beta, are the same
     ["roberta.encoder.layer.0.output.LayerNorm.gamma", "encoder.layer.0.output.LayerNorm.weight"],
     ["embeddings.LayerNorm.beta", "embeddings.LayerNorm.bias"],
     ["roberta.pooler.dense.weight", "pooler.dense.weight"],
-    ["lm_head.dense.weight", undefined],
+    ["lm_head.dense.weight", "lm_head.dense.weight"],
+    ["lm_head.decoder.weight", undefined],
     ["classifier.out_proj.weight", undefined],
     ["roberta.embeddings.position_ids", undefined],
   ] as const) {
