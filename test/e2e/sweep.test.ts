@@ -42,7 +42,7 @@ test("halving over a range: the best configuration, a map, what mattered, and a 
   expect(stderr).not.toMatch(/error|defect/);
   expect(code).toBe(0);
   expect(stdout).toMatch(
-    /halving over training\.learningRate, method\.promptLength, training\.epochs, 6 trials/,
+    /halving over method\.promptLength, training\.learningRate, training\.epochs, 6 trials/,
   );
   // biome-ignore lint/suspicious/noControlCharactersInRegex: piped output must be free of escape sequences
   expect(stdout + stderr).not.toMatch(/\u001b|\r/);
