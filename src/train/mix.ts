@@ -36,19 +36,20 @@ export function mixTasks(
     batches.map((count, task) => weights[task]! * count ** (1 / temperature)),
     stepsPerEpoch,
   );
-  let known: { epoch: number; order: Int32Array } | undefined;
+  // Updates are asked for in turn: counting goes on from the one before.
+  let known: { epoch: number; order: Int32Array; place: number; done: number[] } | undefined;
   return {
     stepsPerEpoch,
     at(step) {
       const epoch = Math.floor(step / stepsPerEpoch);
-      if (known?.epoch !== epoch) {
-        const order = Int32Array.from(counts.flatMap((count, task) => new Array<number>(count).fill(task)));
-        known = { epoch, order: rng.split(epoch).shuffle(order) };
-      }
       const place = step % stepsPerEpoch;
-      const done = counts.map((count) => epoch * count);
-      for (let i = 0; i < place; i++) done[known.order[i]!]!++;
-      return { task: known.order[place]!, done };
+      if (known?.epoch !== epoch || known.place > place) {
+        const order = Int32Array.from(counts.flatMap((count, task) => new Array<number>(count).fill(task)));
+        const done = counts.map((count) => epoch * count);
+        known = { epoch, order: rng.split(epoch).shuffle(order), place: 0, done };
+      }
+      for (; known.place < place; known.place++) known.done[known.order[known.place]!]!++;
+      return { task: known.order[place]!, done: [...known.done] };
     },
   };
 }
