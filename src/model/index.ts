@@ -25,5 +25,5 @@ export {
   trunkStates,
   weightPrefix,
 } from "./model.ts";
-export { headParams, initializeParams, type ParamShapes, paramShapes, rateFactors } from "./parameters.ts";
+export { headShapes, initializeParams, type ParamShapes, paramShapes, rateFactors } from "./parameters.ts";
 export { trunkGraph, trunkLayers } from "./trunk.ts";

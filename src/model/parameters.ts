@@ -12,16 +12,21 @@ export type ParamShapes = Readonly<Record<string, { readonly shape: readonly num
 /** All trainable tensors: backbone weights that the method trains, the method's own, and the head's. */
 export function paramShapes(parts: ModelParts): ParamShapes {
   const { backbone, method } = parts;
-  const own: ParamShapes = { ...method.parameters(backbone.config), ...headParams(parts, new Rng(0)) };
+  const own: ParamShapes = { ...method.parameters(backbone.config), ...headShapes(parts) };
   return unfixed(parts, { ...trainedWeights(parts, own), ...own });
 }
 
 /** The starting values of the head, by name; all heads draw from streams of their own. */
-export function headParams({ backbone, head, headName }: ModelParts, rng: Rng): Params {
+function headParams({ backbone, head, headName }: ModelParts, rng: Rng): Params {
   const own = head.initialize(backbone.config, rng.split("head", ...(headName ? [headName] : [])));
   return Object.fromEntries(
     Object.entries(own).map(([name, tensor]) => [headParameter(headName, name), tensor]),
   );
+}
+
+/** Names and shapes of the head's tensors. */
+export function headShapes(parts: ModelParts): ParamShapes {
+  return headParams(parts, new Rng(0));
 }
 
 /** Without the tensors that stay as they are. */
@@ -35,7 +40,7 @@ function unfixed<T>({ fixed = {} }: ModelParts, tensors: Readonly<Record<string,
  */
 export function rateFactors(parts: ModelParts, headFactor: number): RateFactors {
   const { backbone, method } = parts;
-  const factors = new Map(Object.keys(headParams(parts, new Rng(0))).map((name) => [name, headFactor]));
+  const factors = new Map(Object.keys(headShapes(parts)).map((name) => [name, headFactor]));
   for (const [name, { rateFactor }] of Object.entries(method.parameters(backbone.config)))
     if (rateFactor !== undefined) factors.set(name, rateFactor);
   return (name) => factors.get(name) ?? 1;

@@ -45,7 +45,7 @@ export function parseCloze(template: string): Cloze {
     return text !== literal;
   };
   for (const found of template.matchAll(slot)) {
-    const [all, name, count] = found as unknown as [string, string, string | undefined];
+    const [all, name = "", count] = found;
     const blank = addLiteral(template.slice(end, found.index));
     end = found.index + all.length;
     if (name.startsWith("p")) {

@@ -9,7 +9,7 @@ import {
 import { type Params, Rng } from "../core/index.ts";
 import { packageVersion } from "../files/index.ts";
 import type { Scores } from "../metrics/index.ts";
-import { foldParams, headParameter, headParams, inferenceGraph, missingWeights } from "../model/index.ts";
+import { foldParams, headParameter, headShapes, inferenceGraph, missingWeights } from "../model/index.ts";
 import { evaluateSession } from "../predict/index.ts";
 import { evaluationOf, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
 import type { TrainEvent } from "./events.ts";
@@ -66,15 +66,18 @@ async function adapterOf(run: Run): Promise<SavedAdapter> {
   // Folding replaces tensors that all tasks share.
   const isShared = (name: string): boolean =>
     !(name in trained) || tasks.every((one) => one.trained.has(name));
-  const own = tasks.map(({ name, parts, trained: names }) => {
-    const head = headParams(parts, new Rng(0));
-    const others = Object.keys(params).filter((key) => names.has(key) && !isShared(key) && !(key in head));
+  const headNames = tasks.map(({ parts }) => Object.keys(headShapes(parts)));
+  const own = tasks.map(({ name, trained: names }, i) => {
+    const head = headNames[i]!;
+    const others = Object.keys(params).filter(
+      (key) => names.has(key) && !isShared(key) && !head.includes(key),
+    );
     return Object.fromEntries([
-      ...Object.keys(head).map((key) => [key.slice(headParameter(name, "").length), params[key]!]),
+      ...head.map((key) => [key.slice(headParameter(name, "").length), params[key]!]),
       ...others.map((key) => [key, params[key]!]),
     ]);
   });
-  const isOfHead = new Set(tasks.flatMap(({ parts }) => Object.keys(headParams(parts, new Rng(0)))));
+  const isOfHead = new Set(headNames.flat());
   const common = Object.entries(params).filter(([name]) => !isOfHead.has(name) && isShared(name));
   return new MultiTaskAdapter({
     ...shared,

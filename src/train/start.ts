@@ -1,12 +1,12 @@
 import { type Adapter, checkBackbone, type SavedAdapter } from "../adapters/index.ts";
 import type { Backbone } from "../backbones/index.ts";
-import { elementCount, type Params, PtuningError, Rng, type Tensor, zeros } from "../core/index.ts";
+import { elementCount, type Params, PtuningError, type Tensor, zeros } from "../core/index.ts";
 import { encodeSafetensors, hashText } from "../files/index.ts";
 import { type Method, methodFrom, type Parameter } from "../methods/index.ts";
 import {
   foldParams,
   headParameter,
-  headParams,
+  headShapes,
   type ModelParts,
   type ParamShapes,
   paramShapes,
@@ -90,10 +90,10 @@ export async function startingTensors(
   const source = sourceOf(from);
   const { backbone, method } = tasks[0]!.parts;
   checkBackbone(source.backbone, backbone);
-  const own = tasks.map(({ parts }) => headParams(parts, new Rng(0)));
+  const own = tasks.map(({ parts }) => headShapes(parts));
   const shapes: ParamShapes = Object.assign({}, ...tasks.map(({ parts }) => paramShapes(parts)));
   const shared = Object.fromEntries(
-    Object.entries(shapes).filter(([name]) => own.every((params) => !(name in params))),
+    Object.entries(shapes).filter(([name]) => own.every((head) => !(name in head))),
   );
   if (Object.keys(shared).length === 0 && wanted !== "keep") {
     throw invalid("start.head", `keep, as ${method.name} trains nothing but the head`, wanted);
