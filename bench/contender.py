@@ -3,23 +3,13 @@
   contender.py BACKBONE B S P fp32|bf16|compile
 """
 
-import json
-import re
 import sys
-import time
 
 import torch
 from peft import PrefixTuningConfig, TaskType, get_peft_model
 from transformers import BertForSequenceClassification
 
-
-def say(**message):
-    print(json.dumps(message), flush=True)
-
-
-def status(key):
-    return int(re.search(rf"{key}:\s+(\d+)", open("/proc/self/status").read()).group(1)) * 1024
-
+from processes import answer_measures, say, status
 
 backbone, precision = sys.argv[1], sys.argv[5]
 B, S, P = map(int, sys.argv[2:5])
@@ -47,13 +37,5 @@ def step():
 for _ in range(2):
     step()
 say(ready=True)
-for line in sys.stdin:
-    if line.strip() == "end":
-        break
-    seconds = []
-    for _ in range(int(line.split()[1])):
-        started = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - started)
-    say(seconds=seconds)
+answer_measures(step)
 say(peakBytes=status("VmHWM"))

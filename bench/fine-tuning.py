@@ -3,22 +3,12 @@
   fine-tuning.py BACKBONE B S
 """
 
-import json
-import re
 import sys
-import time
 
 import torch
 from transformers import BertForSequenceClassification
 
-
-def say(**message):
-    print(json.dumps(message), flush=True)
-
-
-def status(key):
-    return int(re.search(rf"{key}:\s+(\d+)", open("/proc/self/status").read()).group(1)) * 1024
-
+from processes import answer_measures, say, status
 
 backbone = sys.argv[1]
 B, S = map(int, sys.argv[2:4])
@@ -48,13 +38,5 @@ def step():
 for _ in range(2):
     step()
 say(ready=True)
-for line in sys.stdin:
-    if line.strip() == "end":
-        break
-    seconds = []
-    for _ in range(int(line.split()[1])):
-        started = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - started)
-    say(seconds=seconds)
+answer_measures(step)
 say(peakBytes=status("VmHWM"))

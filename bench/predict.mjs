@@ -2,14 +2,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadBackbone } from "ptuning/backbones";
 import { Rng } from "ptuning/core";
 import { readTable } from "ptuning/data";
 import { markdownTable } from "ptuning/report";
 import { root } from "../tools/prepare.mjs";
 import { referencePython } from "../tools/reference/run.mjs";
 import { inTurns, median, ratios, startContender } from "./processes.mjs";
-import { randomBackbone } from "./random-backbone.mjs";
+import { checkpointFolder } from "./random-backbone.mjs";
 
 const shared = join(root, "../shared/data");
 const fileTexts = async (path, options) => {
@@ -61,7 +60,7 @@ export async function measure({ quick }) {
     const folder = mkdtempSync(join(tmpdir(), "ptuning-predict-"));
     const texts = (await read()).slice(0, quick ? 256 : undefined);
     writeFileSync(join(folder, "texts.json"), JSON.stringify(texts));
-    const at = place === "minilm" ? await minilmFolder() : await randomBackbone(place);
+    const at = await checkpointFolder(place);
     const running = {};
     const facts = {};
     for (const contender of names) {
@@ -87,12 +86,6 @@ export async function measure({ quick }) {
     process.stderr.write(`predict: ${name}\n`);
   }
   return { rows };
-}
-
-async function minilmFolder() {
-  const backbone = await loadBackbone("minilm");
-  await backbone.close();
-  return backbone.folder;
 }
 
 export function table({ rows }) {

@@ -6,10 +6,11 @@ Speaks the JSON lines of contender.mjs.
 
 import json
 import sys
-import time
 
 import torch
 from transformers import AutoModelForSequenceClassification, BertTokenizerFast
+
+from processes import answer_measures, say
 
 texts = json.load(open(sys.argv[2]))
 tokenizer = BertTokenizerFast.from_pretrained(sys.argv[1])
@@ -26,13 +27,5 @@ def predict(texts):
 
 
 predict(texts[:64])
-print(json.dumps({"ready": True}), flush=True)
-for line in sys.stdin:
-    if line.strip() == "end":
-        break
-    seconds = []
-    for _ in range(int(line.split()[1])):
-        started = time.perf_counter()
-        predict(texts)
-        seconds.append(time.perf_counter() - started)
-    print(json.dumps({"seconds": seconds}), flush=True)
+say(ready=True)
+answer_measures(lambda: predict(texts))

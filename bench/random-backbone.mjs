@@ -4,6 +4,7 @@
  */
 import { createWriteStream, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { loadBackbone } from "ptuning/backbones";
 import { Rng } from "ptuning/core";
 
 export const sizes = {
@@ -48,6 +49,14 @@ function shapes({ hidden_size: E, num_hidden_layers: L, intermediate_size: I }) 
     ...layers,
     ...linear("bert.pooler.dense", E, E),
   ];
+}
+
+/** The folder of a checkpoint: a random one of {@link sizes}, or one that the catalog knows. */
+export async function checkpointFolder(name) {
+  if (name in sizes) return randomBackbone(name);
+  const backbone = await loadBackbone(name);
+  await backbone.close();
+  return backbone.folder;
 }
 
 /** The folder of a random checkpoint; made on first use. */

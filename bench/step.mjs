@@ -1,10 +1,9 @@
 /** Seconds and memory of one training step, ours against PEFT, equal shapes. */
-import { loadBackbone } from "ptuning/backbones";
 import { markdownTable } from "ptuning/report";
 import { referencePython } from "../tools/reference/run.mjs";
 import { barFigure } from "./figures.mjs";
 import { median, ratios, startContender } from "./processes.mjs";
-import { randomBackbone } from "./random-backbone.mjs";
+import { checkpointFolder } from "./random-backbone.mjs";
 
 /** With `alone`, contenders do not fit into memory beside each other: each is started for its turn. */
 const works = [
@@ -43,7 +42,7 @@ function start(contender, folder, shape) {
 export async function measure({ quick }) {
   const rows = [];
   for (const { name, backbone, shape, steps, rounds, alone } of works) {
-    const folder = backbone === "minilm" ? await minilmFolder() : await randomBackbone(backbone);
+    const folder = await checkpointFolder(backbone);
     const running = {};
     const facts = Object.fromEntries(
       contenders.map((contender) => [contender, { peakBytes: 0, rounds: [] }]),
@@ -86,12 +85,6 @@ export async function measure({ quick }) {
     rows.push({ name, facts });
   }
   return { rows };
-}
-
-async function minilmFolder() {
-  const backbone = await loadBackbone("minilm");
-  await backbone.close();
-  return backbone.folder;
 }
 
 export function table({ rows }) {
