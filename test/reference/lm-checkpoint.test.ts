@@ -58,7 +58,7 @@ describe.each([
       };
       const [batchPath, outPath] = [join(folder, "batch.safetensors"), join(folder, "out.json")];
       await writeFile(batchPath, encodeSafetensors(tensors));
-      const script = `${repository}tools/reference/lm_checkpoint_live.py`;
+      const script = `${repository}tools/reference/checkpoint_live.py`;
       const { status, stderr } = spawnSync(referencePython(), [script, path, batchPath, outPath], {
         encoding: "utf8",
         env: { ...process.env, HF_HUB_OFFLINE: "1" },

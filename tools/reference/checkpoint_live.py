@@ -1,4 +1,5 @@
-"""What transformers computes with a checkpoint folder that we wrote: logits of a batch, as JSON.
+"""What transformers computes with a checkpoint folder that we wrote: logits of a batch, as JSON. Of a batch with `marks`
+(a position per text) and `words` (token ids) it is the masked language model's logits of those words there.
 
 Usage: checkpoint_live.py FOLDER BATCH OUT
 """
@@ -9,14 +10,17 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer
 
 folder, batch_path, out = sys.argv[1:]
 batch = {name: value.long() for name, value in load_file(batch_path).items()}
-model, info = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
+model_class = AutoModelForMaskedLM if "marks" in batch else AutoModelForSequenceClassification
+model, info = model_class.from_pretrained(folder, output_loading_info=True)
 model.eval()
 with torch.no_grad():
     logits = model(input_ids=batch["ids"], token_type_ids=batch["types"], attention_mask=batch["mask"]).logits
+if "marks" in batch:
+    logits = logits[torch.arange(len(logits)), batch["marks"]][:, batch["words"]]
 result = {
     "class": type(model).__name__,
     "labels": [model.config.id2label[i] for i in range(model.config.num_labels)],
