@@ -6,20 +6,20 @@
  *   node tools/reference/multi-twin.mjs [trec+conll04] [steps] [backbone] [maxLength]
  * Prints one JSON line (with --record also appends it to results/twins.jsonl), as twin.mjs does.
  */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadBackbone } from "ptuning/backbones";
 import { Rng } from "ptuning/core";
 import { nodeEngine } from "ptuning/engine";
-import { encodeSafetensors, readSafetensors } from "ptuning/files";
+import { encodeSafetensors } from "ptuning/files";
 import { deepPrompt } from "ptuning/methods";
 import { initializeParams } from "ptuning/model";
 import { createPredictor } from "ptuning/predict";
-import { bucketedBatches, forwardBatches, itemCount, itemRows, padBatch } from "ptuning/text";
+import { bucketedBatches, forwardBatches, itemCount, itemRows } from "ptuning/text";
 import { mixTasks, train } from "ptuning/train";
-import { dumpBatch, origin, runPython } from "./twin.mjs";
+import { compareLosses, decodeLogits, dumpBatch, report, runPython } from "./twin.mjs";
 import { sets } from "./twin-sets.mjs";
 
 /** Runs both and compares. @param names twin sets, joined by + */
@@ -106,26 +106,17 @@ export async function multiTwin(
       const predictor = await createPredictor(adapter.head(name), backbone, { precision: "fp32" });
       const ours = (await predictor.predict(data.dev)).flatMap(answers);
       await predictor.close();
-      const { tensors } = await readSafetensors(join(folder, `logits-${name}.safetensors`));
-      const decoder = task.decoder(dev);
-      for (const [i, members] of devBatches.entries()) {
-        const { length } = padBatch(dev.sequences, members, backbone.config.padTokenId);
-        decoder.add({ rows: members, length, logits: tensors[String(i)].data });
-      }
-      const others = decoder.finish().flatMap(answers);
+      const path = join(folder, `logits-${name}.safetensors`);
+      const others = (await decodeLogits(path, task, dev, devBatches)).flatMap(answers);
       rows += ours.length;
       agree += ours.filter((answer, i) => answer === others[i]).length;
     }
-    const differences = losses.map((loss, i) => Math.abs(loss - theirs.losses[i]));
-    const first = differences.slice(0, 50);
     return {
       set: names,
       reference: "plain",
       steps,
-      firstLosses: { count: first.length, greatestDifference: Math.max(...first) },
-      allLosses: { greatestDifference: Math.max(...differences) },
+      ...compareLosses(losses, theirs.losses),
       dev: { rows, agreement: agree / rows },
-      lastLoss: { ours: losses.at(-1), theirs: theirs.losses.at(-1) },
       updates: Object.fromEntries(
         parts.map(({ name }) => [name, order.filter((one) => one === name).length]),
       ),
@@ -137,14 +128,10 @@ export async function multiTwin(
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const args = process.argv.slice(2).filter((arg) => arg !== "--record");
-  const [set = "trec+conll04", steps = "200", backbone, maxLength] = args;
-  const options = { ...(backbone && { backbone }), ...(maxLength && { maxLength: Number(maxLength) }) };
-  const row = {
-    ...(await multiTwin(set, Number(steps), options)),
-    ...origin("multi-twin.mjs", args),
-  };
-  console.log(JSON.stringify(row));
-  if (process.argv.includes("--record"))
-    appendFileSync(new URL("../../results/twins.jsonl", import.meta.url), `${JSON.stringify(row)}\n`);
+  await report("multi-twin.mjs", (set = "trec+conll04", steps = "200", backbone, maxLength) =>
+    multiTwin(set, Number(steps), {
+      ...(backbone && { backbone }),
+      ...(maxLength && { maxLength: Number(maxLength) }),
+    }),
+  );
 }

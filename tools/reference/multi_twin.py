@@ -12,12 +12,12 @@ import json
 import sys
 from pathlib import Path
 
-import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from transformers import AutoConfig
 
 from prefix_bert import PrefixBert
+from twin_training import train, write_logits
 
 folder = Path(sys.argv[1])
 settings = json.loads((folder / "twin.json").read_text())
@@ -41,37 +41,12 @@ def logits(name, part):
     return F.linear(net.hidden(*inputs), own["head.weight"], own["head.bias"])
 
 
-def parts_of(tensors, name):
-    return {key.split(".")[1]: value.long() for key, value in tensors.items() if key.split(".")[0] == name}
+def loss_of(step, part):
+    found = logits(settings["order"][step], part)
+    return F.cross_entropy(found.reshape(-1, found.shape[-1]), part["labels"].reshape(-1))
 
 
-trainable = list(params.values())
-optimizer = torch.optim.AdamW(trainable, lr=settings["learningRate"], weight_decay=settings["weightDecay"])
-total = settings["totalSteps"]
-schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, (total - step) / total))
-batches = load_file(folder / "batches.safetensors")
-losses = []
-for step, name in enumerate(settings["order"]):
-    part = parts_of(batches, str(step))
-    optimizer.zero_grad(set_to_none=True)
-    found = logits(name, part)
-    loss = F.cross_entropy(found.reshape(-1, found.shape[-1]), part["labels"].reshape(-1))
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(trainable, 1.0)
-    optimizer.step()
-    schedule.step()
-    losses.append(loss.item())
-    if step % 25 == 0:
-        print(f"theirs step {step}/{len(settings['order'])}", file=sys.stderr)
-
-with torch.no_grad():
-    for name, task in settings["tasks"].items():
-        dev = load_file(folder / f"dev-{name}.safetensors")
-        outputs = {}
-        for i in range(task["devBatches"]):
-            found = logits(name, parts_of(dev, str(i)))
-            # [B, S, C] → [S·B, C]
-            rows = found.transpose(0, 1).reshape(-1, found.shape[-1]) if found.dim() == 3 else found
-            outputs[str(i)] = rows.contiguous()
-        save_file(outputs, folder / f"logits-{name}.safetensors")
-(folder / "theirs.json").write_text(json.dumps({"losses": losses, "torch": torch.__version__}))
+train(folder, settings, list(params.values()), len(settings["order"]), loss_of)
+for name, task in settings["tasks"].items():
+    source, target = folder / f"dev-{name}.safetensors", folder / f"logits-{name}.safetensors"
+    write_logits(source, target, task["devBatches"], lambda part: logits(name, part))

@@ -20,7 +20,7 @@ import { encodeSafetensors, readSafetensors } from "ptuning/files";
 import { methodFrom } from "ptuning/methods";
 import { initializeParams, missingWeights } from "ptuning/model";
 import { createPredictor } from "ptuning/predict";
-import { bucketedBatches, forwardBatches, itemCount, itemRows, padBatch } from "ptuning/text";
+import { bucketedBatches, forwardBatches, itemCount, itemRows, padBatch, tokenCount } from "ptuning/text";
 import { train } from "ptuning/train";
 import { referencePython } from "./run.mjs";
 import { sets } from "./twin-sets.mjs";
@@ -51,6 +51,29 @@ export function dumpBatch(backbone, set, rows, name, answersOf = () => ({})) {
     ...answersOf(set, rows, batch.length),
   };
   return Object.fromEntries(Object.entries(tensors).map(([part, tensor]) => [`${name}.${part}`, tensor]));
+}
+
+/** What the other half's logits of the dev batches say. */
+export async function decodeLogits(path, task, dev, devBatches) {
+  const { tensors } = await readSafetensors(path);
+  const decoder = task.decoder(dev);
+  for (const [i, rows] of devBatches.entries()) {
+    // As long as the longest text, which is as far as the batch was padded.
+    const length = Math.max(...rows.map((row) => tokenCount(dev.sequences, row)));
+    decoder.add({ rows, length, logits: tensors[String(i)].data });
+  }
+  return decoder.finish();
+}
+
+/** How far two series of losses lie apart. */
+export function compareLosses(ours, theirs) {
+  const differences = ours.map((loss, i) => Math.abs(loss - theirs[i]));
+  const first = differences.slice(0, 50);
+  return {
+    firstLosses: { count: first.length, greatestDifference: Math.max(...first) },
+    allLosses: { greatestDifference: Math.max(...differences) },
+    lastLoss: { ours: ours.at(-1), theirs: theirs.at(-1) },
+  };
 }
 
 /** Runs both and compares. */
@@ -103,13 +126,7 @@ export async function twin(
     );
     runPython("twin.py", folder);
     const theirs = JSON.parse(readFileSync(join(folder, "theirs.json"), "utf8"));
-    const { tensors } = await readSafetensors(join(folder, "logits.safetensors"));
-    const decoder = task.decoder(dev);
-    for (const [i, rows] of devBatches.entries()) {
-      const { length } = padBatch(dev.sequences, rows, backbone.config.padTokenId);
-      decoder.add({ rows, length, logits: tensors[String(i)].data });
-    }
-    const theirPredictions = decoder.finish();
+    const theirPredictions = await decodeLogits(join(folder, "logits.safetensors"), task, dev, devBatches);
 
     const losses = [];
     const stopping = new AbortController();
@@ -139,17 +156,13 @@ export async function twin(
     await predictor.close();
     const [ours, others] = [predictions, theirPredictions].map((list) => list.flatMap(answers));
     const agree = ours.filter((answer, i) => answer === others[i]).length;
-    const differences = losses.map((loss, i) => Math.abs(loss - theirs.losses[i]));
-    const first = differences.slice(0, 50);
     return {
       set,
       reference: other.reference,
       backbone: name,
       steps,
-      firstLosses: { count: first.length, greatestDifference: Math.max(...first) },
-      allLosses: { greatestDifference: Math.max(...differences) },
+      ...compareLosses(losses, theirs.losses),
       dev: { rows: ours.length, agreement: agree / ours.length },
-      lastLoss: { ours: losses.at(-1), theirs: theirs.losses.at(-1) },
     };
   } finally {
     rmSync(folder, { recursive: true });
@@ -157,8 +170,16 @@ export async function twin(
   }
 }
 
-/** What a committed row must say beside its figures. */
-export function origin(script, args) {
+/** Runs a twin from the command line: prints its row, with what a committed one must say beside its figures. */
+export async function report(script, run) {
+  const args = process.argv.slice(2).filter((arg) => arg !== "--record");
+  const row = { ...(await run(...args)), ...origin(script, args) };
+  console.log(JSON.stringify(row));
+  if (process.argv.includes("--record"))
+    appendFileSync(new URL("../../results/twins.jsonl", import.meta.url), `${JSON.stringify(row)}\n`);
+}
+
+function origin(script, args) {
   const root = fileURLToPath(new URL("../..", import.meta.url));
   const git = (...command) => spawnSync("git", command, { cwd: root, encoding: "utf8" }).stdout.trim();
   const reference = readFileSync(new URL("./requirements.txt", import.meta.url), "utf8").match(
@@ -175,15 +196,11 @@ export function origin(script, args) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const args = process.argv.slice(2).filter((arg) => arg !== "--record");
-  const [set = "trec", steps = "200", backbone, maxLength, method] = args;
-  const options = {
-    ...(backbone && { backbone }),
-    ...(maxLength && { maxLength: Number(maxLength) }),
-    ...(method && { method }),
-  };
-  const row = { ...(await twin(set, Number(steps), options)), ...origin("twin.mjs", args) };
-  console.log(JSON.stringify(row));
-  if (process.argv.includes("--record"))
-    appendFileSync(new URL("../../results/twins.jsonl", import.meta.url), `${JSON.stringify(row)}\n`);
+  await report("twin.mjs", (set = "trec", steps = "200", backbone, maxLength, method) =>
+    twin(set, Number(steps), {
+      ...(backbone && { backbone }),
+      ...(maxLength && { maxLength: Number(maxLength) }),
+      ...(method && { method }),
+    }),
+  );
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from peft import PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig, TaskType, get_peft_model
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from transformers import (
     AutoConfig,
     AutoModelForQuestionAnswering,
@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from prefix_bert import PrefixBert
+from twin_training import train, write_logits
 
 folder = Path(sys.argv[1])
 settings = json.loads((folder / "twin.json").read_text())
@@ -139,37 +140,5 @@ def with_plain_torch():
 
 
 logits, trainable = {"peft": with_peft, "plain": with_plain_torch}[settings["reference"]]()
-
-
-def parts_of(tensors, name):
-    own = {key.split(".")[1]: value for key, value in tensors.items() if key.split(".")[0] == name}
-    return {part: value if value.is_floating_point() else value.long() for part, value in own.items()}
-
-
-optimizer = torch.optim.AdamW(trainable, lr=settings["learningRate"], weight_decay=0.0)
-total = settings["totalSteps"]
-schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, (total - step) / total))
-batches = load_file(folder / "batches.safetensors")
-losses = []
-for step in range(settings["steps"]):
-    part = parts_of(batches, str(step))
-    optimizer.zero_grad()
-    loss = loss_of(logits(part), part)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(trainable, 1.0)
-    optimizer.step()
-    schedule.step()
-    losses.append(loss.item())
-    if step % 25 == 0:
-        print(f"theirs step {step}/{settings['steps']}", file=sys.stderr)
-
-dev = load_file(folder / "dev.safetensors")
-outputs = {}
-with torch.no_grad():
-    for i in range(settings["devBatches"]):
-        found = logits(parts_of(dev, str(i)))
-        # [B, S, C] → [S·B, C]
-        rows = found.transpose(0, 1).reshape(-1, found.shape[-1]) if found.dim() == 3 else found
-        outputs[str(i)] = rows.contiguous()
-save_file(outputs, folder / "logits.safetensors")
-(folder / "theirs.json").write_text(json.dumps({"losses": losses, "torch": torch.__version__}))
+train(folder, settings, trainable, settings["steps"], lambda _, part: loss_of(logits(part), part))
+write_logits(folder / "dev.safetensors", folder / "logits.safetensors", settings["devBatches"], logits)
