@@ -4,10 +4,10 @@
  * Contenders run in processes of their own and take turns; ratios are of the same round. Results go to
  * bench/results/ and bench/RESULTS.md.
  */
-import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
+import { commit, onnxruntimeVersion } from "../tools/origin.mjs";
 import { prepare, root } from "../tools/prepare.mjs";
 
 const all = ["step", "runs", "predict", "curves", "fine-tuning", "cold", "rows", "trunk", "csv"];
@@ -21,21 +21,19 @@ if (unknown) {
 }
 prepare();
 
-const git = (...command) => spawnSync("git", command, { cwd: root, encoding: "utf8" }).stdout.trim();
 const cpuInfo = readFileSync("/proc/cpuinfo", "utf8");
 const flags = /^flags\s*:(.*)$/m.exec(cpuInfo)?.[1]?.split(" ") ?? [];
 const interesting = ["avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"];
 /** What every result is of no use without. */
 export const context = {
   date: new Date().toISOString().slice(0, 10),
-  commit: git("rev-parse", "--short", "HEAD"),
+  commit: commit(),
   cpu: cpus()[0].model,
   flags: interesting.filter((flag) => flags.includes(flag)),
   cores: cpus().length,
   memoryBytes: totalmem(),
   node: process.versions.node,
-  onnxruntime: JSON.parse(readFileSync(join(root, "node_modules/onnxruntime-node/package.json"), "utf8"))
-    .version,
+  onnxruntime: onnxruntimeVersion(),
   reference: readFileSync(join(root, "tools/reference/requirements.txt"), "utf8")
     .trim()
     .split("\n")

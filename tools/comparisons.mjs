@@ -11,6 +11,7 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { commitOfSources, onnxruntimeVersion } from "./origin.mjs";
 import { prepare, root } from "./prepare.mjs";
 import { recipeHash } from "./results-table.mjs";
 
@@ -28,7 +29,6 @@ const resultOf = ({ name, command, recipe }) => {
   const result = read(join(folder, `${name}.json`));
   return result?.command === command && result.configHash === recipeHash(recipe) ? result : undefined;
 };
-const git = (...command) => spawnSync("git", command, { cwd: root, encoding: "utf8" }).stdout.trim();
 
 /** Makes one comparison, or goes on with it. @returns whether it came to its end */
 function make({ name, command, args, recipe }) {
@@ -42,13 +42,11 @@ function make({ name, command, args, recipe }) {
     },
   );
   if (status !== 0) return false;
-  const changed = git("status", "--porcelain", "src") === "" ? "" : "+changes";
-  const { version: onnxruntime } = read(join(root, "node_modules/onnxruntime-node/package.json"));
   const result = {
     command,
     configHash: recipeHash(recipe),
-    commit: git("rev-parse", "--short", "HEAD") + changed,
-    versions: { node: process.versions.node, onnxruntime },
+    commit: commitOfSources(),
+    versions: { node: process.versions.node, onnxruntime: onnxruntimeVersion() },
     ...read(join(output, "comparison.json")),
   };
   writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(result, null, 1)}\n`);

@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
+import { commitOfSources, onnxruntimeVersion } from "./origin.mjs";
 import { prepare, root } from "./prepare.mjs";
 import { folder, nameOf, recipeHash, rowsOf, writeReadme } from "./results-table.mjs";
 
@@ -48,7 +49,6 @@ export function runRecipe(recipe, seed, baselines, settings, kept) {
     versions,
     hardware,
   } = events.find(({ type }) => type === "result");
-  const git = (...command) => spawnSync("git", command, { cwd: root, encoding: "utf8" }).stdout.trim();
   return {
     recipe,
     seed,
@@ -66,14 +66,9 @@ export function runRecipe(recipe, seed, baselines, settings, kept) {
     command: `ptuning ${args.join(" ")}`,
     configHash: recipeHash(recipe),
     ...(settings && { settings, curve: curveOf(events, resolved.selectBy) }),
-    commit:
-      git("rev-parse", "--short", "HEAD") + (git("status", "--porcelain", "src") === "" ? "" : "+changes"),
+    commit: commitOfSources(),
     date: new Date().toISOString().slice(0, 10),
-    versions: {
-      ...versions,
-      onnxruntime: JSON.parse(readFileSync(join(root, "node_modules/onnxruntime-node/package.json"), "utf8"))
-        .version,
-    },
+    versions: { ...versions, onnxruntime: onnxruntimeVersion() },
     hardware,
   };
 }

@@ -22,6 +22,7 @@ import { initializeParams, missingWeights } from "ptuning/model";
 import { createPredictor } from "ptuning/predict";
 import { bucketedBatches, forwardBatches, itemCount, itemRows, padBatch, tokenCount } from "ptuning/text";
 import { train } from "ptuning/train";
+import { commit } from "../origin.mjs";
 import { referencePython } from "./run.mjs";
 import { sets } from "./twin-sets.mjs";
 
@@ -180,15 +181,13 @@ export async function report(script, run) {
 }
 
 function origin(script, args) {
-  const root = fileURLToPath(new URL("../..", import.meta.url));
-  const git = (...command) => spawnSync("git", command, { cwd: root, encoding: "utf8" }).stdout.trim();
   const reference = readFileSync(new URL("./requirements.txt", import.meta.url), "utf8").match(
     /^(torch|transformers|peft)==.*$/gm,
   );
   return {
     command: `node tools/reference/${script} ${args.join(" ")}`,
     seed: 11,
-    commit: git("rev-parse", "--short", "HEAD"),
+    commit: commit(),
     date: new Date().toISOString().slice(0, 10),
     versions: { node: process.versions.node, reference },
     hardware: describeMachine(),
