@@ -1,12 +1,8 @@
-/** Fine-tuned models that transformers loads, and that we load again. */
-import { spawnSync } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Adapter, loadAdapter } from "ptuning/adapters";
 import { type Backbone, loadBackbone } from "ptuning/backbones";
-import type { Tensor } from "ptuning/core";
-import { encodeSafetensors } from "ptuning/files";
 import { fineTuning } from "ptuning/methods";
 import { batchFeeds, inferenceGraph } from "ptuning/model";
 import { createPredictor } from "ptuning/predict";
@@ -14,8 +10,8 @@ import { type SequenceClassificationOptions, sequenceClassification } from "ptun
 import { padBatch } from "ptuning/text";
 import type { TrainOptions } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { referencePython } from "../../tools/reference/run.mjs";
-import { has, repository } from "../support/requirements.ts";
+import { askTransformers, expectEqualLogits } from "../support/checkpoints.ts";
+import { has } from "../support/requirements.ts";
 import { eventsOf, ofType, tinyData, tinyFolder, tinyOptions, tinyRobertaFolder } from "../support/tiny.ts";
 
 let folder: string;
@@ -87,26 +83,7 @@ describe.each([
         inferenceGraph({ backbone, method, head: task.head }, params),
       );
       const { logits } = await session.run({ ...batchFeeds(batch), ...params });
-      const rowsFirst = ({ shape: [S = 0, B = 0], data }: Tensor<"int32">): Tensor => ({
-        dtype: "int32",
-        shape: [B, S],
-        data: Int32Array.from({ length: S * B }, (_, i) => data[(i % S) * B + Math.floor(i / S)]!),
-      });
-      const [batchPath, outPath] = [join(folder, "batch.safetensors"), join(folder, "out.json")];
-      const tensors = { ids: batch.inputIds, types: batch.tokenTypeIds, mask: batch.attentionMask };
-      await writeFile(
-        batchPath,
-        encodeSafetensors(
-          Object.fromEntries(Object.entries(tensors).map(([name, t]) => [name, rowsFirst(t)])),
-        ),
-      );
-      const script = `${repository}tools/reference/checkpoint_live.py`;
-      const { status, stderr } = spawnSync(referencePython(), [script, path, batchPath, outPath], {
-        encoding: "utf8",
-        env: { ...process.env, HF_HUB_OFFLINE: "1" },
-      });
-      expect(status, stderr).toBe(0);
-      const theirs = JSON.parse(await readFile(outPath, "utf8"));
+      const theirs = await askTransformers(path, folder, batch);
       expect(theirs).toMatchObject({
         class: className,
         labels: tinyData.labels,
@@ -115,10 +92,7 @@ describe.each([
       });
       const { ids } = await backbone.tokenizer.encode(["w1 w2"], 16);
       expect(theirs.tokens).toEqual([...ids]);
-      const ours = Array.from(logits!.data as Float32Array);
-      const differences = (theirs.logits as number[][]).flat().map((logit, i) => Math.abs(logit - ours[i]!));
-      expect(differences).toHaveLength(ours.length);
-      expect(Math.max(...differences)).toBeLessThan(1e-4);
+      expectEqualLogits(theirs, logits!);
     },
     180_000,
   );

@@ -1,18 +1,15 @@
-/** Masked language models that were fine-tuned through a verbalizer: transformers loads them and computes the same. */
-import { spawnSync } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadBackbone } from "ptuning/backbones";
-import { int32s, type Tensor } from "ptuning/core";
-import { encodeSafetensors } from "ptuning/files";
+import { int32s } from "ptuning/core";
 import { fineTuning } from "ptuning/methods";
 import { batchFeeds, inferenceGraph } from "ptuning/model";
 import { type SequenceClassificationOptions, sequenceClassification, type Task } from "ptuning/tasks";
 import { padBatch } from "ptuning/text";
 import { describe, expect, test } from "vitest";
-import { referencePython } from "../../tools/reference/run.mjs";
-import { has, repository } from "../support/requirements.ts";
+import { askTransformers, expectEqualLogits } from "../support/checkpoints.ts";
+import { has } from "../support/requirements.ts";
 import { eventsOf, ofType, tinyData, tinyLmFolders, tinyOptions } from "../support/tiny.ts";
 
 describe.each([
@@ -43,35 +40,15 @@ describe.each([
         inferenceGraph({ backbone, method, head: adapter.task.head }, adapter.params),
       );
       const { logits } = await session.run({ ...batchFeeds(batch), ...adapter.params });
-      const rowsFirst = ({ shape: [S = 0, B = 0], data }: Tensor<"int32">): Tensor =>
-        int32s(
-          [B, S],
-          Array.from({ length: S * B }, (_, i) => data[(i % S) * B + Math.floor(i / S)]!),
-        );
       const { pieces } = adapter.task.options as Pick<SequenceClassificationOptions, "pieces">;
-      const tensors = {
-        ids: rowsFirst(batch.inputIds),
-        types: rowsFirst(batch.tokenTypeIds),
-        mask: rowsFirst(batch.attentionMask),
+      const theirs = await askTransformers(path, folder, batch, {
         marks: int32s([batch.batch], sequences.marks!.positions),
         words: int32s([3], pieces!.flat(2)),
-      };
-      const [batchPath, outPath] = [join(folder, "batch.safetensors"), join(folder, "out.json")];
-      await writeFile(batchPath, encodeSafetensors(tensors));
-      const script = `${repository}tools/reference/checkpoint_live.py`;
-      const { status, stderr } = spawnSync(referencePython(), [script, path, batchPath, outPath], {
-        encoding: "utf8",
-        env: { ...process.env, HF_HUB_OFFLINE: "1" },
       });
-      expect(status, stderr).toBe(0);
-      const theirs = JSON.parse(await readFile(outPath, "utf8"));
       expect(theirs).toMatchObject({ class: className, missing: [] });
       // Their masked language model has no pooler; the checkpoint keeps the one that it came with.
       for (const name of theirs.unexpected) expect(name).toContain("pooler");
-      const ours = Array.from(logits!.data as Float32Array);
-      const differences = (theirs.logits as number[][]).flat().map((logit, i) => Math.abs(logit - ours[i]!));
-      expect(differences).toHaveLength(ours.length);
-      expect(Math.max(...differences)).toBeLessThan(1e-4);
+      expectEqualLogits(theirs, logits!);
       await backbone.close();
       await rm(folder, { recursive: true });
     },

@@ -1,0 +1,57 @@
+import { spawnSync } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Tensor } from "ptuning/core";
+import { encodeSafetensors } from "ptuning/files";
+import type { TokenBatch } from "ptuning/text";
+import { expect } from "vitest";
+import { referencePython } from "../../tools/reference/run.mjs";
+import { repository } from "./requirements.ts";
+
+/** What transformers says of a checkpoint and a batch. */
+interface CheckpointAnswer {
+  readonly tokens: readonly number[];
+  readonly unexpected: readonly string[];
+  readonly logits: readonly (readonly number[])[];
+}
+
+/** [S, B] of ours as [B, S] of theirs. */
+function rowsFirst({ shape: [S = 0, B = 0], data }: Tensor<"int32">): Tensor<"int32"> {
+  return {
+    dtype: "int32",
+    shape: [B, S],
+    data: Int32Array.from({ length: S * B }, (_, i) => data[(i % S) * B + Math.floor(i / S)]!),
+  };
+}
+
+/** Asks transformers what it computes with a checkpoint; see tools/reference/checkpoint_live.py. */
+export async function askTransformers(
+  path: string,
+  folder: string,
+  batch: TokenBatch,
+  more: Readonly<Record<string, Tensor>> = {},
+): Promise<CheckpointAnswer> {
+  const tensors = {
+    ids: rowsFirst(batch.inputIds),
+    types: rowsFirst(batch.tokenTypeIds),
+    mask: rowsFirst(batch.attentionMask),
+    ...more,
+  };
+  const [batchPath, outPath] = [join(folder, "batch.safetensors"), join(folder, "out.json")];
+  await writeFile(batchPath, encodeSafetensors(tensors));
+  const script = `${repository}tools/reference/checkpoint_live.py`;
+  const { status, stderr } = spawnSync(referencePython(), [script, path, batchPath, outPath], {
+    encoding: "utf8",
+    env: { ...process.env, HF_HUB_OFFLINE: "1" },
+  });
+  expect(status, stderr).toBe(0);
+  return JSON.parse(await readFile(outPath, "utf8"));
+}
+
+/** Every logit of ours is as far as 1e-4 from theirs at most. */
+export function expectEqualLogits({ logits }: CheckpointAnswer, ours: Tensor): void {
+  const values = Array.from(ours.data as Float32Array);
+  const differences = logits.flat().map((logit, i) => Math.abs(logit - values[i]!));
+  expect(differences).toHaveLength(values.length);
+  expect(Math.max(...differences)).toBeLessThan(1e-4);
+}
