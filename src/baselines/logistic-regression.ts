@@ -25,15 +25,13 @@ export function sparseRows(rows: readonly ReadonlyMap<number, number>[], columns
 
 /** A fitted logistic regression. */
 export interface LogisticRegression {
-  /** Class with the greatest score for each row. */
-  predict(features: SparseRows): Int32Array;
   /** Scores before the softmax, `[rows, classes]`. */
   decision(features: SparseRows): Float64Array;
 }
 
 /**
- * Multinomial logistic regression, minimising C · Σ cross-entropy + ½ · |w|² (intercepts are free), as
- * scikit-learn's `LogisticRegression` does, by L-BFGS.
+ * Multinomial logistic regression, minimising mean cross-entropy + |w|² / (2 · C · rows) (intercepts are free), by
+ * L-BFGS until no slope is above `tolerance`, as scikit-learn's `LogisticRegression` does with 1e-4.
  */
 export function fitLogisticRegression(
   features: SparseRows,
@@ -42,63 +40,58 @@ export function fitLogisticRegression(
   {
     C = 1,
     maxIterations = 300,
-    tolerance = 1e-5,
+    tolerance = 1e-6,
   }: { C?: number; maxIterations?: number; tolerance?: number } = {},
 ): LogisticRegression {
-  const { columns } = features;
-  const size = classes * (columns + 1);
+  const { rows, columns, starts, indices, values } = features;
+  const penalty = 1 / (C * rows);
+  // Classes of a column lie side by side; the last column is the intercept's.
+  const size = (columns + 1) * classes;
   const objective = (w: Float64Array, gradient: Float64Array): number => {
     const scores = decide(features, w, classes);
     let value = 0;
-    gradient.fill(0);
-    for (let row = 0; row < features.rows; row++) {
-      const own = scores.subarray(row * classes, (row + 1) * classes);
-      const largest = own.reduce((a, b) => Math.max(a, b));
-      const total = own.reduce((sum, x) => sum + Math.exp(x - largest), 0);
-      value += C * (largest + Math.log(total) - own[labels[row]!]!);
-      for (let k = 0; k < classes; k++) {
-        const error = C * (Math.exp(own[k]! - largest) / total - (labels[row] === k ? 1 : 0));
-        const base = k * (columns + 1);
-        for (let i = features.starts[row]!; i < features.starts[row + 1]!; i++) {
-          gradient[base + features.indices[i]!]! += error * features.values[i]!;
-        }
-        gradient[base + columns]! += error;
-      }
+    for (let j = 0; j < columns * classes; j++) {
+      value += 0.5 * penalty * w[j]! * w[j]!;
+      gradient[j] = penalty * w[j]!;
     }
-    for (let k = 0; k < classes; k++) {
-      for (let j = k * (columns + 1); j < k * (columns + 1) + columns; j++) {
-        value += 0.5 * w[j]! * w[j]!;
-        gradient[j]! += w[j]!;
+    gradient.fill(0, columns * classes);
+    for (let row = 0; row < rows; row++) {
+      const errors = scores.subarray(row * classes, (row + 1) * classes);
+      value += softmaxLoss(errors, labels[row]!) / rows;
+      for (let k = 0; k < classes; k++) errors[k]! /= rows;
+      for (let i = starts[row]!; i < starts[row + 1]!; i++) {
+        const [base, x] = [indices[i]! * classes, values[i]!];
+        for (let k = 0; k < classes; k++) gradient[base + k]! += errors[k]! * x;
       }
+      for (let k = 0; k < classes; k++) gradient[columns * classes + k]! += errors[k]!;
     }
     return value;
   };
   const weights = minimise(objective, size, maxIterations, tolerance);
-  return {
-    decision: (rows) => decide(rows, weights, classes),
-    predict(rows) {
-      const scores = decide(rows, weights, classes);
-      return Int32Array.from({ length: rows.rows }, (_, row) => {
-        let best = 0;
-        for (let k = 1; k < classes; k++)
-          if (scores[row * classes + k]! > scores[row * classes + best]!) best = k;
-        return best;
-      });
-    },
-  };
+  return { decision: (others) => decide(others, weights, classes) };
+}
+
+/** Cross-entropy of one row's scores, which turn into its slopes: softmax less the gold class. */
+function softmaxLoss(scores: Float64Array, gold: number): number {
+  let largest = Number.NEGATIVE_INFINITY;
+  for (const score of scores) if (score > largest) largest = score;
+  let total = 0;
+  for (const score of scores) total += Math.exp(score - largest);
+  const loss = largest + Math.log(total) - scores[gold]!;
+  for (let k = 0; k < scores.length; k++) scores[k] = Math.exp(scores[k]! - largest) / total;
+  scores[gold]! -= 1;
+  return loss;
 }
 
 function decide(features: SparseRows, weights: Float64Array, classes: number): Float64Array {
-  const { columns } = features;
-  const scores = new Float64Array(features.rows * classes);
-  for (let row = 0; row < features.rows; row++) {
-    for (let k = 0; k < classes; k++) {
-      const base = k * (columns + 1);
-      let sum = weights[base + columns]!;
-      for (let i = features.starts[row]!; i < features.starts[row + 1]!; i++) {
-        sum += weights[base + features.indices[i]!]! * features.values[i]!;
-      }
-      scores[row * classes + k] = sum;
+  const { rows, columns, starts, indices, values } = features;
+  const scores = new Float64Array(rows * classes);
+  for (let row = 0; row < rows; row++) {
+    const at = row * classes;
+    for (let k = 0; k < classes; k++) scores[at + k] = weights[columns * classes + k]!;
+    for (let i = starts[row]!; i < starts[row + 1]!; i++) {
+      const [base, x] = [indices[i]! * classes, values[i]!];
+      for (let k = 0; k < classes; k++) scores[at + k]! += weights[base + k]! * x;
     }
   }
   return scores;
@@ -116,52 +109,59 @@ function minimise(
   maxIterations: number,
   tolerance: number,
 ): Float64Array {
-  const dot = (a: Float64Array, b: Float64Array): number => {
-    let sum = 0;
-    for (let i = 0; i < size; i++) sum += a[i]! * b[i]!;
-    return sum;
-  };
   let x = new Float64Array(size);
   let gradient = new Float64Array(size);
   let value = objective(x, gradient);
   const history: { s: Float64Array; y: Float64Array; rho: number }[] = [];
   for (let iteration = 0; iteration < maxIterations; iteration++) {
-    if (gradient.reduce((worst, g) => Math.max(worst, Math.abs(g)), 0) < tolerance) break;
+    if (gradient.every((g) => Math.abs(g) < tolerance)) break;
+    // Two loops over what is remembered make minus the gradient into the direction.
     const direction = gradient.map((g) => -g);
     const alphas = history.toReversed().map(({ s, y, rho }) => {
       const alpha = rho * dot(s, direction);
-      for (let i = 0; i < size; i++) direction[i]! -= alpha * y[i]!;
+      addScaled(direction, -alpha, y);
       return alpha;
     });
     const last = history.at(-1);
     const scale = last ? 1 / (last.rho * dot(last.y, last.y)) : 1 / Math.sqrt(dot(gradient, gradient));
     for (let i = 0; i < size; i++) direction[i]! *= scale;
     for (const [j, { s, y, rho }] of history.entries()) {
-      const beta = rho * dot(y, direction);
-      const alpha = alphas[history.length - 1 - j]!;
-      for (let i = 0; i < size; i++) direction[i]! += (alpha - beta) * s[i]!;
+      addScaled(direction, alphas[history.length - 1 - j]! - rho * dot(y, direction), s);
     }
     const slope = dot(gradient, direction);
-    const nextGradient = new Float64Array(size);
-    let step = 1;
-    let next = x;
+    const [next, nextGradient] = [new Float64Array(size), new Float64Array(size)];
     let nextValue = value;
-    for (let trial = 0; trial < 40; trial++) {
-      next = x.map((xi, i) => xi + step * direction[i]!);
+    for (let step = 1, trial = 0; trial < 40; step /= 2, trial++) {
+      next.set(x);
+      addScaled(next, step, direction);
       nextValue = objective(next, nextGradient);
       if (nextValue <= value + 1e-4 * step * slope) break;
-      step /= 2;
     }
-    const s = next.map((ni, i) => ni - x[i]!);
-    const y = nextGradient.map((g, i) => g - gradient[i]!);
+    const improved = value - nextValue;
+    // What leaves is not needed again: the step and the change of slope take its place.
+    const [s, y] = [x, gradient];
+    for (let i = 0; i < size; i++) {
+      s[i] = next[i]! - s[i]!;
+      y[i] = nextGradient[i]! - y[i]!;
+    }
+    [x, gradient, value] = [next, nextGradient, nextValue];
     const curvature = dot(s, y);
-    if (curvature > 1e-12) {
+    if (curvature > 0) {
       history.push({ s, y, rho: 1 / curvature });
       if (history.length > memory) history.shift();
     }
-    const improved = value - nextValue;
-    [x, gradient, value] = [next, nextGradient, nextValue];
     if (improved <= 1e-12 * Math.max(1, Math.abs(value))) break;
   }
   return x;
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
+
+/** `a += factor · b`. */
+function addScaled(a: Float64Array, factor: number, b: Float64Array): void {
+  for (let i = 0; i < a.length; i++) a[i]! += factor * b[i]!;
 }
