@@ -19,7 +19,7 @@ test.skipIf(!has.python || !has.data)(
     const texts = (examples: readonly { text: unknown }[]): string[] =>
       examples.map(({ text }) => String(text));
     const train = data.train.slice(0, 500);
-    const labels = train.map(({ label }) => data.labels.indexOf(label));
+    const labels = train.map(({ label }) => data.labels.indexOf(label!));
     const given = { train: texts(train), labels, test: texts(data.dev.slice(0, 100)), C: [1, 10, 100] };
     const folder = await mkdtemp(join(tmpdir(), "ptuning-baselines-"));
     try {

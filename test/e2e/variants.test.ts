@@ -1,13 +1,13 @@
-/** The plan of the comparison at equal budgets: every cell is a run that can start, and cells differ in one thing. */
+/** The plans of variants: every cell is a run that can start, and cells differ in one thing. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { methodOf, overrideConfig, parseConfig } from "ptuning/config";
 import { expect, test } from "vitest";
-import { cells } from "../../tools/convergence.mjs";
+import { cells } from "../../tools/variants.mjs";
 import { repository } from "../support/requirements.ts";
 
-test("every cell is a valid run, and those of a data set make the same number of updates", () => {
-  const all = cells();
+test("starts, gates and rates: every cell is a valid run, and those of a data set make the same number of updates", () => {
+  const all = cells("convergence");
   expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
   const budgets = new Map<string, Set<string>>();
   for (const { recipe, settings, rate, name } of all) {
@@ -21,4 +21,14 @@ test("every cell is a valid run, and those of a data set make the same number of
   }
   expect([...budgets.values()].map(({ size }) => size)).toEqual(Array.from(budgets, () => 1));
   expect(budgets.size).toBe(6);
+});
+
+test("precision: the recipes themselves, and the same in fp32", () => {
+  const all = cells("precision");
+  expect(new Set(all.map(({ recipe }) => recipe)).size).toBe(5);
+  for (const { recipe, settings, variant } of all) {
+    const config = parseConfig({ text: readFileSync(join(repository, recipe), "utf8"), where: recipe });
+    expect(config.training.precision, recipe).toBeUndefined();
+    expect(overrideConfig(config, settings).training.precision).toBe(variant === "fp32" ? "fp32" : undefined);
+  }
 });
