@@ -144,6 +144,12 @@ export function questionAnswering(
           nullThreshold: Number(found.nullThreshold ?? defaults.nullThreshold),
         }),
     }),
+    // Where nothing else is scored, the first token of a window is "no answer" or, as one, the best stretch of the passage.
+    trivial: () => ({
+      name: answerless ? "no answer for every question" : "first word of every passage",
+      logits: (_, { rows, length }) =>
+        Array.from({ length: length * rows.length * 2 }, (_, i) => Number(answerless && i < rows.length * 2)),
+    }),
     fromText(question, context) {
       if (context !== undefined) return { id: "", question, context };
       throw new PtuningError("DATA_INVALID", "question: expected a passage beside it, got none.", {

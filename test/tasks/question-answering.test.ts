@@ -313,3 +313,21 @@ describe("the threshold of no answer", () => {
     }
   });
 });
+
+describe("the trivial answer", () => {
+  const [first, second] = [asking("ab cd ef", 0, 1, "first"), asking("ab cd ef", 3, 5, "second")];
+  const none = { id: "none", question: "why?", context: "ab cd ef", answers: [] };
+  test.each([
+    [{ answerless: true }, "no answer for every question", [first, second, none, none], 0.5],
+    [{}, "first word of every passage", [first, second, second, second], 0.25],
+  ] as const)("with %o is %s", async (options, name, examples, share) => {
+    const task = questionAnswering(options);
+    const encoded = await task.encode(examples, characterTokenizer(1), 40);
+    const trivial = task.trivial!(encoded);
+    expect(trivial.name).toBe(name);
+    const [rows, length] = [allRows(encoded), 24];
+    const evaluator = task.evaluator(encoded);
+    evaluator.add({ rows, length, logits: trivial.logits(encoded, { rows, length }) });
+    expect(evaluator.result().scores.exactMatch).toBe(share);
+  });
+});
