@@ -31,7 +31,7 @@ export interface LogisticRegression {
 
 /**
  * Multinomial logistic regression, minimising mean cross-entropy + |w|² / (2 · C · rows) (intercepts are free), by
- * L-BFGS until no slope is above `tolerance`, as scikit-learn's `LogisticRegression` does with 1e-4.
+ * L-BFGS until no slope is above `tolerance`: function and default of scikit-learn's `LogisticRegression`.
  */
 export function fitLogisticRegression(
   features: SparseRows,
@@ -40,7 +40,7 @@ export function fitLogisticRegression(
   {
     C = 1,
     maxIterations = 300,
-    tolerance = 1e-6,
+    tolerance = 1e-4,
   }: { C?: number; maxIterations?: number; tolerance?: number } = {},
 ): LogisticRegression {
   const { rows, columns, starts, indices, values } = features;
@@ -100,7 +100,7 @@ function decide(features: SparseRows, weights: Float64Array, classes: number): F
 type Objective = (x: Float64Array, gradient: Float64Array) => number;
 
 /** Steps that L-BFGS remembers. */
-const memory = 10;
+const memory = 5;
 
 /** L-BFGS with a backtracking line search (Nocedal and Wright, algorithm 7.5). */
 function minimise(
