@@ -99,8 +99,10 @@ async function regression(
       outputs.subarray(row! * classes, (row! + 1) * classes),
     );
   };
+  let start: Float64Array | undefined;
   const fitted = strengths.map((C) => {
-    const model = fitLogisticRegression(train, view.gold(sets.train), view.classes, { C });
+    const model = fitLogisticRegression(train, view.gold(sets.train), view.classes, { C, start });
+    start = model.weights;
     return { model, dev: dev.rows === 0 ? 0 : score(model, sets.dev, dev)[task.selectBy]! };
   });
   const best = fitted.reduce((a, b) => (b.dev > a.dev ? b : a));

@@ -25,6 +25,8 @@ export function sparseRows(rows: readonly ReadonlyMap<number, number>[], columns
 
 /** A fitted logistic regression. */
 export interface LogisticRegression {
+  /** `[columns + 1, classes]`; the last row are the intercepts. */
+  readonly weights: Float64Array;
   /** Scores before the softmax, `[rows, classes]`. */
   decision(features: SparseRows): Float64Array;
 }
@@ -41,7 +43,14 @@ export function fitLogisticRegression(
     C = 1,
     maxIterations = 300,
     tolerance = 1e-4,
-  }: { C?: number; maxIterations?: number; tolerance?: number } = {},
+    start,
+  }: {
+    C?: number;
+    maxIterations?: number;
+    tolerance?: number;
+    /** Weights to go on from, as those of a neighbouring `C`. */
+    start?: Float64Array | undefined;
+  } = {},
 ): LogisticRegression {
   const { rows, columns, starts, indices, values } = features;
   const penalty = 1 / (C * rows);
@@ -67,8 +76,8 @@ export function fitLogisticRegression(
     }
     return value;
   };
-  const weights = minimise(objective, size, maxIterations, tolerance);
-  return { decision: (others) => decide(others, weights, classes) };
+  const weights = minimise(objective, start?.slice() ?? new Float64Array(size), maxIterations, tolerance);
+  return { weights, decision: (others) => decide(others, weights, classes) };
 }
 
 /** Cross-entropy of one row's scores, which turn into its slopes: softmax less the gold class. */
@@ -105,11 +114,12 @@ const memory = 5;
 /** L-BFGS with a backtracking line search (Nocedal and Wright, algorithm 7.5). */
 function minimise(
   objective: Objective,
-  size: number,
+  start: Float64Array,
   maxIterations: number,
   tolerance: number,
 ): Float64Array {
-  let x = new Float64Array(size);
+  const size = start.length;
+  let x = start;
   let gradient = new Float64Array(size);
   let value = objective(x, gradient);
   const history: { s: Float64Array; y: Float64Array; rho: number }[] = [];
