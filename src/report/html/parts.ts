@@ -1,9 +1,11 @@
 import { formatCount } from "../format.ts";
 import type { Child, Page, PageNode } from "./page.ts";
 
-/** Titles of scores as people write them. */
+/** Titles of scores as people write them: `exact match`, `macro F1`, `f1 without V`. */
 export function scoreTitle(name: string): string {
-  return name.replace(/([a-z])([A-Z])/g, "$1-$2");
+  return name
+    .replace(/([a-z\d])([A-Z])/g, "$1 $2")
+    .replace(/ [A-Z](?=[a-z])/g, (start) => start.toLowerCase());
 }
 
 /** A score with four digits. */
