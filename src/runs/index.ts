@@ -1,6 +1,7 @@
 export { readRunLog } from "./log.ts";
 export {
   createRun,
+  expectNoRun,
   isRunElsewhere,
   type RunFolder,
   readRunConfig,

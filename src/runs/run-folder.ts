@@ -40,20 +40,24 @@ export interface RunFolder {
   close(): Promise<void>;
 }
 
+/** @throws OUTPUT_EXISTS if the folder holds a run already */
+export async function expectNoRun(folder: string): Promise<void> {
+  const status = await runStatus(folder);
+  if (status === "none") return;
+  throw new PtuningError("OUTPUT_EXISTS", `${folder}: expected no run there, got a ${status} one.`, {
+    hint:
+      status === "unfinished"
+        ? `Continue it with: ptuning train --resume ${folder}\nOr start over with --overwrite.`
+        : "Choose another --output, or replace it with --overwrite.",
+  });
+}
+
 /**
  * Starts a run in a new folder.
  * @throws OUTPUT_EXISTS if the folder holds a run already; LOCKED if another process uses it
  */
 export async function createRun(folder: string, config: AnyRunConfig, overwrite = false): Promise<RunFolder> {
-  const status = await runStatus(folder);
-  if (status !== "none" && !overwrite) {
-    throw new PtuningError("OUTPUT_EXISTS", `${folder}: expected no run there, got a ${status} one.`, {
-      hint:
-        status === "unfinished"
-          ? `Continue it with: ptuning train --resume ${folder}\nOr start over with --overwrite.`
-          : "Choose another --output, or replace it with --overwrite.",
-    });
-  }
+  if (!overwrite) await expectNoRun(folder);
   await mkdir(folder, { recursive: true });
   const release = await lock(folder);
   const { config: _, lock: __, ...products } = names;

@@ -342,6 +342,19 @@ describe("train", () => {
     expect((await run(["train", "train.csv", ...flags, "--resume", "runs/x"])).code).toBe(2);
   });
 
+  test("settings that are refused make no folder, and replace no run", async () => {
+    const refused = [...fast, "--set", "training.maxLength=500"];
+    const { code, stderr } = await run(["train", "train.csv", ...refused, "-o", "runs/refused"]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/maxLength: 500 tokens behind position offset/);
+    expect(existsSync(join(folder, "runs/refused"))).toBe(false);
+    const files = await readdir(join(folder, "runs/set"));
+    expect(files).toContain("result.json");
+    const again = await run(["train", "train.csv", ...refused, "-o", "runs/set", "--overwrite"]);
+    expect(again.stderr).toBe(stderr);
+    expect(await readdir(join(folder, "runs/set"))).toEqual(files);
+  });
+
   test("--dry-run measures and trains nothing", async () => {
     const { code, stdout } = await run(["train", "train.csv", ...fast, "-o", "runs/dry", "--dry-run"]);
     expect(code).toBe(0);

@@ -21,6 +21,7 @@ import { createPredictor } from "../../predict/index.ts";
 import { formatBytes, formatDuration } from "../../report/index.ts";
 import {
   createRun,
+  expectNoRun,
   type ReportedTask,
   type ReportParts,
   type RunFolder,
@@ -118,8 +119,12 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
       await findLr(options, flags.json === true);
       return;
     }
-    folder ??= await createRun(config.output!, config, flags.overwrite);
-    await trainInto(folder, options, tasks, flags);
+    if (run === undefined && !flags.overwrite) await expectNoRun(config.output!);
+    const open = async (): Promise<RunFolder> => {
+      folder ??= await createRun(config.output!, config, flags.overwrite);
+      return folder;
+    };
+    await trainInto(open, options, tasks, flags);
   } finally {
     await folder?.close();
     await backbone?.close();
@@ -205,8 +210,9 @@ async function readConfigFile(path: string): Promise<string> {
   });
 }
 
+/** @param open gives the run folder; settings that are refused never ask for it, so they make and replace nothing */
 async function trainInto(
-  folder: RunFolder,
+  open: () => Promise<RunFolder>,
   options: AnyTrainOptions,
   tasks: Tasks,
   flags: TrainFlags,
@@ -214,10 +220,12 @@ async function trainInto(
   const tell = flags.json ? jsonReporter() : textReporter();
   const stopping = stopSignal("Stopping after this step …");
   const started = performance.now();
+  let folder: RunFolder | undefined;
   let done: DoneEvent<SavedAdapter> | undefined;
   let dataSeconds = 0;
   try {
     for await (const event of train({ ...options, signal: stopping.signal })) {
+      folder ??= await open();
       await folder.record(event);
       tell(event);
       if (event.type === "step") dataSeconds += event.dataSeconds;
@@ -225,19 +233,19 @@ async function trainInto(
     }
   } catch (error) {
     // The curves up to there say most about what went wrong.
-    await report(folder, { ...reported(tasks), notes: [messageOf(error)] }).catch(() => {});
+    if (folder) await report(folder, { ...reported(tasks), notes: [messageOf(error)] }).catch(() => {});
     throw error;
   } finally {
     stopping.close();
   }
   if (done!.reason === "aborted") {
-    await report(folder, reported(tasks));
-    note(`Stopped at step ${done!.step}. Go on with: ptuning train --resume ${folder.folder}`);
+    await report(folder!, reported(tasks));
+    note(`Stopped at step ${done!.step}. Go on with: ptuning train --resume ${folder!.folder}`);
     process.exitCode = stopping.exitCode ?? exitCodes.interrupted;
     return;
   }
   const seconds = { seconds: (performance.now() - started) / 1000, dataSeconds };
-  await complete(folder, options, tasks, done!, seconds, flags);
+  await complete(folder!, options, tasks, done!, seconds, flags);
 }
 
 /** What is learnt, by name; "" where it is one task. */
