@@ -15,11 +15,20 @@ export async function adapterFolder(path: string): Promise<string> {
   return isRun ? inside : path;
 }
 
-/** Loads an adapter and the backbone that it names, unless the user names another place for it. */
+/** Whether a path is that of a configuration. */
+export function isConfigPath(path: string): boolean {
+  return /\.(ya?ml|json)$/i.test(path);
+}
+
+/**
+ * Loads an adapter and the backbone that it names, unless the user names another place for it. A configuration stands
+ * for its backbone without any training.
+ */
 export async function loadAdapterAndBackbone(
   path: string,
   options: { readonly backbone?: string; readonly threads?: string; readonly head?: string },
 ): Promise<{ adapter: Adapter; backbone: Backbone }> {
+  if (isConfigPath(path)) return (await import("./zero-shot.ts")).untrainedAdapter(path, options);
   const folder = await adapterFolder(path);
   const adapter = await loadAdapter(folder, options.head === undefined ? {} : { head: options.head });
   const engine = nodeEngine(options.threads ? { threads: Number(options.threads) } : {});

@@ -162,7 +162,10 @@ export function createProgram(): Command {
   program
     .command("evaluate")
     .description("score an adapter on labelled rows")
-    .argument("<adapter>", "adapter folder, or a finished run")
+    .argument(
+      "<adapter>",
+      "adapter folder, a finished run, or a configuration (.yaml) with a verbalizer, to answer without training",
+    )
     .argument("<data>", "file with labelled rows")
     .option("--text <columns>", "text column, or two joined by a comma; default: as in training")
     .option("--label <column>", "label column; default: as in training")
@@ -179,7 +182,10 @@ export function createProgram(): Command {
   program
     .command("predict")
     .description("answer with an adapter: for texts as arguments, a file, or standard input")
-    .argument("<adapter>", "adapter folder, or a finished run")
+    .argument(
+      "<adapter>",
+      "adapter folder, a finished run, or a configuration (.yaml) with a verbalizer, to answer without training",
+    )
     .argument("[texts...]", "texts; without them --input or standard input, a text per line")
     .option("--input <file>", "file with examples, in the form of the training data")
     .option("--text <columns>", "text column of --input; default: as in training")

@@ -2,4 +2,4 @@ export { embedTexts } from "./embed.ts";
 export { evaluateSession, type ForwardPass, forward, type PassFeeds } from "./forward.ts";
 export { createPredictor, type Predictor, type PredictorOptions } from "./predictor.ts";
 export { settleTask } from "./settle.ts";
-export { zeroShot } from "./zero-shot.ts";
+export { type ZeroShotOptions, zeroShot } from "./zero-shot.ts";

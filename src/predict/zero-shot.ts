@@ -1,11 +1,20 @@
 import { Adapter, referenceTo } from "../adapters/index.ts";
 import type { Backbone } from "../backbones/index.ts";
 import { PtuningError } from "../core/index.ts";
+import type { Dataset } from "../data/index.ts";
 import { packageVersion } from "../files/index.ts";
 import { linearProbe } from "../methods/index.ts";
 import { paramShapes } from "../model/index.ts";
 import type { Task } from "../tasks/index.ts";
 import { settleTask } from "./settle.ts";
+
+/** What an adapter without training is told beside its task. */
+export interface ZeroShotOptions {
+  /** Tokens per text; longer ones are cut. Default: as many as the backbone reads. */
+  readonly maxLength?: number;
+  /** Where the labels come from; other files are read as these were. */
+  readonly data?: Pick<Dataset, "fingerprint" | "table">;
+}
 
 /**
  * An adapter in which nothing was trained: a verbalizer on the untouched backbone. It predicts, evaluates and is saved like
@@ -15,7 +24,11 @@ import { settleTask } from "./settle.ts";
  * const task = sequenceClassification({ labels: ["good", "bad"], head: "verbalizer", template: "{text} It was {mask}." });
  * task.head.name; // "verbalizer"
  */
-export async function zeroShot(task: Task, backbone: Backbone): Promise<Adapter> {
+export async function zeroShot(
+  task: Task,
+  backbone: Backbone,
+  { maxLength, data }: ZeroShotOptions = {},
+): Promise<Adapter> {
   const settled = await settleTask(task, backbone);
   const method = linearProbe();
   const [trained] = Object.keys(paramShapes({ backbone, method, head: settled.head }));
@@ -23,7 +36,7 @@ export async function zeroShot(task: Task, backbone: Backbone): Promise<Adapter>
     throw new PtuningError(
       "OPTION_INVALID",
       `zeroShot: expected a task whose head has no parameters, got one with ${trained}.`,
-      { hint: "Use head: verbalizer on a backbone with a masked-LM head." },
+      { hint: "Train it first, or use head: verbalizer on a backbone with a masked-LM head." },
     );
   }
   return new Adapter({
@@ -31,10 +44,13 @@ export async function zeroShot(task: Task, backbone: Backbone): Promise<Adapter>
     method,
     params: {},
     backbone: referenceTo(backbone),
-    maxLength: backbone.architecture.maxLength(backbone.config, 0),
+    maxLength: maxLength ?? backbone.architecture.maxLength(backbone.config, 0),
     provenance: {
       createdAt: new Date().toISOString(),
       versions: { ptuning: packageVersion(), node: process.versions.node },
+      ...(data && {
+        data: { fingerprint: data.fingerprint, train: 0, dev: 0, ...(data.table && { table: data.table }) },
+      }),
     },
   });
 }

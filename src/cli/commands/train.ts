@@ -38,6 +38,7 @@ import {
   type TrainedTask,
   train,
 } from "../../train/index.ts";
+import { isConfigPath } from "../adapter-folder.ts";
 import { parseColumn, parseColumns } from "../columns.ts";
 import { exitCodes } from "../exit.ts";
 import { findLr } from "../find-lr.ts";
@@ -176,7 +177,7 @@ export async function readConfig(
   flags: TrainFlags,
   tasks?: "several",
 ): Promise<CompleteRunConfig> {
-  const isConfig = source !== undefined && /\.(ya?ml|json)$/i.test(source);
+  const isConfig = source !== undefined && isConfigPath(source);
   const assignments = Object.entries(flagKeys).flatMap(([flag, [key, parse]]) => {
     const given = flags[flag] as string | undefined;
     return given === undefined ? [] : [`${key}=${JSON.stringify(parse ? (parse(given) ?? given) : given)}`];
