@@ -88,7 +88,9 @@ export async function initializeParams(
     throw new PtuningError(
       "OPTION_INVALID",
       `method: expected one that trains something, got ${method.name} with the head ${parts.head.name}, which has no parameters.`,
-      { hint: "Beside a verbalizer choose p-tuning-v2, prompt-tuning, p-tuning, bitfit or fine-tuning." },
+      {
+        hint: "Beside a verbalizer choose p-tuning-v2, prompt-tuning, p-tuning, bitfit or fine-tuning; without training: ptuning evaluate with this configuration.",
+      },
     );
   }
   for (const name of names) {
