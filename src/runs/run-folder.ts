@@ -40,7 +40,10 @@ export interface RunFolder {
   close(): Promise<void>;
 }
 
-/** @throws OUTPUT_EXISTS if the folder holds a run already */
+/**
+ * Refuses a folder that holds a run already.
+ * @throws OUTPUT_EXISTS
+ */
 export async function expectNoRun(folder: string): Promise<void> {
   const status = await runStatus(folder);
   if (status === "none") return;
