@@ -91,8 +91,11 @@ async function run(request: EngineRequest & { kind: "run" }): Promise<TensorMap>
   const results = await runtime.run(feeds, Object.values(request.fetches));
   const outputs: Record<string, Tensor> = {};
   const kept = request.keep?.names ?? {};
+  const given = new Set<string>();
   for (const [name, fetched] of Object.entries(request.fetches)) {
-    const result = results[fetched]!;
+    // Two outputs may be one value, such as gradients of terms of a sum: who writes into one must not change the other.
+    const result = given.has(fetched) ? toFeed(ort, copyOf(results[fetched]!)) : results[fetched]!;
+    given.add(fetched);
     const keptName = kept[name];
     if (keptName === undefined) outputs[name] = toHostTensor(result);
     else heldSet(request.keep!.held).set(keptName, result);
@@ -112,11 +115,7 @@ async function hold({ held, tensors }: EngineRequest & { kind: "hold" }): Promis
 }
 
 function read({ held }: EngineRequest & { kind: "read" }): TensorMap {
-  const copies = [...heldSet(held)].map(([name, tensor]): [string, Tensor] => {
-    const { dtype, shape, data } = toHostTensor(tensor as TypedTensor<OrtTensor.Type>);
-    return [name, { dtype, shape, data: data.slice() }];
-  });
-  return Object.fromEntries(copies);
+  return Object.fromEntries([...heldSet(held)].map(([name, tensor]) => [name, copyOf(tensor)]));
 }
 
 /** Slices of this many elements stay in the cache through all passes of an elementwise graph. */
@@ -160,6 +159,11 @@ function toHostTensor({ type, dims, data }: TypedTensor<OrtTensor.Type>): Tensor
   const dtype = type as Tensor["dtype"];
   // An empty result can come back without data.
   return { dtype, shape: [...dims], data: (data as Tensor["data"] | undefined) ?? allocate(dtype, 0) };
+}
+
+function copyOf(tensor: OrtTensor): Tensor {
+  const { dtype, shape, data } = toHostTensor(tensor as TypedTensor<OrtTensor.Type>);
+  return { dtype, shape, data: data.slice() };
 }
 
 async function answer(request: EngineRequest): Promise<TensorMap | undefined> {
