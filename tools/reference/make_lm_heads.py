@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from transformers import BertForMaskedLM, RobertaForMaskedLM
 
 from prefix_bert import PrefixBert
+from prompt_encoder import lstm_names
 
 golden = Path(__file__).resolve().parents[2] / "test" / "golden"
 P, E, V, M = 3, 16, 40, 6
@@ -77,7 +78,7 @@ def make(kind, model_class, mask_id, lm_names):
 
     def by_hand(params, ids, mask):
         net = PrefixBert(weights, config, [0, 1, 2] if params else [], "cls", P if params else 0)
-        x = net.hidden(params or {"prompt.embeddings": torch.zeros(0, 0)}, ids, torch.zeros_like(ids), mask)
+        x = net.hidden(params, ids, torch.zeros_like(ids), mask)
         dense, norm, bias = lm_names
         x = net.norm(F.gelu(net.linear(x, dense)), norm)
         return F.linear(x, weights["embeddings.word_embeddings.weight"], weights[bias])
@@ -145,12 +146,7 @@ def make(kind, model_class, mask_id, lm_names):
         layers = [torch.nn.Linear(a, b).double() for a, b in zip(widths, widths[1:])]
         start = torch.randn(P, E, generator=generator).float().double().requires_grad_()
         tensors = {"prompt.encoder.embeddings": start}
-        for layer, direction in [(0, "forward"), (0, "backward"), (1, "forward"), (1, "backward")] if lstm else []:
-            suffix = f"_l{layer}" + ("_reverse" if direction == "backward" else "")
-            for part, theirs in (("input", "ih"), ("state", "hh")):
-                at = f"prompt.encoder.lstm.{layer}.{direction}.{part}"
-                tensors[f"{at}.weight"] = getattr(lstm, f"weight_{theirs}{suffix}")
-                tensors[f"{at}.bias"] = getattr(lstm, f"bias_{theirs}{suffix}")
+        tensors |= {ours: getattr(lstm, theirs) for ours, theirs in lstm_names.items()} if lstm else {}
         for i, layer in enumerate(layers):
             tensors |= {f"prompt.encoder.mlp.{i}.weight": layer.weight, f"prompt.encoder.mlp.{i}.bias": layer.bias}
         for tensor in tensors.values():

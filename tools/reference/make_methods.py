@@ -16,6 +16,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from transformers.optimization import Adafactor
 
 from prefix_bert import PrefixBert
+from prompt_encoder import peft_state
 
 golden = Path(__file__).resolve().parents[2] / "test" / "golden"
 target = golden / "methods"
@@ -27,82 +28,6 @@ weights = {k.removeprefix("bert."): v.double() for k, v in load_file(golden / "b
 manifest = json.loads((golden / "bert" / "golden.json").read_text())
 ids, types, mask = (torch.tensor(manifest[key]) for key in ("inputIds", "tokenTypeIds", "attentionMask"))
 labels = torch.tensor(manifest["labels"])
-
-
-class MethodBert(PrefixBert):
-    """BERT with prompts in front of the word embeddings, and with any weight replaced by a trainable tensor."""
-
-    def __init__(self, pooling, double=False, pooled_row=None):
-        super().__init__(weights, config, [], pooling, 0)
-        self.double, self.pooled_row = double, pooled_row
-
-    def embed(self, words, types):
-        x = words + self.w["embeddings.position_embeddings.weight"][: words.shape[1]]
-        return self.norm(x + self.w["embeddings.token_type_embeddings.weight"][types], "embeddings.LayerNorm")
-
-    def logits(self, params, ids, types, mask):
-        self.w = weights | {k.removeprefix("backbone."): v for k, v in params.items() if k.startswith("backbone.")}
-        batch, length = ids.shape
-        heads, width = config.num_attention_heads, config.hidden_size
-        words = self.w["embeddings.word_embeddings.weight"][ids]
-        prompt = input_prompt(params)
-        count = 0 if prompt is None else prompt.shape[0]
-        if self.double:
-            words, types = self.embed(words, types), torch.zeros_like(types)
-        if prompt is not None:
-            words = torch.cat([prompt[None].expand(batch, -1, -1), words], 1)
-            types = torch.cat([torch.zeros(batch, count, dtype=types.dtype), types], 1)
-            columns = torch.cat([torch.ones(batch, count, dtype=mask.dtype), mask], 1)
-        else:
-            columns = mask
-        x = self.embed(words, types)
-        split = lambda t: t.view(batch, -1, heads, width // heads).transpose(1, 2)
-        for layer in range(config.num_hidden_layers):
-            name = f"encoder.layer.{layer}"
-            q, k, v = (split(self.linear(x, f"{name}.attention.self.{part}")) for part in ("query", "key", "value"))
-            scores = q @ k.transpose(-1, -2) / (width // heads) ** 0.5
-            scores = scores.masked_fill(columns[:, None, None] == 0, -torch.inf)
-            mixed = (scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, -1, width)
-            x = self.norm(self.linear(mixed, f"{name}.attention.output.dense") + x, f"{name}.attention.output.LayerNorm")
-            wide = F.gelu(self.linear(x, f"{name}.intermediate.dense"))
-            x = self.norm(self.linear(wide, f"{name}.output.dense") + x, f"{name}.output.LayerNorm")
-        if self.pooling == "mean":
-            share = mask.to(x.dtype)[:, :, None]
-            pooled = (x[:, count:] * share).sum(1) / share.sum(1)
-        else:
-            pooled = x[:, count if self.pooled_row is None else self.pooled_row]
-            if self.pooling == "pooler":
-                pooled = torch.tanh(self.linear(pooled, "pooler.dense"))
-        return F.linear(pooled, params["head.weight"], params["head.bias"])
-
-
-def lstm_names(layer, direction):
-    """Our names and torch's of one direction of one layer."""
-    suffix = f"_l{layer}" + ("_reverse" if direction == "backward" else "")
-    at = f"prompt.encoder.lstm.{layer}.{direction}"
-    return {
-        f"{at}.input.weight": f"weight_ih{suffix}", f"{at}.input.bias": f"bias_ih{suffix}",
-        f"{at}.state.weight": f"weight_hh{suffix}", f"{at}.state.bias": f"bias_hh{suffix}",
-    }
-
-
-def input_prompt(params):
-    """[P, E]; P-tuning's encoder by torch's own LSTM."""
-    if "prompt.input" in params:
-        return params["prompt.input"]
-    if "prompt.encoder.embeddings" not in params:
-        return None
-    x = params["prompt.encoder.embeddings"]
-    if "prompt.encoder.lstm.0.forward.input.weight" in params:
-        width = params["prompt.encoder.lstm.0.forward.state.weight"].shape[1]
-        lstm = torch.nn.LSTM(E, width, 2, bidirectional=True).double()
-        theirs = {t: params[o] for layer in (0, 1) for d in ("forward", "backward") for o, t in lstm_names(layer, d).items()}
-        x, _ = torch.func.functional_call(lstm, theirs, (x,))
-    layers = sorted(k for k in params if k.startswith("prompt.encoder.mlp.") and k.endswith(".weight"))
-    for i, name in enumerate(layers):
-        x = F.linear(x, params[name], params[name.replace(".weight", ".bias")])
-        x = torch.relu(x) if i + 1 < len(layers) else x
-    return x
 
 
 def encoder(draw, widths, lstm=None):
@@ -169,8 +94,8 @@ runs = [
     (prompt_tuning, "pooler", lambda draw: {"prompt.input": draw(P, E)}, {}),
     (prompt_tuning, "cls", lambda draw: {"prompt.input": draw(P, E)}, {}),
     (prompt_tuning, "mean", lambda draw: {"prompt.input": draw(P, E)}, {}),
-    (double, "pooler", lambda draw: {"prompt.input": draw(P, E)}, {"double": True}),
-    (double, "mean", lambda draw: {"prompt.input": draw(P, E)}, {"double": True}),
+    (double, "pooler", lambda draw: {"prompt.input": draw(P, E)}, {"embedding_passes": 2}),
+    (double, "mean", lambda draw: {"prompt.input": draw(P, E)}, {"embedding_passes": 2}),
     (row0, "pooler", lambda draw: {"prompt.input": draw(P, E)}, {"pooled_row": 0}),
     (p_tuning(encoderHiddenSize=M), "mean", lambda draw: encoder(draw, [2 * M, E], M), {}),
     (p_tuning(encoderHiddenSize=M, pooledRow=0), "pooler", lambda draw: encoder(draw, [2 * M, E], M), {"pooled_row": 0}),
@@ -193,15 +118,7 @@ def peft_logits(method, params):
         peft.prompt_encoder["default"].embedding.weight.data = params["prompt.input"].detach().clone()
     else:
         peft = get_peft_model(model, PromptEncoderConfig(**shared, encoder_hidden_size=M, encoder_reparameterization_type="LSTM"))
-        module = peft.prompt_encoder["default"]
-        state = {"embedding.weight": params["prompt.encoder.embeddings"]}
-        for layer in (0, 1):
-            for direction in ("forward", "backward"):
-                state |= {f"lstm_head.{t}": params[o] for o, t in lstm_names(layer, direction).items()}
-        for ours, theirs in ((0, 0), (1, 2)):
-            for kind in ("weight", "bias"):
-                state[f"mlp_head.{theirs}.{kind}"] = params[f"prompt.encoder.mlp.{ours}.{kind}"]
-        module.double().load_state_dict({k: v.detach() for k, v in state.items()})
+        peft.prompt_encoder["default"].double().load_state_dict({k: v.detach() for k, v in peft_state(params).items()})
     head = peft.base_model.classifier.modules_to_save["default"]
     head.weight.data, head.bias.data = params["head.weight"].detach().clone(), params["head.bias"].detach().clone()
     peft.double().eval()
@@ -214,10 +131,8 @@ for method, pooling, make, facts in runs:
     # Rounded to float32, the precision in which parameters are stored.
     draw = lambda *shape: torch.randn(*shape, generator=generator).float().double().mul(0.5)
     params = {k: v.clone().requires_grad_() for k, v in (make(draw) | {"head.weight": draw(C, E), "head.bias": draw(C)}).items()}
-    if "layers" in facts:
-        net = PrefixBert(weights, config, facts["layers"], pooling, P)
-    else:
-        net = MethodBert(pooling, **facts)
+    layers, passes = facts.get("layers", []), facts.get("embedding_passes", 1)
+    net = PrefixBert(weights, config, layers, pooling, P if layers else 0, passes, facts.get("pooled_row"))
     key = f"case{len(cases)}"
     tensors |= {f"{key}.param.{k}": v.detach().clone() for k, v in params.items() if not k.startswith("backbone.")}
     logits = net.logits(params, ids, types, mask)
@@ -252,7 +167,7 @@ for method, pooling, make, facts in runs:
 
 # What attention sees of the golden texts behind a prompt of P that is not there: keys and values of real tokens.
 net = PrefixBert(weights, config, [], "mean", P)
-net.hidden({"prompt.embeddings": torch.zeros(0, 0)}, ids, types, mask)
+net.hidden({}, ids, types, mask)
 tensors["keys and values"] = torch.cat(net.keys_and_values, -1)[mask == 1]
 
 

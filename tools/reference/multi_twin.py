@@ -35,10 +35,7 @@ def logits(name, part):
         "head.weight": params[f"{name}/head.weight"],
         "head.bias": params[f"{name}/head.bias"],
     }
-    inputs = (own, part["ids"], part["types"], part["mask"])
-    if task["head"] == "sequence":
-        return net.logits(*inputs)
-    return F.linear(net.hidden(*inputs), own["head.weight"], own["head.bias"])
+    return net.logits(own, part["ids"], part["types"], part["mask"])
 
 
 def loss_of(step, part):

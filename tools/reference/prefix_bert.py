@@ -1,7 +1,8 @@
-"""A plain PyTorch P-Tuning v2 model: BERT or RoBERTa whose attention gets extra keys and values, in about a hundred lines.
+"""Every method in plain PyTorch: BERT or RoBERTa with extra keys and values in its attention, with vectors in front of its
+word embeddings, or with any of its weights replaced by a trained one, in about a hundred lines.
 
-Independent of both our engine and PEFT; make_bert.py and make_roberta.py check it against transformers + PEFT where they
-overlap.
+Independent of both our engine and PEFT; make_bert.py, make_roberta.py and make_methods.py check it against transformers +
+PEFT where they overlap.
 """
 
 import math
@@ -9,18 +10,25 @@ import math
 import torch
 import torch.nn.functional as F
 
+from prompt_encoder import input_prompt
+
 
 class PrefixBert:
     """
     weights: checkpoint tensors by name without the "bert." or "roberta." prefix
     config: transformers BertConfig or RobertaConfig
-    method: {"layers": [...], "mlp": bool}
+    layers: those whose attention gets a prompt
+    pooling: "all" where the head reads every token
+    embedding_passes: how often texts pass the embedding module in front of which a prompt is put
+    pooled_row: the row that is pooled, counted from the first of a prompt in front of the text; None: the text's first
     params: trainable tensors under our names
     """
 
-    def __init__(self, weights, config, layers, pooling, position_offset):
-        self.w, self.config, self.layers = weights, config, layers
+    def __init__(self, weights, config, layers, pooling, position_offset, embedding_passes=1, pooled_row=None):
+        self.w = self.weights = weights
+        self.config, self.layers = config, layers
         self.pooling, self.position_offset = pooling, position_offset
+        self.embedding_passes, self.pooled_row = embedding_passes, pooled_row
         self.keys_and_values = []
 
     def linear(self, x, name):
@@ -37,22 +45,34 @@ class PrefixBert:
         hidden = F.linear(params["prompt.mlp.embeddings"], params["prompt.mlp.in.weight"], params["prompt.mlp.in.bias"])
         return F.linear(torch.tanh(hidden), params["prompt.mlp.out.weight"], params["prompt.mlp.out.bias"])
 
-    def positions(self, ids):
+    def positions(self, mask):
         if self.config.model_type == "bert":
-            return torch.arange(ids.shape[1]) + self.position_offset
+            return torch.arange(mask.shape[1]) + self.position_offset
         # transformers' create_position_ids_from_input_ids: text behind the padding index, padding at it.
-        pad = self.config.pad_token_id
-        real = (ids != pad).long()
-        return (real.cumsum(1) + self.position_offset) * real + pad
+        return (mask.cumsum(1) + self.position_offset) * mask + self.config.pad_token_id
 
-    def hidden(self, params, ids, types, mask):
-        batch, length = ids.shape
-        heads, width = self.config.num_attention_heads, self.config.hidden_size
-        prompt = self.prompt(params)
-        x = self.w["embeddings.word_embeddings.weight"][ids]
-        x = x + self.w["embeddings.position_embeddings.weight"][self.positions(ids)]
+    def embed(self, words, types, mask):
+        x = words + self.w["embeddings.position_embeddings.weight"][self.positions(mask)]
         x = x + self.w["embeddings.token_type_embeddings.weight"][types]
-        x = self.norm(x, "embeddings.LayerNorm")
+        return self.norm(x, "embeddings.LayerNorm")
+
+    def states(self, params, ids, types, mask):
+        """[B, P + S, E] where P vectors stand in front of the text, else [B, S, E]; and P."""
+        trained = {k.removeprefix("backbone."): v for k, v in params.items() if k.startswith("backbone.")}
+        self.w = self.weights | trained
+        heads, width = self.config.num_attention_heads, self.config.hidden_size
+        words = self.w["embeddings.word_embeddings.weight"][ids]
+        if self.embedding_passes == 2:
+            words, types = self.embed(words, types, mask), torch.zeros_like(types)
+        batch, text_length = ids.shape
+        vectors = input_prompt(params)
+        count = 0 if vectors is None else len(vectors)
+        if count > 0:
+            words = torch.cat([vectors.expand(batch, -1, -1), words], 1)
+            types, mask = F.pad(types, (count, 0)), F.pad(mask, (count, 0), value=1)
+        length = count + text_length
+        x = self.embed(words, types, mask)
+        prompt = self.prompt(params) if self.layers else None
         split = lambda t: t.view(t.shape[0], t.shape[1], heads, width // heads).transpose(1, 2)
         for layer in range(self.config.num_hidden_layers):
             name = f"encoder.layer.{layer}"
@@ -74,15 +94,21 @@ class PrefixBert:
             x = self.norm(self.linear(mixed, f"{name}.attention.output.dense") + x, f"{name}.attention.output.LayerNorm")
             wide = F.gelu(self.linear(x, f"{name}.intermediate.dense"))
             x = self.norm(self.linear(wide, f"{name}.output.dense") + x, f"{name}.output.LayerNorm")
-        return x
+        return x, count
+
+    def hidden(self, params, ids, types, mask):
+        x, count = self.states(params, ids, types, mask)
+        return x[:, count:]
 
     def logits(self, params, ids, types, mask):
-        x = self.hidden(params, ids, types, mask)
-        if self.pooling == "mean":
+        x, count = self.states(params, ids, types, mask)
+        if self.pooling == "all":
+            pooled = x[:, count:]
+        elif self.pooling == "mean":
             share = mask.to(x.dtype)[:, :, None]
-            pooled = (x * share).sum(1) / share.sum(1)
+            pooled = (x[:, count:] * share).sum(1) / share.sum(1)
         else:
-            pooled = x[:, 0]
+            pooled = x[:, count if self.pooled_row is None else self.pooled_row]
             if self.pooling == "pooler":
                 pooled = torch.tanh(self.linear(pooled, "pooler.dense"))
         return F.linear(pooled, params["head.weight"], params["head.bias"])

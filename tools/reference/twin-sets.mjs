@@ -75,7 +75,7 @@ async function texts(path, columns, size = [32, 128]) {
 function pooled(type, data, settings = {}) {
   const { resolve, create } = familyOf(type);
   const task = create(resolve({ pooling: "mean", headDropout: 0, ...settings }, data));
-  return { data, task, other: { head: "sequence", pooling: "mean", loss: type, reference: "plain" } };
+  return { data, task, other: { head: "sequence", loss: type, reference: "plain" } };
 }
 
 /** MIT movie's questions, with the types of their slots as labels. */

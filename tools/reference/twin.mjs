@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * The twin run: our training beside that of an independent implementation, from the same tensors on the same batches,
- * preset peft, dropout 0, fp32. The other is PEFT where it can do the task, else plain PyTorch (prefix_bert.py).
+ * preset peft, the method's own learning rate and weight decay, dropout 0, fp32. The other is PEFT where it can do the
+ * task with the method, else plain PyTorch (prefix_bert.py).
  *   node tools/reference/twin.mjs SET [steps] [backbone] [maxLength] [method]
  * SET is one of twin-sets.mjs, the backbone also tiny-roberta, a random one. Prints one JSON line (with --record also
  * appends it to results/twins.jsonl): how far the first 50 losses differ, and on how many dev rows (texts, words,
@@ -12,7 +13,6 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { referenceTo, saveAdapter } from "ptuning/adapters";
 import { loadBackbone } from "ptuning/backbones";
 import { Rng } from "ptuning/core";
 import { describeMachine, nodeEngine } from "ptuning/engine";
@@ -77,13 +77,20 @@ export function compareLosses(ours, theirs) {
   };
 }
 
+/** Whether PEFT computes a method and a head as we do. */
+function peftHas(method, head, { config }) {
+  const [theirs, own] = [method.deployed.peft(config), head.peft];
+  if ("reason" in theirs || "reason" in own) return false;
+  return theirs.taskTypes?.includes(own.taskType) ?? true;
+}
+
 /** Runs both and compares. */
 export async function twin(
   set,
   steps,
   { backbone: name = "minilm", maxLength: longest, method: kind = "p-tuning-v2", log = console.error } = {},
 ) {
-  const [promptLength, learningRate, seed] = [20, 1e-2, 11];
+  const [promptLength, seed] = [20, 11];
   const { data, task, other, gold, answers, size } = await sets[set]();
   const [batchSize, maxLength] = [size[0], longest ?? size[1]];
   const folder = mkdtempSync(join(tmpdir(), "ptuning-twin-"));
@@ -91,9 +98,11 @@ export async function twin(
   const path = name === "tiny-roberta" ? join(folder, name) : name;
   const backbone = await loadBackbone(path, { engine: nodeEngine() });
   const method = methodFrom(kind, { preset: "peft", promptLength });
+  const { learningRate, weightDecay = 0 } = method.defaults;
   const parts = { backbone, method, head: task.head };
-  const params = await initializeParams(parts, new Rng(seed, "init"));
   const frozen = missingWeights(parts, new Rng(seed, "frozen"));
+  const params = await initializeParams({ ...parts, frozen }, new Rng(seed, "init"));
+  const reference = other.reference === "peft" && peftHas(method, task.head, backbone) ? "peft" : "plain";
   const encoded = await task.encode(data.train, backbone.tokenizer, maxLength);
   const dev = await task.encode(data.dev, backbone.tokenizer, maxLength);
 
@@ -105,26 +114,33 @@ export async function twin(
   ).flat();
   const devBatches = forwardBatches(dev.sequences);
   try {
-    const settings = { backbone: backbone.folder, ...other, method: kind, promptLength, learningRate };
-    const totalSteps = epochs * stepsPerEpoch;
-    writeFileSync(
-      join(folder, "twin.json"),
-      JSON.stringify({ ...settings, steps, totalSteps, devBatches: devBatches.length }),
-    );
-    const provenance = { createdAt: "", versions: {} };
-    const start = { task, method, params, frozen, backbone: referenceTo(backbone), maxLength, provenance };
-    await saveAdapter(start, join(folder, "start"));
+    const rates = { learningRate, weightDecay, totalSteps: epochs * stepsPerEpoch };
+    const sizes = {
+      promptLength,
+      pooling: task.head.options.pooling ?? "all",
+      devBatches: devBatches.length,
+    };
+    const settings = {
+      backbone: backbone.folder,
+      method: kind,
+      ...other,
+      reference,
+      ...sizes,
+      ...rates,
+      steps,
+    };
+    writeFileSync(join(folder, "twin.json"), JSON.stringify(settings));
+    const write = (file, tensors) => writeFileSync(join(folder, file), encodeSafetensors(tensors));
+    write("start.safetensors", params);
+    write("frozen.safetensors", frozen);
     const batches = Object.assign(
       {},
       ...order
         .slice(0, steps)
         .map((items, step) => dump(itemRows(encoded, items), encoded, String(step), gold)),
     );
-    writeFileSync(join(folder, "batches.safetensors"), encodeSafetensors(batches));
-    writeFileSync(
-      join(folder, "dev.safetensors"),
-      encodeSafetensors(Object.assign({}, ...devBatches.map((rows, i) => dump(rows, dev, String(i))))),
-    );
+    write("batches.safetensors", batches);
+    write("dev.safetensors", Object.assign({}, ...devBatches.map((rows, i) => dump(rows, dev, String(i)))));
     runPython("twin.py", folder);
     const theirs = JSON.parse(readFileSync(join(folder, "theirs.json"), "utf8"));
     const theirPredictions = await decodeLogits(join(folder, "logits.safetensors"), task, dev, devBatches);
@@ -139,7 +155,6 @@ export async function twin(
       method,
       batchSize,
       maxLength,
-      learningRate,
       seed,
       epochs,
     };
@@ -159,8 +174,10 @@ export async function twin(
     const agree = ours.filter((answer, i) => answer === others[i]).length;
     return {
       set,
-      reference: other.reference,
+      reference,
       backbone: name,
+      method: kind,
+      learningRate,
       steps,
       ...compareLosses(losses, theirs.losses),
       dev: { rows: ours.length, agreement: agree / ours.length },

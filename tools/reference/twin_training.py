@@ -14,9 +14,12 @@ def parts_of(tensors, name):
 
 
 def train(folder, settings, trainable, steps, loss_of):
-    """Trains on batches.safetensors and writes theirs.json. loss_of(step, part) gives the loss of one batch."""
-    decay = settings.get("weightDecay", 0.0)
-    optimizer = torch.optim.AdamW(trainable, lr=settings["learningRate"], weight_decay=decay)
+    """Trains tensors, or AdamW's groups of them, on batches.safetensors and writes theirs.json.
+
+    loss_of(step, part) gives the loss of one batch.
+    """
+    optimizer = torch.optim.AdamW(trainable, lr=settings["learningRate"], weight_decay=settings["weightDecay"])
+    tensors = [tensor for group in optimizer.param_groups for tensor in group["params"]]
     total = settings["totalSteps"]
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, (total - step) / total))
     batches = load_file(folder / "batches.safetensors")
@@ -26,7 +29,7 @@ def train(folder, settings, trainable, steps, loss_of):
         optimizer.zero_grad(set_to_none=True)
         loss = loss_of(step, parts_of(batches, str(step)))
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(trainable, 1.0)
+        torch.nn.utils.clip_grad_norm_(tensors, 1.0)
         optimizer.step()
         schedule.step()
         losses.append(loss.item())
