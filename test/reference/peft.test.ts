@@ -1,5 +1,6 @@
 /** Live exchange with PEFT, and the twin run: BERT on real weights, RoBERTa on random ones. */
 import { spawnSync } from "node:child_process";
+import { mkdtempSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +9,7 @@ import { type Backbone, loadBackbone } from "ptuning/backbones";
 import { Rng, type Tensor } from "ptuning/core";
 import { readTable, type TextExample } from "ptuning/data";
 import { encodeSafetensors, readSafetensors } from "ptuning/files";
-import { deepPrompt } from "ptuning/methods";
+import { deepPrompt, methods } from "ptuning/methods";
 import { batchFeeds, inferenceGraph, initializeParams, missingWeights } from "ptuning/model";
 import { sequenceClassification, type Task } from "ptuning/tasks";
 import { padBatch } from "ptuning/text";
@@ -18,7 +19,7 @@ import { multiTwin } from "../../tools/reference/multi-twin.mjs";
 import { referencePython } from "../../tools/reference/run.mjs";
 import { twin } from "../../tools/reference/twin.mjs";
 import { has, repository } from "../support/requirements.ts";
-import { tinyFolder, tinyRobertaFolder } from "../support/tiny.ts";
+import { tinyFolder, tinyRobertaFolder, writeTinyRoberta } from "../support/tiny.ts";
 
 const example = `${repository}examples/01-support-intents/train.csv`;
 
@@ -174,6 +175,11 @@ describe.skipIf(present.length === 0).each(present)("PEFT on $name", ({ name, ma
   }, 180_000);
 });
 
+/** One that has room for questions and their texts. */
+const longRoberta = writeTinyRoberta(join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "roberta"), 1, {
+  positions: 256,
+});
+
 describe.skipIf(!has.python || !has.data)("twin runs take the same steps from the same start", () => {
   test("two tasks of different types on one prompt, BERT with random weights", async () => {
     const options = { backbone: tinyFolder, maxLength: 28, log: () => {} };
@@ -216,6 +222,27 @@ describe.skipIf(!has.python || !has.data)("twin runs take the same steps from th
     },
     240_000,
   );
+
+  describe.each([
+    ["trec", 64],
+    ["conll04", 64],
+    ["squad", 192],
+    ["copa", 64],
+  ] as const)("RoBERTa, random weights, a few steps on %s", (set, maxLength) => {
+    test.each(Object.keys(methods).filter((method) => method !== "p-tuning-v2"))(
+      "with %s",
+      async (method) => {
+        const result = await twin(set, 6, { backbone: longRoberta, maxLength, method, log: () => {} });
+        const isPrompt = ["prompt-tuning", "p-tuning"].includes(method);
+        expect(result.reference).toBe(set === "trec" && isPrompt ? "peft" : "plain");
+        expect(result.firstLosses.count).toBe(6);
+        // A tensor that is not trained, or decays where it should not, would differ by more.
+        expect(result.firstLosses.greatestDifference).toBeLessThan(1e-5);
+        expect(result.dev.agreement).toBeGreaterThanOrEqual(0.98);
+      },
+      120_000,
+    );
+  });
 
   test.each([
     ["trec", 64],

@@ -1,6 +1,6 @@
 import type { TwinOptions, TwinResult } from "./twin.mjs";
 
-export interface MultiTwinResult extends Omit<TwinResult, "set"> {
+export interface MultiTwinResult extends Omit<TwinResult, "set" | "method" | "learningRate"> {
   /** Names of twin sets, joined by +. */
   readonly set: string;
   /** Updates of each task. */

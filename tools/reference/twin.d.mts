@@ -12,6 +12,8 @@ export type TwinSet =
 export interface TwinResult {
   readonly set: TwinSet;
   readonly reference: "peft" | "plain";
+  readonly method: string;
+  readonly learningRate: number;
   readonly steps: number;
   readonly firstLosses: { readonly count: number; readonly greatestDifference: number };
   readonly allLosses: { readonly greatestDifference: number };
