@@ -83,6 +83,7 @@ function scatter(page: Page, { points }: ScatterPlot): Child {
       ),
     ],
   });
+  drawing.setAttribute("class", "plot natural");
   return figure(page, "Predicted over gold scores", drawing);
 }
 
