@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
  * The benchmark suite: npm run bench [-- step|runs|predict|curves|fine-tuning|cold|rows|trunk|csv] [--quick]
+ * With `tables` nothing is measured: RESULTS.md and the figures are made anew from bench/results/.
  * Contenders run in processes of their own and take turns; ratios are of the same round. Results go to
  * bench/results/ and bench/RESULTS.md.
  */
@@ -14,9 +15,9 @@ const all = ["step", "runs", "predict", "curves", "fine-tuning", "cold", "rows",
 const args = process.argv.slice(2);
 const quick = args.includes("--quick");
 const wanted = args.filter((arg) => !arg.startsWith("--"));
-const unknown = wanted.find((name) => !all.includes(name));
+const unknown = wanted.find((name) => ![...all, "tables"].includes(name));
 if (unknown) {
-  console.error(`bench: expected ${all.join(", ")}, got "${unknown}".`);
+  console.error(`bench: expected ${all.join(", ")} or tables, got "${unknown}".`);
   process.exit(2);
 }
 prepare();
@@ -43,7 +44,7 @@ export const context = {
 const folder = join(root, "bench/results");
 const figures = join(root, "bench/figures");
 for (const made of [folder, figures]) mkdirSync(made, { recursive: true });
-for (const name of wanted.length > 0 ? wanted : all) {
+for (const name of wanted.length > 0 ? wanted.filter((part) => part !== "tables") : all) {
   const { measure } = await import(`./${name}.mjs`);
   console.log(`\n== ${name}`);
   const result = { ...context, ...(await measure({ quick })) };
@@ -51,14 +52,15 @@ for (const name of wanted.length > 0 ? wanted : all) {
 }
 const sections = [];
 for (const file of readdirSync(folder).sort()) {
-  const name = file.replace(".json", "");
+  // part.json, and part@machine.json for what another machine measured
+  const [title, [name]] = [file.replace(".json", ""), file.split(/[@.]/)];
   const { table, figure } = await import(`./${name}.mjs`);
   const result = JSON.parse(readFileSync(join(folder, file), "utf8"));
   const { date, commit, cpu, flags: found, cores, node, onnxruntime, reference } = result;
-  if (figure) writeFileSync(join(figures, `${name}.svg`), figure(result));
+  if (figure) writeFileSync(join(figures, `${title}.svg`), figure(result));
   sections.push(
     table(result),
-    ...(figure ? [`![](figures/${name}.svg)`] : []),
+    ...(figure ? [`![](figures/${title}.svg)`] : []),
     `${date}, commit ${commit}; ${cpu} (${found.join(", ")}), ${cores} cores; Node ${node}, ONNX Runtime ${onnxruntime}; ${reference.join(", ")}.`,
   );
 }
