@@ -53,7 +53,9 @@ function summarize({ recipe, scores }) {
   if (rows.length === 0) return undefined;
   const metric = rows[0].metric in rows[0].test ? rows[0].metric : Object.keys(rows[0].test)[0];
   // Tasks name what needs no model in their own way: majority class, mean of train, O for every word.
-  const trivial = Object.keys(rows[0].baselines ?? {}).find((title) => !title.includes("logistic"));
+  const trivial = Object.keys(rows.find(({ baselines }) => baselines)?.baselines ?? {}).find(
+    (title) => !title.includes("logistic"),
+  );
   const valuesOf = (metric) => {
     const baseline = (title) =>
       rows.flatMap((row) =>
