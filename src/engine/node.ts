@@ -51,6 +51,9 @@ export function nodeEngine(options: NodeEngineOptions = {}): Engine {
   const start = (): Worker => {
     // "#ort-worker" is an entry of package.json: the thread runs built code also when a test runs sources.
     const path = createRequire(import.meta.url).resolve("#ort-worker");
+    // The runtime reads it as it loads, from the process and not from the thread: without, it makes a device id and sends
+    // usage to its makers.
+    process.env.ORT_DISABLE_TELEMETRY ??= "1";
     const started = new Worker(pathToFileURL(path));
     started.on("message", (reply: EngineReply) => {
       const waiting = pending.get(reply.id);
