@@ -95,6 +95,8 @@ export async function* runTrial(
         await adopt(home, run);
         lockedSince = undefined;
       }
+    } else if (end.error?.code === "OUTPUT_EXISTS" && !resumed) {
+      // A process that outlived its sweep has begun the run meanwhile: it is gone on with, as if found so.
     } else if (end.error?.code === "RUN_INVALID" && resumed) {
       // A state that cannot be gone on from, of other files or damaged: the trial begins anew.
       if ((await runStatus(place)) === "unfinished") await rm(place, { recursive: true });
