@@ -115,12 +115,15 @@ const twinRow = ({
   set,
   backbone = "minilm",
   reference,
+  dtype,
   method = "p-tuning-v2",
   steps,
   firstLosses,
   dev,
 }) => [
-  ...[set, backbone, method, reference === "peft" ? "PEFT" : "plain PyTorch", steps, firstLosses.count],
+  ...[set, backbone, method],
+  `${reference === "peft" ? "PEFT" : "plain PyTorch"}${dtype ? ` in ${dtype}` : ""}`,
+  ...[steps, firstLosses.count],
   firstLosses.greatestDifference.toExponential(1),
   `${(100 * dev.agreement).toFixed(1)} % of ${dev.rows.toLocaleString("en")}`,
 ];

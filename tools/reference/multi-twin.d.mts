@@ -9,5 +9,5 @@ export interface MultiTwinResult extends Omit<TwinResult, "set" | "method" | "le
 export function multiTwin(
   names: string,
   steps: number,
-  options?: Omit<TwinOptions, "method">,
+  options?: Omit<TwinOptions, "method" | "dtype">,
 ): Promise<MultiTwinResult>;

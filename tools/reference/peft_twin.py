@@ -22,7 +22,7 @@ def peft_model(settings, params, frozen):
     """The logits of a batch, and what is trained."""
     model_class, task_type, module = heads[settings["head"]]
     sizes = {} if settings["head"] == "span" else {"num_labels": settings["numLabels"]}
-    model = model_class.from_pretrained(settings["backbone"], **sizes)
+    model = model_class.from_pretrained(settings["backbone"], **sizes).to(torch.get_default_dtype())
     encoder = {"encoder_reparameterization_type": "LSTM"} if settings["method"] == "p-tuning" else {}
     config = methods[settings["method"]](task_type=task_type, num_virtual_tokens=settings["promptLength"], **encoder)
     peft = get_peft_model(model, config)

@@ -26,6 +26,8 @@ export interface TwinOptions {
   readonly maxLength?: number;
   /** Name of the method; default `p-tuning-v2`. */
   readonly method?: string;
+  /** What the other half computes in; default `float32`. */
+  readonly dtype?: "float32" | "float64";
   readonly log?: (line: string) => void;
 }
 export function twin(set: TwinSet, steps: number, options?: TwinOptions): Promise<TwinResult>;

@@ -3,8 +3,9 @@
  * The twin run: our training beside that of an independent implementation, from the same tensors on the same batches,
  * preset peft, the method's own learning rate and weight decay, dropout 0, fp32. The other is PEFT where it can do the
  * task with the method, else plain PyTorch (prefix_bert.py).
- *   node tools/reference/twin.mjs SET [steps] [backbone] [maxLength] [method]
- * SET is one of twin-sets.mjs, the backbone also tiny-roberta, a random one. Prints one JSON line (with --record also
+ *   node tools/reference/twin.mjs SET [steps] [backbone] [maxLength] [method] [dtype]
+ * SET is one of twin-sets.mjs, the backbone also tiny-roberta, a random one, the dtype that of the other half: float64
+ * where its own rounding would grow. Prints one JSON line (with --record also
  * appends it to results/twins.jsonl): how far the first 50 losses differ, and on how many dev rows (texts, words,
  * questions) the predictions agree.
  */
@@ -88,7 +89,13 @@ function peftHas(method, head, { config }) {
 export async function twin(
   set,
   steps,
-  { backbone: name = "minilm", maxLength: longest, method: kind = "p-tuning-v2", log = console.error } = {},
+  {
+    backbone: name = "minilm",
+    maxLength: longest,
+    method: kind = "p-tuning-v2",
+    dtype = "float32",
+    log = console.error,
+  } = {},
 ) {
   const [promptLength, seed] = [20, 11];
   const { data, task, other, gold, answers, size } = await sets[set]();
@@ -125,6 +132,7 @@ export async function twin(
       method: kind,
       ...other,
       reference,
+      dtype,
       ...sizes,
       ...rates,
       steps,
@@ -175,6 +183,7 @@ export async function twin(
     return {
       set,
       reference,
+      ...(dtype !== "float32" && { dtype }),
       backbone: name,
       method: kind,
       learningRate,
@@ -212,11 +221,12 @@ function origin(script, args) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await report("twin.mjs", (set = "trec", steps = "200", backbone, maxLength, method) =>
+  await report("twin.mjs", (set = "trec", steps = "200", backbone, maxLength, method, dtype) =>
     twin(set, Number(steps), {
       ...(backbone && { backbone }),
       ...(maxLength && { maxLength: Number(maxLength) }),
       ...(method && { method }),
+      ...(dtype && { dtype }),
     }),
   );
 }

@@ -22,7 +22,14 @@ from twin_training import train, write_logits
 folder = Path(sys.argv[1])
 settings = json.loads((folder / "twin.json").read_text())
 torch.manual_seed(0)
-initial, frozen = (load_file(folder / f"{name}.safetensors") for name in ("start", "frozen"))
+torch.set_default_dtype(getattr(torch, settings["dtype"]))
+
+
+def load(path):
+    return {name: value.to(torch.get_default_dtype()) for name, value in load_file(path).items()}
+
+
+initial, frozen = (load(folder / f"{name}.safetensors") for name in ("start", "frozen"))
 
 
 def answer_loss(logits, part):
@@ -60,8 +67,8 @@ loss_of = losses_of.get(settings.get("loss", settings["head"]), label_loss)
 
 def plain_model():
     backbone = Path(settings["backbone"])
-    stored = load_file(backbone / "model.safetensors")
-    weights = {k.removeprefix("bert.").removeprefix("roberta."): v.float() for k, v in stored.items()}
+    stored = load(backbone / "model.safetensors")
+    weights = {k.removeprefix("bert.").removeprefix("roberta."): v for k, v in stored.items()}
     config = AutoConfig.from_pretrained(backbone)
     params = {name: value.clone().requires_grad_() for name, value in initial.items()}
     deep = (list(range(config.num_hidden_layers)), settings["promptLength"]) if "prompt.embeddings" in params else ([], 0)

@@ -8,9 +8,10 @@ from safetensors.torch import load_file, save_file
 
 
 def parts_of(tensors, name):
-    """The tensors `NAME.part` by their parts; whole numbers as PyTorch indexes with them."""
+    """The tensors `NAME.part` by their parts; whole numbers as PyTorch indexes with them, others as it computes."""
     own = {key.split(".")[1]: value for key, value in tensors.items() if key.split(".")[0] == name}
-    return {part: value if value.is_floating_point() else value.long() for part, value in own.items()}
+    dtype = torch.get_default_dtype()
+    return {part: value.to(dtype if value.is_floating_point() else torch.long) for part, value in own.items()}
 
 
 def train(folder, settings, trainable, steps, loss_of):
@@ -47,5 +48,5 @@ def write_logits(source, target, batches, logits):
             found = logits(parts_of(dev, str(i)))
             # [B, S, C] → [S·B, C]
             rows = found.transpose(0, 1).reshape(-1, found.shape[-1]) if found.dim() == 3 else found
-            outputs[str(i)] = rows.contiguous()
+            outputs[str(i)] = rows.float().contiguous()
     save_file(outputs, target)
