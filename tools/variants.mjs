@@ -7,7 +7,7 @@
  * tools/results.mjs, with its dev scores over the updates; a cell without settings is the recipe's own run and takes
  * that row.
  */
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
@@ -107,6 +107,10 @@ function writePage(plan, all) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const args = process.argv.slice(2);
   const [plan, ...parts] = args.filter((arg) => !arg.startsWith("--"));
+  if (!existsSync(join(folder, `${plan}.yaml`))) {
+    console.error(`variants: expected convergence or precision, a plan in results/, got ${plan ?? "none"}.`);
+    process.exit(2);
+  }
   const all = cells(plan);
   const rowOf = rowFinder(all);
   const missing = all.filter(
@@ -116,10 +120,13 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     for (const { name } of missing) console.log(name);
     console.log(`${missing.length} runs are missing`);
   } else {
-    if (missing.length > 0 && !args.includes("--table")) prepare();
-    for (const [i, cell] of (args.includes("--table") ? [] : missing).entries()) {
-      console.log(`${i + 1}/${missing.length} ${cell.name}`);
-      const row = runRecipe(cell.recipe, cell.seed, false, isOwn(cell) ? undefined : cell.settings);
+    const wanted = args.includes("--table") ? [] : missing;
+    if (wanted.length > 0) prepare();
+    for (const [i, cell] of wanted.entries()) {
+      console.log(`${i + 1}/${wanted.length} ${cell.name}`);
+      // A recipe's own row carries what tools/results.mjs would have put there: baselines with the first seed.
+      const [baselines, settings] = isOwn(cell) ? [cell.seed === all[0].seed] : [false, cell.settings];
+      const row = runRecipe(cell.recipe, cell.seed, baselines, settings);
       appendFileSync(join(folder, `${rowsNameOf(cell)}.jsonl`), `${JSON.stringify(row)}\n`);
       console.log(`  test ${JSON.stringify(row.test)} in ${row.seconds} s`);
     }
