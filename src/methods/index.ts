@@ -19,6 +19,7 @@ export type {
   StartingPoint,
 } from "./method.ts";
 export { type PTuningOptions, pTuning } from "./p-tuning.ts";
+export { precisionFor } from "./precision.ts";
 export { type PromptLayers, resolvePromptLayers } from "./prompt-layers.ts";
 export {
   type PromptInit,

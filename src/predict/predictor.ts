@@ -1,5 +1,6 @@
 import { type Adapter, attach } from "../adapters/index.ts";
 import { type Backbone, type Precision, withPrecision } from "../backbones/index.ts";
+import { precisionFor } from "../methods/index.ts";
 import { inferenceGraph } from "../model/index.ts";
 import type { Evaluation, Review } from "../tasks/index.ts";
 import { evaluateSession, forward } from "./forward.ts";
@@ -18,13 +19,14 @@ export interface Predictor<E = unknown, P = unknown> {
 
 /** How a predictor computes. */
 export interface PredictorOptions {
-  /** Of the frozen linear layers. Default `auto`: int8 where the CPU is good at it. */
+  /** Of the frozen linear layers. Default `auto`: int8 where the CPU is good at it and the method allows it. */
   readonly precision?: Precision;
 }
 
 /**
  * Puts an adapter on a backbone.
- * @throws ADAPTER_INCOMPATIBLE if it was trained on another one
+ * @throws ADAPTER_INCOMPATIBLE if it was trained on another one; OPTION_INVALID if its method cannot have int8 layers
+ * and is told to
  * @example
  * const backbone = await loadBackbone("minilm");
  * const predictor = await createPredictor(await loadAdapter("./adapters/rte"), backbone);
@@ -36,7 +38,7 @@ export async function createPredictor<E = unknown, P = unknown>(
   { precision = "auto" }: PredictorOptions = {},
 ): Promise<Predictor<E, P>> {
   const { task, params, maxLength } = adapter;
-  const parts = attach(adapter, await withPrecision(backbone, precision));
+  const parts = attach(adapter, await withPrecision(backbone, precisionFor(adapter.method, precision)));
   const session = await backbone.engine.compile(inferenceGraph(parts, params));
   await session.bind(params);
   return {

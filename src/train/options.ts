@@ -1,7 +1,7 @@
-import { type Backbone, choosePrecision, type Precision } from "../backbones/index.ts";
+import type { Backbone, Precision } from "../backbones/index.ts";
 import { PtuningError } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
-import type { Method } from "../methods/index.ts";
+import { type Method, precisionFor } from "../methods/index.ts";
 import {
   headParameter,
   longestInput,
@@ -267,13 +267,6 @@ export function scoresOf(options: AnyTrainOptions): ReadonlyMap<string, "higher"
     ]),
   );
   return new Map("tasks" in options ? [[meanScore, "higher"], ...own] : own);
-}
-
-/** @throws OPTION_INVALID if the method cannot have int8 layers and is told to */
-function precisionFor({ name, int8 }: Method, precision: Precision): "fp32" | "int8" {
-  if (int8 === undefined) return choosePrecision(precision);
-  if (precision === "int8") throw invalid("precision", `fp32 with ${name}, as ${int8.reason}`, precision);
-  return "fp32";
 }
 
 function invalid(key: string, expected: string, got: unknown): PtuningError {

@@ -1,5 +1,6 @@
 import type { Adapter } from "ptuning/adapters";
 import type { Backbone } from "ptuning/backbones";
+import { fineTuning } from "ptuning/methods";
 import { createPredictor, embedTexts, type Predictor } from "ptuning/predict";
 import type { TextPrediction } from "ptuning/tasks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -67,6 +68,22 @@ describe("a predictor", () => {
     await expect(predictor.evaluate([{ text: "w1", label: "class 9" }])).rejects.toMatchObject({
       code: "DATA_INVALID",
       message: 'label: expected one of class 0, class 1, class 2, got "class 9".',
+    });
+  });
+
+  test("leaves layers that were trained in fp32, whatever the CPU is good at", async () => {
+    const options = tinyOptions(backbone, { method: fineTuning(), learningRate: 1e-3, epochs: 1 });
+    const { adapter: tuned } = ofType(await eventsOf(options), "done")[0]!;
+    const answers = async (precision: "auto" | "fp32"): Promise<readonly TextPrediction[]> => {
+      const own = await createPredictor<unknown, TextPrediction>(tuned, backbone, { precision });
+      const predictions = await own.predict(tinyData.dev);
+      await own.close();
+      return predictions;
+    };
+    expect(await answers("auto")).toEqual(await answers("fp32"));
+    await expect(createPredictor(tuned, backbone, { precision: "int8" })).rejects.toMatchObject({
+      code: "OPTION_INVALID",
+      message: expect.stringMatching(/^precision: expected fp32 with fine-tuning, as .*, got int8\.$/),
     });
   });
 
