@@ -167,6 +167,8 @@ function issueText(
       })
       .join("\n");
   }
+  const inner = issue.code === "invalid_union" ? deepest(issue) : issue;
+  if (inner !== issue) return issueText(inner, json, lineOf);
   const got = valueAt(path, json);
   const description = got === undefined ? "nothing" : JSON.stringify(got);
   const expected =
@@ -178,6 +180,17 @@ function issueText(
           .replace(/, received .*$/, "")
           .replace(/^expected /, "");
   return `${lineOf(path)}: ${path.join(".")}: expected ${expected}, got ${description}.`;
+}
+
+/** Of a value that no branch of a union takes: what is wrong inside it, in the branch that got furthest. */
+function deepest(issue: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue {
+  const inner = issue.errors
+    .flat()
+    .reduce<z.core.$ZodIssue | undefined>(
+      (best, one) => (one.path.length > (best?.path.length ?? 0) ? one : best),
+      undefined,
+    );
+  return inner === undefined ? issue : { ...inner, path: [...issue.path, ...inner.path] };
 }
 
 /** The keys that the schema knows at a path. */
