@@ -10,7 +10,7 @@ import {
   type ReadOptions,
   readDataset,
 } from "../data/index.ts";
-import { type Method, methodFrom } from "../methods/index.ts";
+import { type Method, methodDefaults, methodFrom } from "../methods/index.ts";
 import { familyOf, type Task, type TaskFamily, taskFamilies } from "../tasks/index.ts";
 import { settingDefaults } from "../train/index.ts";
 import type { DataConfig, RunConfig, SharedConfig } from "./config.ts";
@@ -121,12 +121,13 @@ export function methodOf({ method: { name, ...options }, preset }: SharedConfig)
 export function configDefaults(taskType: string): Partial<Record<keyof RunConfig, unknown>> {
   const method = methodFrom("p-tuning-v2", {});
   const { settings, create, sample } = familyOf(taskType);
-  const task = Object.entries(create(sample).options).filter(([key]) => key in settings.shape);
+  const { head, options } = create(sample);
+  const task = Object.entries(options).filter(([key]) => key in settings.shape);
   return {
     data: { encoding: "utf-8", devShare: 0.1, testShare: 0, splitSeed: 11 },
     task: Object.fromEntries(task),
     method: { name: method.name, ...method.options },
-    training: { ...settingDefaults, ...method.defaults },
+    training: { ...settingDefaults, ...methodDefaults(method, [head]) },
     report: { html: true, tensorboard: true, state: false, split: false },
   };
 }

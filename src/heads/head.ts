@@ -21,10 +21,11 @@ export interface Head {
   /** The positions of the last layer that it reads. */
   readonly rows: RowsRead;
   /**
-   * Whether its loss reaches some positions far more than others: then int8 products scale the rows of gradients one by
-   * one, as one scale for all would round the small ones away.
+   * Whether it answers for each position by itself. Its loss then reaches some positions far more than others: int8
+   * products scale the rows of gradients one by one, as one scale for all would round the small ones away, and methods
+   * may have other defaults.
    */
-  readonly unevenGradients?: boolean;
+  readonly perPosition?: boolean;
   initialize(config: BackboneConfig, rng: Rng): Params;
   /**
    * Names and shapes of backbone weights that the head reads and a checkpoint may lack, such as the pooler's. Those

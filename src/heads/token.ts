@@ -33,7 +33,7 @@ function positionHead(
     name,
     options: { headDropout },
     rows: "all",
-    unevenGradients: true,
+    perPosition: true,
     peft: {
       taskType,
       modulesToSave,

@@ -6,6 +6,7 @@ export {
   promptEmbeddings,
   type Reparameterization,
 } from "./deep-prompt.ts";
+export { methodDefaults } from "./defaults.ts";
 export { fineTuning } from "./fine-tuning.ts";
 export type { InputPromptOptions } from "./input-prompt.ts";
 export { linearProbe } from "./linear-probe.ts";

@@ -59,6 +59,8 @@ export interface Method {
   /** Every setting, resolved; written into configs and adapters and read back by {@link methodFrom}. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly defaults: MethodDefaults;
+  /** What of {@link defaults} differs beside a head that answers for each position; nothing where it is absent. */
+  readonly perPositionDefaults?: Partial<MethodDefaults>;
   /** Trainable tensors of the method's own, by name. */
   parameters(config: BackboneConfig): Readonly<Record<string, Parameter>>;
   /** Whether it also trains this weight of the backbone; absent where it trains none. */

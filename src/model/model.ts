@@ -273,7 +273,7 @@ function layerContext(
   return {
     b,
     precision,
-    unevenGradients: head?.unevenGradients ?? false,
+    unevenGradients: head?.perPosition ?? false,
     dropout,
     hasWeight: (name) => `${weightPrefix}${name}` in params || name in frozen || weights.has(name),
     weight(name, shape) {

@@ -1,7 +1,7 @@
 import type { Backbone, Precision } from "../backbones/index.ts";
 import { PtuningError } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
-import { type Method, precisionFor } from "../methods/index.ts";
+import { type Method, methodDefaults, precisionFor } from "../methods/index.ts";
 import {
   headParameter,
   longestInput,
@@ -197,7 +197,11 @@ export function resolveSettings(options: AnyTrainOptions, parts: ModelParts): Re
     Object.entries(settings).filter(([, value]) => value !== undefined),
   ) as TrainSettings;
   const batchSize = given.batchSize ?? settingDefaults.batchSize;
-  const usual = method.defaults.optimizer ?? settingDefaults.optimizer;
+  const suited = methodDefaults(
+    method,
+    tasks.map(({ task }) => task.head),
+  );
+  const usual = suited.optimizer ?? settingDefaults.optimizer;
   const optimizer = given.optimizer ?? usual;
   const entry = Object.hasOwn(optimizers, optimizer) ? optimizers[optimizer] : undefined;
   if (entry === undefined)
@@ -210,7 +214,7 @@ export function resolveSettings(options: AnyTrainOptions, parts: ModelParts): Re
       given.memoryLimit === undefined
         ? Math.min(batchSize, ...tasks.map(({ task }) => task.defaults?.microBatchSize ?? batchSize))
         : batchSize,
-    ...method.defaults,
+    ...suited,
     // Another optimizer than the method's usual one wants other settings.
     ...(optimizer !== usual && entry.defaults),
     optimizer,

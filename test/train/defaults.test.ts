@@ -12,10 +12,14 @@ beforeAll(async () => {
 });
 afterAll(() => backbone.close());
 
-function settings(task: TrainOptions["task"], given: TrainSettings, positions = 512): TrainSettings {
+function settings(
+  task: TrainOptions["task"],
+  given: TrainSettings,
+  positions = 512,
+  method = deepPrompt({ promptLength: 20 }),
+): TrainSettings {
   const large = { ...backbone, config: { ...backbone.config, maxPositions: positions } };
   const { data } = tinyOptions(large);
-  const method = deepPrompt({ promptLength: 20 });
   const options: TrainOptions = { backbone: large, data, task, method, ...given };
   return resolveSettings(options, { backbone: large, method, head: task.head });
 }
@@ -27,6 +31,14 @@ test("a task's own lengths and passes, within what fits beside the prompt", () =
   expect(settings(texts, {})).toMatchObject({ maxLength: 256, batchSize: 32, microBatchSize: 32 });
   expect(settings(answers, {})).toMatchObject({ maxLength: 384, batchSize: 32, microBatchSize: 16 });
   expect(settings(answers, {}, 256)).toMatchObject({ maxLength: 236 });
+});
+
+test("deep prompts learn faster beside heads that answer for each position", () => {
+  expect(settings(texts, {}).learningRate).toBe(1e-2);
+  expect(settings(answers, {}).learningRate).toBe(3e-2);
+  expect(settings(answers, { learningRate: 2e-3 }).learningRate).toBe(2e-3);
+  const mlp = deepPrompt({ promptLength: 20, reparameterization: "mlp" });
+  expect(settings(answers, {}, 512, mlp).learningRate).toBe(1e-3);
 });
 
 test("what is given goes before, and a limit of the memory cuts passes by itself", () => {
