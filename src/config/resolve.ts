@@ -112,17 +112,23 @@ export function taskOf(
   return family.create(family.resolve({ ...(family.hasPresets && preset && { preset }), ...settings }, data));
 }
 
-/** The method of a run. */
-export function methodOf({ method: { name, ...options }, preset }: SharedConfig): Method {
-  return methodFrom(name, { ...(preset && { preset }), ...options });
+/** The method of a run; what it leaves open is what suits the kind of task, where there is one that is known. */
+export function methodOf(config: SharedConfig | RunConfig): Method {
+  const { method, preset } = config;
+  const { name, ...options } = method;
+  const type = "task" in config ? config.task.type : undefined;
+  const head = type === undefined ? {} : sampleOf(familyOf(type)).head;
+  return methodFrom(name, { ...(preset && { preset }), ...options }, head);
 }
+
+const sampleOf = ({ create, sample }: TaskFamily): Task => create(sample);
 
 /** The defaults of every section, for files that show them. */
 export function configDefaults(taskType: string): Partial<Record<keyof RunConfig, unknown>> {
-  const method = methodFrom("p-tuning-v2", {});
-  const { settings, create, sample } = familyOf(taskType);
-  const { head, options } = create(sample);
-  const task = Object.entries(options).filter(([key]) => key in settings.shape);
+  const family = familyOf(taskType);
+  const { head, options } = sampleOf(family);
+  const method = methodFrom("p-tuning-v2", {}, head);
+  const task = Object.entries(options).filter(([key]) => key in family.settings.shape);
   return {
     data: { encoding: "utf-8", devShare: 0.1, testShare: 0, splitSeed: 11 },
     task: Object.fromEntries(task),

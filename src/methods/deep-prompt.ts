@@ -8,6 +8,7 @@ import { PtuningError } from "../core/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import { dropout, type LayerContext, type LayerPrompt } from "../nn/index.ts";
 import { activationStarts, fromActivations } from "./activations.ts";
+import type { HeadKind } from "./defaults.ts";
 import type { Method, Parameter, ParamValues } from "./method.ts";
 import { type PromptLayers, resolvePromptLayers } from "./prompt-layers.ts";
 import { constant, normal, uniform, zero } from "./starts.ts";
@@ -22,7 +23,7 @@ export interface DeepPromptOptions {
    * beside it win.
    */
   readonly preset?: "thudm" | "peft";
-  /** P: positions in front of each layer. Default 20. */
+  /** P: positions in front of each layer. Default 20; from configurations 64 beside a head that answers per position. */
   readonly promptLength?: number;
   /** Which layers get a prompt. Default `"all"`. */
   readonly promptLayers?: PromptLayers;
@@ -41,7 +42,10 @@ export interface DeepPromptOptions {
   readonly initScale?: number;
   /** Whether each layer and head learns how much it attends to the prompt, from next to nothing. Default false. */
   readonly gate?: boolean;
-  /** How the MLP's layers start: normal with `initScale` and zero biases, or uniform ±1/√fan-in as in torch. */
+  /**
+   * How the MLP's layers start: normal with `initScale` and zero biases, or uniform ±1/√fan-in as in torch. Default
+   * uniform.
+   */
   readonly mlpInit?: "normal" | "uniform";
   /** Whether text positions start behind the prompt, as in both reference implementations. Default true. */
   readonly positionOffset?: boolean;
@@ -61,9 +65,18 @@ const defaults: Resolved = {
   init: "normal",
   initScale: 1,
   gate: false,
-  mlpInit: "normal",
+  // A normal start of standard deviation 1 makes keys so large that attention sees nothing else, and the model collapses.
+  mlpInit: "uniform",
   positionOffset: true,
 };
+
+/**
+ * Options that suit a head. The paper, too, finds longer prompts better for sequence labelling (section 4.3); CoNLL04,
+ * ten epochs, F1 on test: 66.4 with 16 positions, 71.4 with 64, 69.9 with 128 (results/comparisons).
+ */
+export function deepPromptDefaults({ perPosition }: HeadKind): DeepPromptOptions {
+  return perPosition ? { promptLength: 64 } : {};
+}
 
 /** Settings of the paper's code (`prefix_encoder.py`, `_init_weights`) and of PEFT's `PrefixEncoder`. */
 const presets: { readonly [P in NonNullable<DeepPromptOptions["preset"]>]: Partial<Resolved> } = {
@@ -176,6 +189,8 @@ function reparameterized(options: Resolved): Method {
     ...shared(options),
     // 1e-2 is known to end in a model that predicts one class (P-tuning-v2 issue 13).
     defaults: { learningRate: 1e-3 },
+    // CoNLL04, ten epochs, 16 positions: only O at 1e-3, where the head is too slow; F1 on dev 53.2 at 3e-3.
+    perPositionDefaults: { learningRate: 3e-3 },
     parameters(config) {
       const { promptLength, prefixHiddenSize, initScale } = options;
       const width = prefixHiddenSize === "hidden" ? config.hiddenSize : prefixHiddenSize;

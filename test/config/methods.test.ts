@@ -1,4 +1,4 @@
-import { commentedConfig, configDefaults, parseConfig } from "ptuning/config";
+import { commentedConfig, configDefaults, methodOf, parseConfig } from "ptuning/config";
 import { methods } from "ptuning/methods";
 import { describe, expect, test } from "vitest";
 
@@ -9,6 +9,19 @@ describe("the method of a configuration", () => {
   test("is P-Tuning v2 where it has no name", () => {
     expect(parseConfig({ overrides: ["data.train=a.csv"] }).method).toEqual({ name: "p-tuning-v2" });
     expect(parse("{ promptLength: 3 }")).toEqual({ name: "p-tuning-v2", promptLength: 3 });
+  });
+
+  test("has a longer prompt where each position is answered for, unless the configuration says a length", () => {
+    const lengthOf = (task: string, method = "{}"): unknown => {
+      const text = `data: { train: a.csv }\ntask: { type: ${task} }\nmethod: ${method}`;
+      return methodOf(parseConfig({ text })).options.promptLength;
+    };
+    expect(lengthOf("text-classification")).toBe(20);
+    for (const task of ["token-classification", "semantic-roles", "question-answering"]) {
+      expect(lengthOf(task)).toBe(64);
+      expect(lengthOf(task, "{ promptLength: 8 }")).toBe(8);
+    }
+    expect(commentedConfig({}, configDefaults("token-classification"))).toContain("#   promptLength: 64");
   });
 
   test.each(Object.keys(methods))("%s is known", (name) => {

@@ -38,7 +38,7 @@ test("deep prompts learn faster beside heads that answer for each position", () 
   expect(settings(answers, {}).learningRate).toBe(3e-2);
   expect(settings(answers, { learningRate: 2e-3 }).learningRate).toBe(2e-3);
   const mlp = deepPrompt({ promptLength: 20, reparameterization: "mlp" });
-  expect(settings(answers, {}, 512, mlp).learningRate).toBe(1e-3);
+  expect(settings(answers, {}, 512, mlp).learningRate).toBe(3e-3);
 });
 
 test("what is given goes before, and a limit of the memory cuts passes by itself", () => {
