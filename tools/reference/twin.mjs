@@ -18,7 +18,7 @@ import { loadBackbone } from "ptuning/backbones";
 import { Rng } from "ptuning/core";
 import { describeMachine, nodeEngine } from "ptuning/engine";
 import { encodeSafetensors, readSafetensors } from "ptuning/files";
-import { methodFrom } from "ptuning/methods";
+import { methodDefaults, methodFrom } from "ptuning/methods";
 import { initializeParams, missingWeights } from "ptuning/model";
 import { createPredictor } from "ptuning/predict";
 import { bucketedBatches, forwardBatches, itemCount, itemRows, padBatch, tokenCount } from "ptuning/text";
@@ -105,7 +105,7 @@ export async function twin(
   const path = name === "tiny-roberta" ? join(folder, name) : name;
   const backbone = await loadBackbone(path, { engine: nodeEngine() });
   const method = methodFrom(kind, { preset: "peft", promptLength });
-  const { learningRate, weightDecay = 0 } = method.defaults;
+  const { learningRate, weightDecay = 0 } = methodDefaults(method, [task.head]);
   const parts = { backbone, method, head: task.head };
   const frozen = missingWeights(parts, new Rng(seed, "frozen"));
   const params = await initializeParams({ ...parts, frozen }, new Rng(seed, "init"));
