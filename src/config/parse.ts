@@ -167,8 +167,8 @@ function issueText(
       })
       .join("\n");
   }
-  const inner = issue.code === "invalid_union" ? deepest(issue) : issue;
-  if (inner !== issue) return issueText(inner, json, lineOf);
+  const inner = issue.code === "invalid_union" ? deepest(issue) : undefined;
+  if (inner !== undefined) return issueText(inner, json, lineOf);
   const got = valueAt(path, json);
   const description = got === undefined ? "nothing" : JSON.stringify(got);
   const expected =
@@ -182,15 +182,11 @@ function issueText(
   return `${lineOf(path)}: ${path.join(".")}: expected ${expected}, got ${description}.`;
 }
 
-/** Of a value that no branch of a union takes: what is wrong inside it, in the branch that got furthest. */
-function deepest(issue: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue {
-  const inner = issue.errors
-    .flat()
-    .reduce<z.core.$ZodIssue | undefined>(
-      (best, one) => (one.path.length > (best?.path.length ?? 0) ? one : best),
-      undefined,
-    );
-  return inner === undefined ? issue : { ...inner, path: [...issue.path, ...inner.path] };
+/** What is wrong inside a value that no branch of a union takes, in the branch that got furthest; nothing if none did. */
+function deepest({ path, errors }: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue | undefined {
+  const inside = errors.flat().filter((one) => one.path.length > 0);
+  const [inner] = inside.toSorted((a, b) => b.path.length - a.path.length);
+  return inner && { ...inner, path: [...path, ...inner.path] };
 }
 
 /** The keys that the schema knows at a path. */

@@ -5,9 +5,8 @@
  * task with the method, else plain PyTorch (prefix_bert.py).
  *   node tools/reference/twin.mjs SET [steps] [backbone] [maxLength] [method] [dtype]
  * SET is one of twin-sets.mjs, the backbone also tiny-roberta, a random one, the dtype that of the other half: float64
- * where its own rounding would grow. Prints one JSON line (with --record also
- * appends it to results/twins.jsonl): how far the first 50 losses differ, and on how many dev rows (texts, words,
- * questions) the predictions agree.
+ * where its own rounding would grow. Prints one JSON line (with --record also appends it to results/twins.jsonl): how far
+ * the first 50 losses differ, and on how many dev rows (texts, words, questions) the predictions agree.
  */
 import { spawnSync } from "node:child_process";
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
