@@ -15,7 +15,7 @@ import { gradientOutput, initializeParams, lossScaleInput, prepackFor, trainingG
 import { dropoutBanks, dropoutOffsets } from "ptuning/nn";
 import { adamW, applyUpdates } from "ptuning/optim";
 import { sequenceClassification } from "ptuning/tasks";
-import { cachedPass } from "ptuning/train";
+import { cutPasses } from "ptuning/train";
 import { answerMeasures } from "./processes.mjs";
 import { sizes as named, randomBackbone } from "./random-backbone.mjs";
 
@@ -60,10 +60,8 @@ function passFeeds(start, end) {
   };
 }
 // Cut as training cuts its batches.
-const perPass = cachedPass(B, S, backbone.config.intermediateSize);
-const passes = Array.from({ length: Math.ceil(B / perPass) }, (_, i) =>
-  passFeeds(i * perPass, Math.min(B, (i + 1) * perPass)),
-);
+const ends = cutPasses(new Array(B).fill(S), backbone.config.intermediateSize, B);
+const passes = ends.map((end, i) => passFeeds(ends[i - 1] ?? 0, end));
 const optimizer = adamW({ schedule: () => 1e-2 });
 const state = optimizer.init(params);
 let count = 0;

@@ -14,7 +14,7 @@ import { initializeParams, lossScaleInput, trainingGraph } from "ptuning/model";
 import { dropoutBanks, dropoutOffsets } from "ptuning/nn";
 import { encodeModel } from "ptuning/onnx";
 import { sequenceClassification } from "ptuning/tasks";
-import { cachedPass } from "ptuning/train";
+import { cutPasses } from "ptuning/train";
 import { randomBackbone, sizes } from "./random-backbone.mjs";
 
 const [name = "minilm", b = "32", s = "20", p = "20", precision = "fp32"] = process.argv.slice(2);
@@ -22,8 +22,7 @@ const [batch, S, P] = [b, s, p].map(Number);
 const loaded = await loadBackbone(name in sizes ? await randomBackbone(name) : name);
 const backbone = await withPrecision(loaded, precision);
 // One pass of those that training cuts a batch into.
-const B = cachedPass(batch, S, backbone.config.intermediateSize);
-const passes = batch / B;
+const { length: passes, 0: B } = cutPasses(new Array(batch).fill(S), backbone.config.intermediateSize, batch);
 const task = sequenceClassification({ labels: ["a", "b"], pooling: "cls" });
 const parts = { backbone, method: deepPrompt({ promptLength: P }), head: task.head };
 const params = await initializeParams(parts, new Rng(1));

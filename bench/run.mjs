@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
- * The benchmark suite: npm run bench [-- step|runs|predict|curves|fine-tuning|cold|rows|trunk|csv] [--quick]
+ * The benchmark suite: npm run bench [-- step|runs|predict|curves|fine-tuning|cold|rows|trunk|csv] [--quick] [--ours]
+ * With `--ours` `runs` keeps what results/ has of PEFT's, and times one more run of it beside ours.
  * With `tables` nothing is measured: RESULTS.md and the figures are made anew from bench/results/.
  * Contenders run in processes of their own and take turns; ratios are of the same round. Results go to
  * bench/results/ and bench/RESULTS.md.
@@ -13,7 +14,7 @@ import { prepare, root } from "../tools/prepare.mjs";
 
 const all = ["step", "runs", "predict", "curves", "fine-tuning", "cold", "rows", "trunk", "csv"];
 const args = process.argv.slice(2);
-const quick = args.includes("--quick");
+const [quick, ours] = ["--quick", "--ours"].map((flag) => args.includes(flag));
 const wanted = args.filter((arg) => !arg.startsWith("--"));
 const unknown = wanted.find((name) => ![...all, "tables"].includes(name));
 if (unknown) {
@@ -47,8 +48,10 @@ for (const made of [folder, figures]) mkdirSync(made, { recursive: true });
 for (const name of wanted.length > 0 ? wanted.filter((part) => part !== "tables") : all) {
   const { measure } = await import(`./${name}.mjs`);
   console.log(`\n== ${name}`);
-  const result = { ...context, ...(await measure({ quick })) };
-  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
+  const path = join(folder, `${name}.json`);
+  const before = ours ? JSON.parse(readFileSync(path, "utf8")) : undefined;
+  const result = { ...context, ...(await measure({ quick, before })) };
+  writeFileSync(path, `${JSON.stringify(result, null, 2)}\n`);
 }
 const sections = [];
 for (const file of readdirSync(folder).sort()) {

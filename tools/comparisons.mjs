@@ -65,8 +65,8 @@ async function writeReadme() {
   const head =
     "# Comparisons\n\n" +
     "Methods and ablations on MiniLM, as [`ptuning compare`](../../docs/compare.md) makes them. `node tools/comparisons.mjs`\n" +
-    "makes what [`../comparisons.yaml`](../comparisons.yaml) lists and has no result yet; the `.json` files hold every run.\n\n" +
-    "Those of 2026-11-29 had one core of two each: their times compare within a table, not with `bench/`.";
+    "makes what [`../comparisons.yaml`](../comparisons.yaml) lists and has no result yet; the `.json` files hold every run.\n" +
+    "Times compare within a table, not with `bench/`.";
   writeFileSync(join(folder, "README.md"), `${[head, ...sections].join("\n\n")}\n`);
 }
 

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { arch, cpus, platform } from "node:os";
+import { arch, availableParallelism, cpus, platform } from "node:os";
 
 /** What decides how this machine multiplies small integers. */
 export interface CpuFacts {
@@ -23,10 +23,12 @@ export function cpuFacts(): CpuFacts {
   };
 }
 
-/** The machine in a line, for results: model, extensions, cores. */
+/** The machine in a line, for results: model, extensions, cores, and how many of them this process may use. */
 export function describeMachine(): string {
   const { extensions } = cpuFacts();
-  return `${cpus()[0]?.model ?? "unknown CPU"} (${extensions.join(", ")}), ${cpus().length} cores`;
+  const [all, own] = [cpus().length, availableParallelism()];
+  const cores = own < all ? `${own} of ${all} cores` : `${all} cores`;
+  return `${cpus()[0]?.model ?? "unknown CPU"} (${extensions.join(", ")}), ${cores}`;
 }
 
 function cpuInfo(): string {

@@ -1,9 +1,6 @@
 import type { Rng, Tensor } from "../core/index.ts";
 import { type Marks, type TokenSequences, tokenCount } from "./sequences.ts";
 
-/** Batches whose lengths are sorted together: the span within which examples change places for that. */
-const batchesPerBucket = 50;
-
 /** Training items: some sequences each, that must be in one batch. */
 export interface BatchItems {
   readonly sequences: TokenSequences;
@@ -35,7 +32,7 @@ export function largestItem({ itemStarts }: BatchItems): number {
 }
 
 /** Tokens of an item's longest sequence. */
-function itemTokens(items: BatchItems, item: number): number {
+export function itemTokens(items: BatchItems, item: number): number {
   let longest = 0;
   for (const row of itemRows(items, Int32Array.of(item))) {
     longest = Math.max(longest, tokenCount(items.sequences, row));
@@ -44,19 +41,15 @@ function itemTokens(items: BatchItems, item: number): number {
 }
 
 /**
- * The order of one epoch: every item once, at random; within spans of some batches items are sorted by length,
- * so that a batch holds texts of like length and little padding.
+ * The batches of one epoch: every item once, at random; each batch has its shortest first, so that it can be cut into
+ * passes with little padding. Batches of like length would pad less still, but learn worse (docs/speed.md).
  */
-export function bucketedBatches(items: BatchItems, batchSize: number, rng: Rng): Int32Array[] {
+export function shuffledBatches(items: BatchItems, batchSize: number, rng: Rng): Int32Array[] {
   const order = rng.shuffle(Int32Array.from({ length: itemCount(items) }, (_, item) => item));
   const lengths = Int32Array.from({ length: order.length }, (_, item) => itemTokens(items, item));
-  const span = batchSize * batchesPerBucket;
-  const batches: Int32Array[] = [];
-  for (let start = 0; start < order.length; start += span) {
-    const sorted = order.slice(start, start + span).sort((a, b) => lengths[a]! - lengths[b]!);
-    for (let at = 0; at < sorted.length; at += batchSize) batches.push(sorted.slice(at, at + batchSize));
-  }
-  return rng.shuffle(batches);
+  return Array.from({ length: Math.ceil(order.length / batchSize) }, (_, batch) =>
+    order.slice(batch * batchSize, (batch + 1) * batchSize).sort((a, b) => lengths[a]! - lengths[b]!),
+  );
 }
 
 /** Rows of one forward pass, and tokens including padding: beyond this a batch gains no speed. */

@@ -1,11 +1,12 @@
 export {
   type BatchItems,
-  bucketedBatches,
   forwardBatches,
   itemCount,
   itemRows,
+  itemTokens,
   largestItem,
   padBatch,
+  shuffledBatches,
   type TokenBatch,
 } from "./batches.ts";
 export { type Cloze, type ClozeOptions, encodeCloze, parseCloze } from "./cloze.ts";

@@ -10,7 +10,6 @@ export type {
   TrunkEvent,
   WarningEvent,
 } from "./events.ts";
-export { cachedPass } from "./memory.ts";
 export { type Mix, mixTasks } from "./mix.ts";
 export type {
   AnyTrainOptions,
@@ -22,6 +21,7 @@ export type {
   TrainSettings,
 } from "./options.ts";
 export { resolveSettings, settingDefaults } from "./options.ts";
+export { cutPasses } from "./passes.ts";
 export {
   findLearningRate,
   type RangeTestOptions,

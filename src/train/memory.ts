@@ -91,21 +91,3 @@ export function fitMicroBatch(
     { hint: "Use memory: lean, precision: int8, a smaller maxLength, or a smaller backbone." },
   );
 }
-
-/**
- * Numbers in the widest tensor of a layer up to which elementwise ops find most of their inputs in the cache. Beyond it
- * each token takes longer: CPU time of a step, 32 texts, cut so against whole: BERT-base with 64 tokens −12 % in int8 and
- * −10 % in fp32, MiniLM with 128 tokens −12 %. Measured with 2 MB per core. Every machine cuts alike: it is part of what a
- * seed determines.
- */
-const widestTensor = 3 << 19;
-
-/**
- * Examples per pass when a batch of `examples`, each of `rows` token rows, is cut into equal parts that pass through the
- * caches.
- * @param width of the widest activations
- */
-export function cachedPass(examples: number, rows: number, width: number): number {
-  const fitting = Math.max(1, Math.floor(widestTensor / (rows * width)));
-  return Math.ceil(examples / Math.ceil(examples / fitting));
-}

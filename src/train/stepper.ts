@@ -11,9 +11,10 @@ import {
 } from "../model/index.ts";
 import { dropoutBankBytes, dropoutBanks, dropoutOffsets } from "../nn/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
-import { itemRows, largestItem, longestSequence, padBatch, tokenCount } from "../text/index.ts";
-import { cachedPass, estimateSessionBytes, fitMicroBatch, parseBytes } from "./memory.ts";
+import { itemRows, itemTokens, largestItem, longestSequence, padBatch } from "../text/index.ts";
+import { estimateSessionBytes, fitMicroBatch, parseBytes } from "./memory.ts";
 import type { ResolvedSettings } from "./options.ts";
+import { cachedExamples, cutPasses } from "./passes.ts";
 import type { ParameterStore } from "./store.ts";
 import type { TrunkCache } from "./trunk.ts";
 
@@ -26,11 +27,11 @@ interface PreparedBatch {
 
 /** Computes losses and gradients: owns the training session and what is fed to it beside the trainable tensors. */
 export interface Stepper {
-  /** Examples per pass, at most: batches of long texts are cut further, see {@link cachedPass}. */
+  /** Examples per pass, at most: batches are cut further, see {@link cutPasses}. */
   readonly microBatchSize: number;
   /** Memory that its session is estimated to take. */
   readonly estimatedBytes: number;
-  /** Makes the feeds of an update from its training items; `step` names its dropout. */
+  /** Makes the feeds of an update from its training items, shortest first; `step` names its dropout. */
   prepare(items: Int32Array, step: number): PreparedBatch;
   /** Computes the gradients of an update, which the store keeps. @returns the mean loss over the whole batch */
   run(batch: PreparedBatch): Promise<number>;
@@ -69,14 +70,12 @@ export async function createStepper(
   const prepack = prepackFor(memory, settings.precision);
   const length = longestSequence(encoded.sequences);
   const perItem = largestItem(encoded);
-  /** Items that are computed at once when the longest has so many tokens. */
-  const passItems = (items: number, tokens: number): number =>
-    store.addsCheaply ? cachedPass(items, perItem * tokens, backbone.config.intermediateSize) : items;
+  const { intermediateSize: width, padTokenId } = backbone.config;
   const estimate = (items: number): number =>
     dropoutBankBytes(dropout, { B: items * perItem, S: settings.maxLength }) +
     estimateSessionBytes({
       graph,
-      sizes: { B: passItems(items, length) * perItem, S: length },
+      sizes: { B: Math.min(items, cachedExamples(perItem * length, width)) * perItem, S: length },
       weightCopies: prepack && settings.precision === "fp32" ? 2 : 1,
     });
   const limit = parseBytes(settings.memoryLimit)!;
@@ -90,6 +89,8 @@ export async function createStepper(
   const largest: DimBindings = { B: microBatchSize * perItem, S: settings.maxLength };
   if (dropout.sites.length > 0) await session.bind(dropoutBanks(dropout, largest, rng));
 
+  const tokensOf = (item: number): number => perItem * itemTokens(encoded, item);
+
   return {
     microBatchSize,
     estimatedBytes: estimate(microBatchSize),
@@ -98,14 +99,10 @@ export async function createStepper(
       const scale = floats([], [weight === 0 ? 0 : 1 / weight]);
       const passes: TensorMap[] = [];
       let tokens = 0;
-      const longest = itemRows(encoded, items).reduce(
-        (most, row) => Math.max(most, tokenCount(encoded.sequences, row)),
-        0,
-      );
-      const perPass = passItems(Math.min(items.length, microBatchSize), longest);
-      for (let start = 0; start < items.length; start += perPass) {
-        const rows = itemRows(encoded, items.subarray(start, start + perPass));
-        const batch = padBatch(encoded.sequences, rows, backbone.config.padTokenId);
+      let start = 0;
+      for (const end of cutPasses(items.map(tokensOf), width, microBatchSize)) {
+        const rows = itemRows(encoded, items.subarray(start, end));
+        const batch = padBatch(encoded.sequences, rows, padTokenId);
         const sizes = { B: batch.batch, S: batch.length };
         tokens += batch.tokens;
         passes.push({
@@ -115,6 +112,7 @@ export async function createStepper(
           ...dropoutOffsets(dropout, largest, sizes, rng.split(step, start)),
           [lossScaleInput]: scale,
         });
+        start = end;
       }
       return { passes, examples: items.length, tokens };
     },

@@ -16,8 +16,6 @@ import {
 
 /** Owns the trainable tensors, their gradients and what the optimizer remembers of them. */
 export interface ParameterStore {
-  /** Whether adding up the gradients of several passes costs little beside computing them. */
-  readonly addsCheaply: boolean;
   /**
    * Runs one pass of an update and adds its gradients to those of the passes before.
    * @param names the tensors that the session's graph trains, the same in all passes of an update
@@ -65,7 +63,6 @@ function hostStore(
   const state = structuredClone(saved) ?? optimizer.init(params);
   let grads: Params | undefined;
   return {
-    addsCheaply: true,
     async pass(session, names, feeds) {
       const trained = Object.fromEntries(names.map((name) => [name, params[name]!]));
       const outputs = await session.run({ ...feeds, ...trained });
@@ -118,7 +115,6 @@ async function engineStore(
   let trained: readonly string[] = [];
 
   return {
-    addsCheaply: false,
     async pass(session, active, feeds) {
       trained = active;
       const outputs = Object.fromEntries(active.map((name) => [gradientOutput(name), name]));

@@ -2,7 +2,7 @@ import { type Adapter, type MultiTaskAdapter, referenceTo, type SavedAdapter } f
 import { PtuningError, Rng } from "../core/index.ts";
 import { evaluateSession } from "../predict/index.ts";
 import type { Encoded } from "../tasks/index.ts";
-import { bucketedBatches, itemCount } from "../text/index.ts";
+import { itemCount, shuffledBatches } from "../text/index.ts";
 import { joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
 import type { TrainEvent } from "./events.ts";
 import { finish } from "./finish.ts";
@@ -123,7 +123,7 @@ function updatePreparer({ tasks, mix, settings }: Run): (step: number) => Prepar
     const pass = Math.floor(done[number]! / count);
     if (order?.pass !== pass) {
       const rng = new Rng(settings.seed, "batches", ...(task.name ? [task.name] : []), pass);
-      order = { pass, batches: bucketedBatches(task.trainSet, settings.batchSize, rng) };
+      order = { pass, batches: shuffledBatches(task.trainSet, settings.batchSize, rng) };
       orders.set(task, order);
     }
     return { task, done, batch: task.stepper.prepare(order.batches[done[number]! % count]!, step) };

@@ -14,7 +14,7 @@ import {
   type Tensor,
 } from "ptuning/core";
 import { encodeSafetensors, readSafetensors } from "ptuning/files";
-import { bucketedBatches, forwardBatches, SequenceCollector, tokenCount } from "ptuning/text";
+import { forwardBatches, SequenceCollector, shuffledBatches, tokenCount } from "ptuning/text";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 const bindings = { B: 3, S: 7, P: 20 };
@@ -111,7 +111,7 @@ test("every row is in exactly one batch, in training and in evaluation", () => {
         for (const length of lengths) collector.add(new Int32Array(length), new Uint8Array(length), false);
         const sequences = collector.finish();
         const rows = lengths.map((_, row) => row);
-        const trained = bucketedBatches({ sequences }, batchSize, new Rng(seed));
+        const trained = shuffledBatches({ sequences }, batchSize, new Rng(seed));
         expect(trained.flatMap((batch) => [...batch]).sort((a, b) => a - b)).toEqual(rows);
         expect(trained.every((batch) => batch.length <= batchSize)).toBe(true);
         const forward = forwardBatches(sequences).flatMap((batch) => [...batch]);

@@ -1,9 +1,7 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import fc from "fast-check";
 import { deepPrompt } from "ptuning/methods";
-import { cachedPass } from "ptuning/train";
 import { describe, expect, test } from "vitest";
 import { ptuning } from "../support/cli.ts";
 import { repository } from "../support/requirements.ts";
@@ -29,28 +27,6 @@ async function measure(data: string, backbone: string, settings: readonly string
   const { peakMemoryBytes } = lines.find(({ type }) => type === "dry-run");
   return { ...memory, peakMemoryBytes };
 }
-
-describe("passes through the caches", () => {
-  test("short batches stay whole, long ones are cut into equal parts", () => {
-    const [minilm, base, large] = [1536, 3072, 4096];
-    expect(cachedPass(32, 20, minilm)).toBe(32);
-    expect(cachedPass(32, 64, base)).toBe(8);
-    expect(cachedPass(8, 128, large)).toBe(3);
-    expect(cachedPass(3, 512, large)).toBe(1);
-  });
-
-  test("cover the batch, and none is larger than what fits unless it is a single text", () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 1, max: 512 }), (examples, rows) => {
-        const size = cachedPass(examples, rows, 3072);
-        expect(size).toBeLessThanOrEqual(examples);
-        if (size > 1) expect(size * rows * 3072).toBeLessThanOrEqual(3 * 2 ** 19);
-        const parts = Math.ceil(examples / size);
-        expect(Math.ceil(examples / parts)).toBe(size);
-      }),
-    );
-  });
-});
 
 describe("memoryLimit", () => {
   test("the estimate is near the measured peak, and a limit is kept", { timeout: 180_000 }, async () => {

@@ -17,7 +17,7 @@ import { encodeSafetensors } from "ptuning/files";
 import { deepPrompt } from "ptuning/methods";
 import { initializeParams } from "ptuning/model";
 import { createPredictor } from "ptuning/predict";
-import { bucketedBatches, forwardBatches, itemCount, itemRows } from "ptuning/text";
+import { forwardBatches, itemCount, itemRows, shuffledBatches } from "ptuning/text";
 import { mixTasks, train } from "ptuning/train";
 import { compareLosses, decodeLogits, dumpBatch, report, runPython } from "./twin.mjs";
 import { sets } from "./twin-sets.mjs";
@@ -56,7 +56,7 @@ export async function multiTwin(
     const { task: number, done } = mix.at(step);
     const { name, encoded, gold } = parts[number];
     const rng = new Rng(seed, "batches", name, Math.floor(done[number] / counts[number]));
-    const items = bucketedBatches(encoded, batchSize, rng)[done[number] % counts[number]];
+    const items = shuffledBatches(encoded, batchSize, rng)[done[number] % counts[number]];
     Object.assign(batches, dumpBatch(backbone, encoded, itemRows(encoded, items), String(step), gold));
     order.push(name);
   }

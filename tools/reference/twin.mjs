@@ -20,7 +20,7 @@ import { encodeSafetensors, readSafetensors } from "ptuning/files";
 import { methodDefaults, methodFrom } from "ptuning/methods";
 import { initializeParams, missingWeights } from "ptuning/model";
 import { createPredictor } from "ptuning/predict";
-import { bucketedBatches, forwardBatches, itemCount, itemRows, padBatch, tokenCount } from "ptuning/text";
+import { forwardBatches, itemCount, itemRows, padBatch, shuffledBatches, tokenCount } from "ptuning/text";
 import { train } from "ptuning/train";
 import { commit } from "../origin.mjs";
 import { referencePython } from "./run.mjs";
@@ -116,7 +116,7 @@ export async function twin(
   const stepsPerEpoch = Math.ceil(itemCount(encoded) / batchSize);
   const epochs = Math.ceil(steps / stepsPerEpoch);
   const order = Array.from({ length: epochs }, (_, epoch) =>
-    bucketedBatches(encoded, batchSize, new Rng(seed, "batches", epoch)),
+    shuffledBatches(encoded, batchSize, new Rng(seed, "batches", epoch)),
   ).flat();
   const devBatches = forwardBatches(dev.sequences);
   try {
