@@ -41,14 +41,13 @@ export function itemTokens(items: BatchItems, item: number): number {
 }
 
 /**
- * The batches of one epoch: every item once, at random; each batch has its shortest first, so that it can be cut into
- * passes with little padding. Batches of like length would pad less still, but learn worse (docs/speed.md).
+ * The batches of one epoch: every item once, at random. Batches of like length would pad less, but learn worse
+ * (docs/speed.md).
  */
 export function shuffledBatches(items: BatchItems, batchSize: number, rng: Rng): Int32Array[] {
   const order = rng.shuffle(Int32Array.from({ length: itemCount(items) }, (_, item) => item));
-  const lengths = Int32Array.from({ length: order.length }, (_, item) => itemTokens(items, item));
   return Array.from({ length: Math.ceil(order.length / batchSize) }, (_, batch) =>
-    order.slice(batch * batchSize, (batch + 1) * batchSize).sort((a, b) => lengths[a]! - lengths[b]!),
+    order.slice(batch * batchSize, (batch + 1) * batchSize),
   );
 }
 

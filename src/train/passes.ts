@@ -26,8 +26,8 @@ export function cachedExamples(rows: number, width: number): number {
 }
 
 /**
- * Cuts a batch into passes so that padding and passes cost the least together, and each goes through the caches. An update does
- * not depend on it: its batch was drawn whatever the lengths of its texts.
+ * Cuts a batch into passes so that padding and passes cost the least together, and each goes through the caches. An
+ * update does not depend on it: its batch was drawn whatever the lengths of its texts.
  * @param rows token rows of each example, ascending: a pass has the greatest of its own for all
  * @param width of the widest activations
  * @param most examples of a pass

@@ -31,7 +31,7 @@ export interface Stepper {
   readonly microBatchSize: number;
   /** Memory that its session is estimated to take. */
   readonly estimatedBytes: number;
-  /** Makes the feeds of an update from its training items, shortest first; `step` names its dropout. */
+  /** Makes the feeds of an update from its training items; `step` names its dropout. */
   prepare(items: Int32Array, step: number): PreparedBatch;
   /** Computes the gradients of an update, which the store keeps. @returns the mean loss over the whole batch */
   run(batch: PreparedBatch): Promise<number>;
@@ -89,19 +89,21 @@ export async function createStepper(
   const largest: DimBindings = { B: microBatchSize * perItem, S: settings.maxLength };
   if (dropout.sites.length > 0) await session.bind(dropoutBanks(dropout, largest, rng));
 
+  /** Token rows of an item in a pass of items of its length. */
   const tokensOf = (item: number): number => perItem * itemTokens(encoded, item);
 
   return {
     microBatchSize,
     estimatedBytes: estimate(microBatchSize),
     prepare(items, step) {
-      const weight = task.weight(encoded, itemRows(encoded, items));
+      const sorted = items.toSorted((a, b) => tokensOf(a) - tokensOf(b));
+      const weight = task.weight(encoded, itemRows(encoded, sorted));
       const scale = floats([], [weight === 0 ? 0 : 1 / weight]);
       const passes: TensorMap[] = [];
       let tokens = 0;
       let start = 0;
-      for (const end of cutPasses(items.map(tokensOf), width, microBatchSize)) {
-        const rows = itemRows(encoded, items.subarray(start, end));
+      for (const end of cutPasses(sorted.map(tokensOf), width, microBatchSize)) {
+        const rows = itemRows(encoded, sorted.subarray(start, end));
         const batch = padBatch(encoded.sequences, rows, padTokenId);
         const sizes = { B: batch.batch, S: batch.length };
         tokens += batch.tokens;
