@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CliOptions, type CliResult, ptuning } from "../support/cli.ts";
-import { tinyExamples, tinyFolder } from "../support/tiny.ts";
+import { tinyCsv, tinyFolder } from "../support/tiny.ts";
 
 let folder: string;
 const run = (args: readonly string[], options: CliOptions = {}): Promise<CliResult> =>
@@ -14,10 +14,6 @@ const run = (args: readonly string[], options: CliOptions = {}): Promise<CliResu
     ...options,
     env: { PTUNING_CACHE: join(folder, "cache"), HF_HUB_OFFLINE: "1", ...options.env },
   });
-const csv = (count: number, seed: number): string =>
-  `text,label\n${tinyExamples(count, seed)
-    .map(({ text, label }) => `${text},${label}`)
-    .join("\n")}\n`;
 const fast = [
   "--backbone",
   tinyFolder,
@@ -37,8 +33,8 @@ const fast = [
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "ptuning-cli-"));
-  await writeFile(join(folder, "train.csv"), csv(120, 1));
-  await writeFile(join(folder, "test.csv"), csv(60, 2));
+  await writeFile(join(folder, "train.csv"), tinyCsv(120, 1));
+  await writeFile(join(folder, "test.csv"), tinyCsv(60, 2));
 });
 afterAll(() => rm(folder, { recursive: true }));
 

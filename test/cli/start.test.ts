@@ -5,13 +5,12 @@ import { join } from "node:path";
 import { loadAdapter } from "ptuning/adapters";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type CliResult, ptuning } from "../support/cli.ts";
-import { tinyExamples, tinyFolder } from "../support/tiny.ts";
+import { tinyCsv, tinyFolder } from "../support/tiny.ts";
 
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "ptuning-start-cli-"));
-  const rows = tinyExamples(120, 1).map(({ text, label }) => `${text},${label}`);
-  await writeFile(join(folder, "train.csv"), `text,label\n${rows.join("\n")}\n`);
+  await writeFile(join(folder, "train.csv"), tinyCsv(120, 1));
 });
 afterAll(() => rm(folder, { recursive: true }));
 

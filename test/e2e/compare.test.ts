@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Comparison } from "ptuning/report";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type CliOptions, type CliResult, ptuning } from "../support/cli.ts";
-import { tinyExamples, tinyFolder } from "../support/tiny.ts";
+import { tinyCsv, tinyFolder } from "../support/tiny.ts";
 
 /** Each test starts several processes, which take turns on a machine of two cores. */
 vi.setConfig({ testTimeout: 180_000 });
@@ -14,12 +14,8 @@ vi.setConfig({ testTimeout: 180_000 });
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "ptuning-compare-"));
-  const csv = (count: number, seed: number): string =>
-    `text,label\n${tinyExamples(count, seed)
-      .map(({ text, label }) => `${text},${label}`)
-      .join("\n")}\n`;
-  await writeFile(join(folder, "train.csv"), csv(160, 1));
-  await writeFile(join(folder, "test.csv"), csv(60, 2));
+  await writeFile(join(folder, "train.csv"), tinyCsv(160, 1));
+  await writeFile(join(folder, "test.csv"), tinyCsv(60, 2));
 });
 afterAll(() => rm(folder, { recursive: true }));
 

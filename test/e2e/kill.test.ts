@@ -7,14 +7,13 @@ import { Rng } from "ptuning/core";
 import { readSafetensors } from "ptuning/files";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ptuning } from "../support/cli.ts";
-import { tinyExamples, tinyFolder } from "../support/tiny.ts";
+import { tinyCsv, tinyFolder } from "../support/tiny.ts";
 
 const kills = 30;
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "ptuning-kill-"));
-  const rows = tinyExamples(1600, 1).map(({ text, label }) => `${text},${label}`);
-  await writeFile(join(folder, "train.csv"), `text,label\n${rows.join("\n")}\n`);
+  await writeFile(join(folder, "train.csv"), tinyCsv(1600, 1));
 });
 afterAll(() => rm(folder, { recursive: true }));
 

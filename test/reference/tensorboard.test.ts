@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { referencePython } from "../../tools/reference/run.mjs";
 import { ptuning } from "../support/cli.ts";
 import { has, repository } from "../support/requirements.ts";
-import { tinyExamples, tinyFolder } from "../support/tiny.ts";
+import { tinyCsv, tinyFolder } from "../support/tiny.ts";
 
 interface Logged {
   readonly type: string;
@@ -33,8 +33,7 @@ describe.skipIf(!has.python)(
         ["train", 320],
         ["test", 40],
       ] as const) {
-        const rows = tinyExamples(count, count).map(({ text, label }) => `${text},${label}`);
-        await writeFile(join(folder, `${name}.csv`), `text,label\n${rows.join("\n")}\n`);
+        await writeFile(join(folder, `${name}.csv`), tinyCsv(count, count));
       }
     });
     afterAll(() => rm(folder, { recursive: true }));

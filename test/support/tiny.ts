@@ -188,6 +188,12 @@ export function tinyExamples(count: number, seed: number): TextExample[] {
   });
 }
 
+/** Such examples as a table with a head. */
+export function tinyCsv(count: number, seed: number): string {
+  const rows = tinyExamples(count, seed).map(({ text, label }) => `${text},${label}`);
+  return `text,label\n${rows.join("\n")}\n`;
+}
+
 export const tinyData: Dataset = {
   train: tinyExamples(96, 1),
   dev: tinyExamples(48, 2),

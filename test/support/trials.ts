@@ -3,16 +3,12 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseConfig, type RunConfig } from "ptuning/config";
-import { tinyExamples, tinyFolder } from "./tiny.ts";
+import { tinyCsv, tinyFolder } from "./tiny.ts";
 
 /** Writes data files into a folder. @returns a run of a few hundred quick steps on them */
 export async function tinyConfig(folder: string, examples = 160): Promise<RunConfig> {
-  const csv = (count: number, seed: number): string =>
-    `text,label\n${tinyExamples(count, seed)
-      .map(({ text, label }) => `${text},${label}`)
-      .join("\n")}\n`;
-  await writeFile(join(folder, "train.csv"), csv(examples, 1));
-  await writeFile(join(folder, "test.csv"), csv(48, 2));
+  await writeFile(join(folder, "train.csv"), tinyCsv(examples, 1));
+  await writeFile(join(folder, "test.csv"), tinyCsv(48, 2));
   return parseConfig({
     text: JSON.stringify({
       backbone: tinyFolder,
