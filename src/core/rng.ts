@@ -1,3 +1,5 @@
+import { PtuningError } from "./errors.ts";
+
 type Key = readonly [number, number, number, number];
 
 /** Arbitrary non-zero words (golden ratio, π, e, √2). */
@@ -49,8 +51,18 @@ export class Rng {
     return (this.uint32() * 0x200000 + (this.uint32() >>> 11)) / 0x20000000000000;
   }
 
-  /** Uniform over 0 … `below` − 1 without modulo bias. */
+  /**
+   * Uniform over 0 … `below` − 1 without modulo bias.
+   * @param below a whole number from 1 to 2³²
+   * @throws OPTION_INVALID
+   */
   integer(below: number): number {
+    if (!(Number.isInteger(below) && below >= 1 && below <= 0x100000000)) {
+      throw new PtuningError(
+        "OPTION_INVALID",
+        `below: expected a whole number from 1 to 2^32, got ${below}.`,
+      );
+    }
     const limit = 0x100000000 - (0x100000000 % below);
     for (;;) {
       const drawn = this.uint32();

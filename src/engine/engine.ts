@@ -11,10 +11,19 @@ export interface CompileOptions {
 }
 
 /** Named tensors that the engine holds: too large to travel with every run. */
-export interface Held {
-  /** Copies of all. */
-  read(): Promise<TensorMap>;
+export interface Held extends AsyncDisposable {
+  /**
+   * Copies of all, or of those that are named.
+   * @throws ENGINE_FAILED if they were released, or there is none of a name
+   */
+  read(names?: readonly string[]): Promise<TensorMap>;
+  /** Gives back their memory; a second call does nothing. */
   release(): Promise<void>;
+}
+
+/** Whether feeds are a set that an engine holds, of whichever engine. */
+export function isHeld(feeds: TensorMap | Held): feeds is Held {
+  return typeof feeds.read === "function";
 }
 
 /** Outputs of a run that stay with the engine, and under which names. */
@@ -36,18 +45,19 @@ export interface Sweep {
   readonly feeds: TensorMap;
 }
 
-/** One compiled graph. */
-export interface Session {
+/** One compiled graph. Its calls fail with ENGINE_FAILED once it is released, or what it ran on has ended. */
+export interface Session extends AsyncDisposable {
   /**
    * Feeds inputs of every later run, until they are bound again or fed with a run. Tensors that the graph has no input
    * for are left out.
+   * @throws ENGINE_FAILED if another engine holds them
    */
   bind(feeds: TensorMap | Held): Promise<void>;
   /**
    * Runs the whole graph.
    * @param feeds one tensor per graph input that is not bound
    * @returns one tensor per graph output, except those that are kept
-   * @throws ENGINE_FAILED if the runtime refuses the feeds
+   * @throws ENGINE_FAILED if the runtime refuses the feeds, or another engine holds what is to be kept in
    */
   run(feeds: TensorMap, keep?: Keep): Promise<TensorMap>;
   /**
@@ -56,17 +66,21 @@ export interface Session {
    * @returns the scalar outputs that rewrite nothing, each summed over all slices
    */
   sweep(sweep: Sweep): Promise<Readonly<Record<string, number>>>;
-  /** Gives back the session's memory. */
+  /** Gives back the session's memory; a second call does nothing, nor does one after what it ran on has ended. */
   release(): Promise<void>;
 }
 
-/** Something that runs graphs. Calls never block the program's event loop for long. */
-export interface Engine {
+/**
+ * Something that runs graphs. Calls never block the program's event loop for long. Where the thread behind it dies, all
+ * that waits fails with the cause, and so does every later call on sessions and held tensors of that thread; new ones
+ * start another.
+ */
+export interface Engine extends AsyncDisposable {
   readonly name: string;
-  /** @throws ENGINE_FAILED if the runtime refuses the graph */
+  /** @throws ENGINE_FAILED if the runtime refuses the graph, or the engine was closed */
   compile(graph: Graph, options?: CompileOptions): Promise<Session>;
   /** Takes tensors over: their memory may become the engine's own. */
   hold(tensors: TensorMap): Promise<Held>;
-  /** Waits for what is running and frees everything. */
+  /** Waits for what is running and frees everything, for good: calls after it fail. A second call waits for the first. */
   close(): Promise<void>;
 }

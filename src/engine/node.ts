@@ -1,10 +1,10 @@
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
-import { isExternal, PtuningError, type TensorMap } from "../core/index.ts";
+import { isExternal, messageOf, PtuningError, type TensorMap } from "../core/index.ts";
 import { type Graph, simplify } from "../graph/index.ts";
 import { encodeModel } from "../onnx/index.ts";
-import type { CompileOptions, Engine, Held, Session } from "./engine.ts";
+import { type CompileOptions, type Engine, type Held, isHeld, type Session } from "./engine.ts";
 import type { EngineReply, EngineRequest } from "./protocol.ts";
 import { defaultThreads } from "./threads.ts";
 
@@ -24,6 +24,96 @@ interface Pending {
   reject(error: Error): void;
 }
 
+/** A worker thread from its start to its end; sessions and held tensors live and die with it. */
+class EngineThread {
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, Pending>();
+  #nextId = 0;
+  /** Why it answers no more. */
+  #ended: string | undefined;
+
+  constructor() {
+    // "#ort-worker" is an entry of package.json: the thread runs built code also when a test runs sources.
+    const path = createRequire(import.meta.url).resolve("#ort-worker");
+    // The runtime reads it as it loads, from the process and not from the thread: without, it makes a device id and sends
+    // usage to its makers.
+    process.env.ORT_DISABLE_TELEMETRY ??= "1";
+    // Flags of the process may be meant for its main script alone, such as the type of a program given with -e.
+    this.#worker = new Worker(pathToFileURL(path), { execArgv: [] });
+    // Only what waits for an answer keeps the process alive.
+    this.#worker.unref();
+    this.#worker.on("message", (reply: EngineReply) => {
+      const waiting = this.#take(reply.id);
+      if (reply.ok) waiting?.resolve(reply.outputs);
+      else waiting?.reject(reply.loadFailed ? unavailable(reply.message) : failed(reply.message));
+    });
+    this.#worker.on("messageerror", (error) => this.#end(`an answer could not be read: ${messageOf(error)}`));
+    this.#worker.on("error", (error) => this.#end(`the engine's thread died: ${messageOf(error)}`));
+    this.#worker.on("exit", (code) => this.#end(`the engine's thread ended with code ${code}.`));
+  }
+
+  get ended(): boolean {
+    return this.#ended !== undefined;
+  }
+
+  /** @throws ENGINE_FAILED if the runtime refuses, or the thread has ended or ends */
+  ask(request: EngineRequest): Promise<TensorMap | undefined> {
+    if (this.#ended !== undefined) return Promise.reject(failed(this.#ended));
+    return new Promise((resolve, reject) => {
+      const id = this.#nextId++;
+      this.#pending.set(id, { resolve, reject });
+      this.#worker.ref();
+      try {
+        this.#worker.postMessage({ id, request });
+      } catch (error) {
+        // What cannot be copied to the thread never gets there: nobody would answer.
+        this.#take(id);
+        reject(failed(`${request.kind}: ${messageOf(error)}`));
+      }
+    });
+  }
+
+  /** Gives something back; nothing is left to give back where the thread has ended. */
+  async giveBack(request: EngineRequest): Promise<void> {
+    if (this.#ended !== undefined) return;
+    try {
+      await this.ask(request);
+    } catch (error) {
+      if (!this.ended) throw error;
+    }
+  }
+
+  /** Waits for what is running and ends the thread; the answers of what comes later say `reason`. */
+  async close(reason: string): Promise<void> {
+    const closing = this.giveBack({ kind: "close" });
+    this.#ended ??= reason;
+    await closing;
+  }
+
+  #take(id: number): Pending | undefined {
+    const waiting = this.#pending.get(id);
+    this.#pending.delete(id);
+    if (this.#pending.size === 0) this.#worker.unref();
+    return waiting;
+  }
+
+  #end(reason: string): void {
+    this.#ended ??= reason;
+    for (const { reject } of this.#pending.values()) reject(failed(this.#ended));
+    this.#pending.clear();
+    this.#worker.unref();
+    void this.#worker.terminate();
+  }
+}
+
+/** Where held tensors are. */
+interface HeldPlace {
+  readonly thread: EngineThread;
+  readonly id: number;
+}
+
+const closedReason = "the engine was closed.";
+
 /**
  * ONNX Runtime on the CPU, in a worker thread of its own.
  * @throws ENGINE_UNAVAILABLE from `compile` if the native library does not load
@@ -31,58 +121,39 @@ interface Pending {
 export function nodeEngine(options: NodeEngineOptions = {}): Engine {
   const threads = options.threads ?? defaultThreads();
   const spin = options.spin ?? false;
-  const pending = new Map<number, Pending>();
-  const heldIds = new WeakMap<Held, number>();
-  const idOf = (held: Held): number => {
-    const id = heldIds.get(held);
-    if (id === undefined) throw failed("the tensors are held by another engine.");
-    return id;
-  };
-  let worker: Worker | undefined;
+  const places = new WeakMap<Held, HeldPlace>();
+  let current: EngineThread | undefined;
+  let closing: Promise<void> | undefined;
   let nextId = 0;
 
-  const failAll = (from: Worker, message: string): void => {
-    if (worker !== from) return;
-    worker = undefined;
-    const error = new PtuningError("ENGINE_FAILED", `ONNX Runtime: ${message}`);
-    for (const { reject } of pending.values()) reject(error);
-    pending.clear();
+  /** The thread that new sessions and held tensors go to; one that died is replaced. */
+  const openThread = (): EngineThread => {
+    if (closing !== undefined) throw failed(closedReason);
+    if (current === undefined || current.ended) current = new EngineThread();
+    return current;
   };
-  const start = (): Worker => {
-    // "#ort-worker" is an entry of package.json: the thread runs built code also when a test runs sources.
-    const path = createRequire(import.meta.url).resolve("#ort-worker");
-    // The runtime reads it as it loads, from the process and not from the thread: without, it makes a device id and sends
-    // usage to its makers.
-    process.env.ORT_DISABLE_TELEMETRY ??= "1";
-    const started = new Worker(pathToFileURL(path));
-    started.on("message", (reply: EngineReply) => {
-      const waiting = pending.get(reply.id);
-      pending.delete(reply.id);
-      if (pending.size === 0) started.unref();
-      if (reply.ok) waiting?.resolve(reply.outputs);
-      else waiting?.reject(reply.loadFailed ? unavailable(reply.message) : failed(reply.message));
-    });
-    started.on("error", (error) => failAll(started, error.message));
-    started.on("exit", (code) => failAll(started, `the engine's thread ended with code ${code}.`));
-    return started;
+  /** @throws ENGINE_FAILED if the tensors are with another thread than the session that wants them */
+  const idIn = (thread: EngineThread, held: Held): number => {
+    const place = places.get(held);
+    if (place === undefined) throw failed("the tensors are held by another engine.");
+    if (place.thread !== thread)
+      throw failed("the tensors were held by a thread of the engine that has ended.");
+    return place.id;
   };
-  const ask = (request: EngineRequest): Promise<TensorMap | undefined> =>
-    new Promise((resolve, reject) => {
-      worker ??= start();
-      const id = nextId++;
-      pending.set(id, { resolve, reject });
-      worker.ref();
-      worker.postMessage({ id, request });
-    });
+  const close = (): Promise<void> => {
+    closing ??= current?.close(closedReason) ?? Promise.resolve();
+    return closing;
+  };
 
   return {
     name: `onnxruntime-node (CPU, ${threads} ${threads === 1 ? "thread" : "threads"})`,
     async compile(graph: Graph, { prepack = false }: CompileOptions = {}): Promise<Session> {
+      const thread = openThread();
       const session = nextId++;
       const simplified = simplify(graph);
       const model = encodeModel(simplified);
       const folder = externalFolder(simplified);
-      await ask({
+      await thread.ask({
         kind: "compile",
         session,
         model,
@@ -92,18 +163,19 @@ export function nodeEngine(options: NodeEngineOptions = {}): Engine {
         spin,
       });
       const fetches = Object.fromEntries([...simplified.outputs].map(([name, value]) => [name, value.name]));
+      const release = (): Promise<void> => thread.giveBack({ kind: "release", session });
       return {
         bind: async (feeds) => {
-          const source = heldIds.get(feeds as Held) ?? (feeds as TensorMap);
-          await ask({ kind: "bind", session, feeds: source });
+          const source = isHeld(feeds) ? idIn(thread, feeds) : feeds;
+          await thread.ask({ kind: "bind", session, feeds: source });
         },
         run: async (feeds, keep) => {
-          const kept = keep && { keep: { held: idOf(keep.held), names: keep.names } };
-          return (await ask({ kind: "run", session, feeds, fetches, ...kept })) ?? {};
+          const kept = keep && { keep: { held: idIn(thread, keep.held), names: keep.names } };
+          return (await thread.ask({ kind: "run", session, feeds, fetches, ...kept })) ?? {};
         },
         async sweep({ names, vectors, rewrites, feeds }) {
-          const ids = Object.entries(vectors).map(([input, held]) => [input, idOf(held)] as const);
-          const sums = await ask({
+          const ids = Object.entries(vectors).map(([input, held]) => [input, idIn(thread, held)] as const);
+          const sums = await thread.ask({
             kind: "sweep",
             session,
             names,
@@ -118,28 +190,25 @@ export function nodeEngine(options: NodeEngineOptions = {}): Engine {
             Object.entries(sums ?? {}).map(([name, { data }]) => [name, Number(data[0])]),
           );
         },
-        release: async () => {
-          if (worker) await ask({ kind: "release", session });
-        },
+        release,
+        [Symbol.asyncDispose]: release,
       };
     },
     async hold(tensors): Promise<Held> {
+      const thread = openThread();
       const id = nextId++;
-      await ask({ kind: "hold", held: id, tensors });
+      await thread.ask({ kind: "hold", held: id, tensors });
+      const release = (): Promise<void> => thread.giveBack({ kind: "drop", held: id });
       const held: Held = {
-        read: async () => (await ask({ kind: "read", held: id })) ?? {},
-        release: async () => {
-          if (worker) await ask({ kind: "drop", held: id });
-        },
+        read: async (names) => (await thread.ask({ kind: "read", held: id, names })) ?? {},
+        release,
+        [Symbol.asyncDispose]: release,
       };
-      heldIds.set(held, id);
+      places.set(held, { thread, id });
       return held;
     },
-    async close() {
-      const closing = worker && ask({ kind: "close" });
-      worker = undefined;
-      await closing;
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 

@@ -114,8 +114,15 @@ async function hold({ held, tensors }: EngineRequest & { kind: "hold" }): Promis
   heldSets.set(held, new Map(Object.entries(tensors).map(([name, tensor]) => [name, toFeed(ort, tensor)])));
 }
 
-function read({ held }: EngineRequest & { kind: "read" }): TensorMap {
-  return Object.fromEntries([...heldSet(held)].map(([name, tensor]) => [name, copyOf(tensor)]));
+function read({ held, names }: EngineRequest & { kind: "read" }): TensorMap {
+  const set = heldSet(held);
+  return Object.fromEntries(
+    (names ?? [...set.keys()]).map((name) => {
+      const tensor = set.get(name);
+      if (tensor === undefined) throw new Error(`held tensor "${name}": expected it, got none.`);
+      return [name, copyOf(tensor)];
+    }),
+  );
 }
 
 /** Slices of this many elements stay in the cache through all passes of an elementwise graph. */

@@ -24,7 +24,8 @@ export type EngineRequest =
       readonly keep?: { readonly held: number; readonly names: Readonly<Record<string, string>> };
     }
   | { readonly kind: "hold"; readonly held: number; readonly tensors: TensorMap }
-  | { readonly kind: "read"; readonly held: number }
+  /** All tensors, or those that are named. */
+  | { readonly kind: "read"; readonly held: number; readonly names: readonly string[] | undefined }
   | { readonly kind: "drop"; readonly held: number }
   | {
       readonly kind: "sweep";

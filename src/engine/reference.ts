@@ -2,30 +2,46 @@ import { join } from "node:path";
 import { isExternal, isFloat, PtuningError, type Tensor, type TensorMap } from "../core/index.ts";
 import { openFile, readTensor } from "../files/index.ts";
 import { fromNdArray, type Graph, type NdArray, specOf, toNdArray, type Value } from "../graph/index.ts";
-import type { Engine, Held, Session } from "./engine.ts";
+import { type Engine, type Held, isHeld, type Session } from "./engine.ts";
 
 /**
  * The oracle: runs the float64 definitions of the op table one node at a time. Slow, exact, and without any
  * native code.
  */
 export function referenceEngine(): Engine {
+  let isClosed = false;
+  const open = (): void => {
+    if (isClosed) throw failed("the engine was closed.");
+  };
+  const close = async (): Promise<void> => {
+    isClosed = true;
+  };
   return {
     name: "reference (float64)",
-    compile: async (graph) => compile(graph),
-    async hold(tensors) {
-      const held = new HeldTensors(tensors);
-      return held;
+    async compile(graph) {
+      open();
+      return compile(graph, open);
     },
-    async close() {},
+    async hold(tensors) {
+      open();
+      return new HeldTensors(tensors, open);
+    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 
+const failed = (message: string): PtuningError => new PtuningError("ENGINE_FAILED", message);
+
 /** Held tensors of this engine are tensors in the same memory, float64. */
 class HeldTensors implements Held {
-  readonly tensors: Map<string, Tensor>;
+  readonly #open: () => void;
+  #tensors: Map<string, Tensor> | undefined;
 
-  constructor(tensors: TensorMap) {
-    this.tensors = new Map(
+  /** @param open throws if the engine was closed */
+  constructor(tensors: TensorMap, open: () => void) {
+    this.#open = open;
+    this.#tensors = new Map(
       Object.entries(tensors).map(([name, { dtype, shape, data }]) => [
         name,
         isFloat(dtype)
@@ -35,46 +51,77 @@ class HeldTensors implements Held {
     );
   }
 
-  async read(): Promise<TensorMap> {
-    return structuredClone(Object.fromEntries(this.tensors));
+  get tensors(): Map<string, Tensor> {
+    this.#open();
+    if (this.#tensors === undefined) throw failed("the held tensors were released.");
+    return this.#tensors;
+  }
+
+  async read(names: readonly string[] = [...this.tensors.keys()]): Promise<TensorMap> {
+    return Object.fromEntries(
+      names.map((name) => {
+        const tensor = this.tensors.get(name);
+        if (tensor === undefined) throw failed(`held tensor "${name}": expected it, got none.`);
+        return [name, structuredClone(tensor)];
+      }),
+    );
   }
 
   async release(): Promise<void> {
-    this.tensors.clear();
+    this.#tensors = undefined;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
   }
 }
 
 function tensorsOf(held: Held): Map<string, Tensor> {
   if (held instanceof HeldTensors) return held.tensors;
-  throw new PtuningError("ENGINE_FAILED", "the tensors are held by another engine.");
+  throw failed("the tensors are held by another engine.");
 }
 
-async function compile(graph: Graph): Promise<Session> {
+async function compile(graph: Graph, open: () => void): Promise<Session> {
   const frozen = new Map<Value, NdArray>();
   for (const [value, source] of graph.initializers) {
     if (!isExternal(source)) {
       frozen.set(value, toNdArray(source));
       continue;
     }
-    const file = await openFile(join(source.folder, source.file));
+    await using file = await openFile(join(source.folder, source.file));
     frozen.set(value, toNdArray(await readTensor(file, source)));
-    await file.close();
   }
   let bound: TensorMap = {};
-  let boundHeld: Map<string, Tensor> | undefined;
-  const runWith = (feeds: TensorMap): TensorMap =>
-    run(graph, frozen, { ...bound, ...Object.fromEntries(boundHeld ?? []), ...feeds });
+  let boundHeld: HeldTensors | undefined;
+  let isReleased = false;
+  const expectOpen = (): void => {
+    open();
+    if (isReleased) throw failed("the session was released.");
+  };
+  const runWith = (feeds: TensorMap): TensorMap => {
+    expectOpen();
+    const held = boundHeld && Object.fromEntries(boundHeld.tensors);
+    return run(graph, frozen, { ...bound, ...held, ...feeds });
+  };
+  const release = async (): Promise<void> => {
+    isReleased = true;
+    frozen.clear();
+    [bound, boundHeld] = [{}, undefined];
+  };
   return {
     async bind(feeds) {
-      if (feeds instanceof HeldTensors) boundHeld = feeds.tensors;
-      else bound = { ...bound, ...(feeds as TensorMap) };
+      expectOpen();
+      if (!isHeld(feeds)) bound = { ...bound, ...feeds };
+      else if (tensorsOf(feeds)) boundHeld = feeds as HeldTensors;
     },
     async run(feeds, keep) {
+      const kept = keep && { set: tensorsOf(keep.held), names: keep.names };
       const outputs = Object.entries(runWith(feeds));
-      const kept = keep?.names ?? {};
-      for (const [name, tensor] of outputs)
-        if (kept[name] !== undefined) tensorsOf(keep!.held).set(kept[name], tensor);
-      return Object.fromEntries(outputs.filter(([name]) => kept[name] === undefined));
+      for (const [name, tensor] of outputs) {
+        const keptName = kept?.names[name];
+        if (keptName !== undefined) kept!.set.set(keptName, tensor);
+      }
+      return Object.fromEntries(outputs.filter(([name]) => kept?.names[name] === undefined));
     },
     async sweep({ names, vectors, rewrites, feeds }) {
       const sums: Record<string, number> = {};
@@ -91,9 +138,8 @@ async function compile(graph: Graph): Promise<Session> {
       }
       return sums;
     },
-    async release() {
-      frozen.clear();
-    },
+    release,
+    [Symbol.asyncDispose]: release,
   };
 }
 

@@ -2,7 +2,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { PtuningError, systemCode } from "../core/index.ts";
 
 /** Random access to bytes: a file on disk, or bytes in memory (a browser's upload). */
-export interface ByteSource {
+export interface ByteSource extends AsyncDisposable {
   /** For messages. */
   readonly name: string;
   readonly size: number;
@@ -34,6 +34,7 @@ export function memorySource(name: string, bytes: Uint8Array): ByteSource {
       return bytes.subarray(offset, offset + length);
     },
     async close() {},
+    async [Symbol.asyncDispose]() {},
   };
 }
 
@@ -69,5 +70,6 @@ export async function openFile(path: string): Promise<ByteSource> {
       return bytes;
     },
     close: () => handle.close(),
+    [Symbol.asyncDispose]: () => handle.close(),
   };
 }

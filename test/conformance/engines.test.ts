@@ -40,4 +40,63 @@ describe.each(engines)("$name", (engine) => {
       [4, 8],
     ]);
   });
+
+  test("held tensors are read by name", async () => {
+    const held = await engine.hold({ x: floats([1], [1]), y: floats([1], [2]) });
+    expect(Object.keys(await held.read())).toEqual(["x", "y"]);
+    const { y, ...others } = await held.read(["y"]);
+    expect([...y!.data]).toEqual([2]);
+    expect(others).toEqual({});
+    await expect(held.read(["z"])).rejects.toMatchObject({ code: "ENGINE_FAILED", message: /"z"/ });
+  });
+
+  test("tensors of another engine are refused wherever they may go", async () => {
+    const others = engines.find((other) => other !== engine)!;
+    const foreign = await others.hold({ x: floats([1], [1]), y: floats([1], [1]) });
+    const own = await engine.hold({ x: floats([1], [1]) });
+    const [session, adder] = [await engine.compile(twice.build()), await engine.compile(sum.build())];
+    const refused = { code: "ENGINE_FAILED", message: /held by another engine/ };
+    await expect(session.bind(foreign)).rejects.toMatchObject(refused);
+    await expect(session.run(feeds, { held: foreign, names: { first: "x" } })).rejects.toMatchObject(refused);
+    await expect(
+      adder.sweep({ names: ["x"], vectors: { x: own, y: foreign }, rewrites: { next: "x" }, feeds: {} }),
+    ).rejects.toMatchObject(refused);
+    expect([...(await session.run(feeds)).first!.data]).toEqual([2, 4]);
+  });
+
+  test("what was released says so, and is released again in vain", async () => {
+    const released = { code: "ENGINE_FAILED", message: /released/ };
+    const session = await engine.compile(twice.build());
+    await session.release();
+    await session[Symbol.asyncDispose]();
+    await expect(session.run(feeds)).rejects.toMatchObject(released);
+    await expect(session.bind(feeds)).rejects.toMatchObject(released);
+    const held = await engine.hold(feeds);
+    await held.release();
+    await held[Symbol.asyncDispose]();
+    await expect(held.read()).rejects.toMatchObject(released);
+    const other = await engine.compile(twice.build());
+    await expect(other.run(feeds, { held, names: { first: "x" } })).rejects.toMatchObject(released);
+  });
 });
+
+test.each([referenceEngine, () => nodeEngine({ threads: 1 })])(
+  "a closed engine stays closed",
+  async (make) => {
+    const engine = make();
+    const session = await engine.compile(twice.build());
+    const held = await engine.hold({});
+    const last = session.run({ x: floats([1], [4]) });
+    await Promise.all([engine.close(), engine.close()]);
+    // What was asked for before is answered.
+    expect([...(await last).first!.data]).toEqual([8]);
+    const closed = { code: "ENGINE_FAILED", message: /engine was closed/ };
+    await expect(session.run({ x: floats([1], [4]) })).rejects.toMatchObject(closed);
+    await expect(engine.compile(twice.build())).rejects.toMatchObject(closed);
+    await expect(engine.hold({})).rejects.toMatchObject(closed);
+    await expect(held.read()).rejects.toMatchObject(closed);
+    await session.release();
+    await held.release();
+    await engine[Symbol.asyncDispose]();
+  },
+);
