@@ -1,6 +1,7 @@
 import type { ComparisonEvent, ComparisonRunEvent, RunName } from "../comparisons/index.ts";
-import { escapeControls, formatDuration } from "../report/index.ts";
-import { bar, note, print, progressLine, style } from "./terminal.ts";
+import { escapeControls } from "../core/index.ts";
+import { formatDuration } from "../report/index.ts";
+import { bar, note, print, printJson, progressLine, style } from "./terminal.ts";
 
 /** Told of every event of a comparison. */
 export type ComparisonReporter = (event: ComparisonEvent) => void;
@@ -12,16 +13,16 @@ const plainIntervalSeconds = 30;
 export function jsonComparisonReporter(): ComparisonReporter {
   return (event) => {
     if (event.type === "comparison") {
-      print(JSON.stringify(event));
+      printJson(event);
       return;
     }
     const { run, event: inner } = event;
     if (inner.type === "trial-progress") {
-      if (inner.event.type === "evaluation") print(JSON.stringify({ ...run, ...inner.event }));
+      if (inner.event.type === "evaluation") printJson({ ...run, ...inner.event });
       return;
     }
     const { trial, ...facts } = inner;
-    print(JSON.stringify({ ...run, ...facts, id: trial.id }));
+    printJson({ ...run, ...facts, id: trial.id });
   };
 }
 
@@ -43,7 +44,7 @@ export function textComparisonReporter(): ComparisonReporter {
     progressLine.update(`${bar(share, total)} ${line}`);
     if (!process.stderr.isTTY && performance.now() - lastPlain > plainIntervalSeconds * 1000) {
       lastPlain = performance.now();
-      process.stderr.write(`${line}\n`);
+      note(line);
     }
   };
 

@@ -1,5 +1,5 @@
 import { PtuningError } from "../core/index.ts";
-import { note, style } from "./terminal.ts";
+import { note, printJson, style } from "./terminal.ts";
 
 /** What the process ends with. Documented in docs/cli.md. */
 export const exitCodes = {
@@ -19,7 +19,7 @@ export function reportError(error: unknown, asJson: boolean): number {
   if (error instanceof PtuningError) {
     if (asJson) {
       const { code, message, hint } = error;
-      process.stdout.write(`${JSON.stringify({ type: "error", code, message, ...(hint && { hint }) })}\n`);
+      printJson({ type: "error", code, message, ...(hint && { hint }) });
     }
     note(`${style("red", "error:", process.stderr)} ${error.message}`);
     if (error.hint) note(`  ${error.hint.replaceAll("\n", "\n  ")}`);

@@ -2,7 +2,7 @@
 import { CommanderError } from "commander";
 import { exitCodes, reportError } from "./exit.ts";
 import { createProgram } from "./program.ts";
-import { progressLine } from "./terminal.ts";
+import { forTerminal, progressLine } from "./terminal.ts";
 
 // A reader that has seen enough (`| head`) closes the pipe: that is no error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -22,7 +22,10 @@ for (const command of [
   ...program.commands,
   ...program.commands.flatMap((inner) => inner.commands),
 ]) {
-  command.exitOverride();
+  command.exitOverride().configureOutput({
+    writeErr: (text) => process.stderr.write(forTerminal(text)),
+    writeOut: (text) => process.stdout.write(forTerminal(text)),
+  });
 }
 try {
   await program.parseAsync();

@@ -1,7 +1,7 @@
 import { formatCount, formatDuration, searchText } from "../report/index.ts";
 import type { SweepDoneEvent, SweepEvent } from "../sweeps/index.ts";
 import type { TrialDoneEvent, TrialProgressEvent } from "../trials/index.ts";
-import { bar, note, print, progressLine, style, warn } from "./terminal.ts";
+import { bar, note, print, printJson, progressLine, style, warn } from "./terminal.ts";
 
 /** Told of every event of a sweep. */
 export type SweepReporter = (event: SweepEvent) => void;
@@ -14,11 +14,11 @@ export function jsonSweepReporter(): SweepReporter {
   return (event) => {
     if (event.type === "trial-progress" && event.event.type !== "evaluation") return;
     if (!("trial" in event)) {
-      print(JSON.stringify(event));
+      printJson(event);
       return;
     }
     const { trial, ...rest } = event;
-    print(JSON.stringify({ ...rest, trial: trial.id, overrides: trial.overrides }));
+    printJson({ ...rest, trial: trial.id, overrides: trial.overrides });
   };
 }
 
@@ -44,7 +44,7 @@ export function textSweepReporter(): SweepReporter {
     progressLine.update(total === undefined ? text : `${bar(done + inParts, total)} ${text}`);
     if (!process.stderr.isTTY && performance.now() - lastPlain > plainIntervalSeconds * 1000) {
       lastPlain = performance.now();
-      process.stderr.write(`${text}\n`);
+      note(text);
     }
   };
 

@@ -1,4 +1,6 @@
+import { randomUUID } from "node:crypto";
 import { styleText } from "node:util";
+import { escapeControls, escapeLines, jsonLine } from "../core/index.ts";
 import type { TransferProgress } from "../files/index.ts";
 import { formatBytes, formatDuration } from "../report/index.ts";
 
@@ -10,20 +12,40 @@ function hasColor(stream: NodeJS.WriteStream): boolean {
 
 type Style = Parameters<typeof styleText>[0];
 
-/** A styled text for standard output, plain where it is no terminal. */
+/**
+ * Stands for the escape character of our own styles until a text is written. It is drawn anew in each process, so that no
+ * text of others can hold it.
+ */
+const styleMark = `\ue000${randomUUID()}`;
+
+/** A styled text for standard output, plain where it is no terminal. Only what this file writes may hold it. */
 export function style(format: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string {
-  return hasColor(stream) ? styleText(format, text) : text;
+  if (!hasColor(stream)) return text;
+  return styleText(format, escapeLines(text), { validateStream: false }).replaceAll("\u001b", styleMark);
 }
 
-/** One line of results. */
+/**
+ * What goes to a terminal, wherever it came from: of all that a terminal would act on, only line ends, tabs and our own
+ * styles are sent. Everything that is printed passes through here.
+ */
+export function forTerminal(text: string): string {
+  return escapeLines(text).replaceAll(styleMark, "\u001b");
+}
+
+/** One line of results, or several. */
 export function print(text = ""): void {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${forTerminal(text)}\n`);
+}
+
+/** A value as one line of JSON, for programs. */
+export function printJson(value: unknown): void {
+  process.stdout.write(`${jsonLine(value)}\n`);
 }
 
 /** One line for people beside the results: notes, warnings, errors. */
 export function note(text: string): void {
   progressLine.clear();
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${forTerminal(text)}\n`);
 }
 
 export function warn(text: string): void {
@@ -43,7 +65,7 @@ class ProgressLine {
     this.#last = now;
     this.#shown = true;
     const columns = process.stderr.columns || 80;
-    process.stderr.write(`\r\u001b[2K${text.slice(0, columns - 1)}`);
+    process.stderr.write(`\r\u001b[2K${escapeControls(text).slice(0, columns - 1)}`);
   }
 
   clear(): void {
@@ -79,7 +101,7 @@ export function downloadReporter(): (progress: TransferProgress) => void {
     if (doneBytes >= totalBytes) progressLine.clear();
     if (!process.stderr.isTTY && performance.now() - last > plainIntervalMs) {
       last = performance.now();
-      process.stderr.write(`fetching ${name}: ${amount}\n`);
+      note(`fetching ${name}: ${amount}`);
     }
   };
 }

@@ -8,7 +8,7 @@ import {
   type TrainEvent,
   type TrunkEvent,
 } from "../train/index.ts";
-import { bar, note, print, progressLine, style, warn } from "./terminal.ts";
+import { bar, note, print, printJson, progressLine, style, warn } from "./terminal.ts";
 
 /** Told of every event of a run. */
 export type TrainReporter = (event: TrainEvent<SavedAdapter>) => void;
@@ -24,7 +24,7 @@ export function jsonReporter(): TrainReporter {
   return (event) => {
     if (event.type === "checkpoint") return;
     const { adapter, ...plain } = event as TrainEvent<SavedAdapter> & { adapter?: unknown };
-    print(JSON.stringify(plain));
+    printJson(plain);
   };
 }
 
@@ -56,7 +56,7 @@ export function textReporter(): TrainReporter {
     progressLine.update(`${bar(event.step, totalSteps)} ${text}`);
     if (!process.stderr.isTTY && performance.now() - lastPlain > plainIntervalSeconds * 1000) {
       lastPlain = performance.now();
-      process.stderr.write(`${text}\n`);
+      note(text);
     }
   };
 

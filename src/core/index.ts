@@ -1,4 +1,5 @@
 export * from "./closest.ts";
+export * from "./controls.ts";
 export * from "./dim.ts";
 export * from "./dtype.ts";
 export * from "./errors.ts";

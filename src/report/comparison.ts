@@ -1,6 +1,7 @@
 import { stringify } from "csv-stringify/sync";
+import { escapeLines } from "../core/index.ts";
 import type { Scores } from "../metrics/index.ts";
-import { escapeControls, formatBytes, formatCount } from "./format.ts";
+import { formatBytes, formatCount } from "./format.ts";
 import { markdownTable, type TableColumn, textTable } from "./table.ts";
 
 /** One run of a comparison. */
@@ -165,7 +166,7 @@ export function comparisonText(comparison: Comparison): string {
   const { columns, cells } = tableOf(comparison);
   return textTable(
     columns,
-    cells.map((row) => row.map((cell) => escapeControls(String(cell)))),
+    cells.map((row) => row.map(String)),
   );
 }
 
@@ -176,7 +177,7 @@ export function comparisonMarkdown(comparison: Comparison, figureFile?: string):
   const [title, task, backbone, hardware] = (["title", "task", "backbone", "hardware"] as const).map((key) =>
     escaped(comparison[key]),
   );
-  return [
+  const text = [
     `# ${title}`,
     "",
     `Task ${task}, backbone ${backbone}. Mean ± standard deviation over ${runsText(comparison)}.`,
@@ -190,6 +191,7 @@ export function comparisonMarkdown(comparison: Comparison, figureFile?: string):
     `ptuning ${version}, ${createdAt.slice(0, 10)}, ${hardware}.`,
     "",
   ].join("\n");
+  return escapeLines(text);
 }
 
 /** A text that Markdown takes as one: no tags, links or emphasis. */

@@ -26,19 +26,3 @@ export function formatShare(share: number): string {
   const percent = 100 * share;
   return `${percent >= 10 ? percent.toFixed(1) : percent.toPrecision(2)} %`;
 }
-
-/**
- * A text on one line for a terminal: control characters, escape sequences and line ends are shown, not sent;
- * direction overrides and other invisible characters too.
- */
-export function escapeControls(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
-    const code = character.codePointAt(0)!;
-    // Joiners belong to emoji and to several scripts.
-    if (code === 0x200d || code === 0x200c) return character;
-    if (character === "\n") return "\\n";
-    if (character === "\t") return "\\t";
-    if (character === "\r") return "\\r";
-    return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u{${code.toString(16)}}`;
-  });
-}

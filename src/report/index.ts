@@ -8,7 +8,7 @@ export {
   comparisonText,
   spreadOf,
 } from "./comparison.ts";
-export { escapeControls, formatBytes, formatCount, formatDuration, formatShare } from "./format.ts";
+export { formatBytes, formatCount, formatDuration, formatShare } from "./format.ts";
 export { renderComparison, renderReport, renderSearch } from "./render.ts";
 export type {
   NamedTaskReport,
@@ -26,4 +26,4 @@ export {
   searchMarkdown,
   searchText,
 } from "./search.ts";
-export { type Cell, markdownTable, type TableColumn, textTable } from "./table.ts";
+export { type Cell, markdownTable, type TableColumn, textTable, textTablePages } from "./table.ts";

@@ -1,5 +1,6 @@
+import { escapeLines } from "../core/index.ts";
 import type { Scores } from "../metrics/index.ts";
-import { escapeControls, formatCount, formatDuration } from "./format.ts";
+import { formatCount, formatDuration } from "./format.ts";
 import { markdownTable, type TableColumn, textTable } from "./table.ts";
 
 /** One trial of a search. */
@@ -121,14 +122,11 @@ function importanceRows({ importance }: SearchReport): (string | number)[][] {
 /** The best trials and the importance of keys, for a terminal. */
 export function searchText(report: SearchReport, mostTrials = 10): string {
   const { columns, rows } = searchRows(report);
-  const escapedRows = (all: (string | number)[][]): (string | number)[][] =>
-    all.map((row) => row.map((cell) => (typeof cell === "string" ? escapeControls(cell) : cell)));
   const shown = rows.slice(0, mostTrials);
-  const parts = [textTable(columns, escapedRows(shown))];
+  const parts = [textTable(columns, shown)];
   if (rows.length > shown.length) parts.push(`… and ${rows.length - shown.length} more`);
   const { importance } = report;
-  if (importance.length > 0)
-    parts.push("", textTable(importanceColumns, escapedRows(importanceRows(report))));
+  if (importance.length > 0) parts.push("", textTable(importanceColumns, importanceRows(report)));
   return parts.join("\n");
 }
 
@@ -143,7 +141,7 @@ export function searchMarkdown(report: SearchReport, mapFile?: string): string {
           .replaceAll("&", "&amp;")
           .replaceAll("<", "&lt;")
       : cell;
-  return [
+  const text = [
     `# ${escaped(title)}`,
     "",
     `Task ${escaped(task)}, backbone ${escaped(backbone)}. ${trials.length} trials, ${strategy} search, ` +
@@ -172,6 +170,7 @@ export function searchMarkdown(report: SearchReport, mapFile?: string): string {
     `ptuning ${version}, ${createdAt.slice(0, 10)}, ${hardware}.`,
     "",
   ].join("\n");
+  return escapeLines(text);
 }
 
 /** What the heat map shows. */

@@ -1,12 +1,12 @@
 import { catalog, listCachedBackbones, locateBackbone, removeCachedBackbone } from "../../backbones/index.ts";
 import { cacheFolder } from "../../files/index.ts";
 import { formatBytes, textTable } from "../../report/index.ts";
-import { downloadReporter, print, progressLine, style } from "../terminal.ts";
+import { downloadReporter, print, printJson, progressLine, style } from "../terminal.ts";
 
 export async function listBackbones({ json }: { readonly json?: boolean }): Promise<void> {
   const cached = await listCachedBackbones();
   if (json) {
-    print(JSON.stringify({ cacheFolder: cacheFolder(), catalog, cached }));
+    printJson({ cacheFolder: cacheFolder(), catalog, cached });
     return;
   }
   const catalogRows = catalog.map(({ name, id, description }) => [

@@ -9,15 +9,15 @@ import {
   taskConfigs,
   taskOf,
 } from "../../config/index.ts";
-import { PtuningError } from "../../core/index.ts";
+import { escapeControls, PtuningError } from "../../core/index.ts";
 import type { Dataset } from "../../data/index.ts";
 import { longestInput } from "../../model/index.ts";
-import { escapeControls, formatCount, formatShare, textTable } from "../../report/index.ts";
+import { formatCount, formatShare, textTable } from "../../report/index.ts";
 import { readRunConfig, runStatus } from "../../runs/index.ts";
 import type { Task } from "../../tasks/index.ts";
 import { resolveSettings } from "../../train/index.ts";
 import { exitCodes } from "../exit.ts";
-import { print, style, warn } from "../terminal.ts";
+import { print, printJson, style, warn } from "../terminal.ts";
 import { readConfig, type TrainFlags } from "./train.ts";
 
 /** Labels that the table shows; of more, the most frequent and the rarest. */
@@ -35,7 +35,7 @@ export async function checkDataCommand(source: string, flags: TrainFlags): Promi
       const task = taskOf(one, data);
       const checks = await checkData(data, task, backbone && limitsOf(one, data, task, backbone));
       if (flags.json) {
-        print(JSON.stringify({ type: "data-checks", ...(name && { task: name }), ...checks }));
+        printJson({ type: "data-checks", ...(name && { task: name }), ...checks });
       } else {
         if (name) print(style("bold", `Task ${name}`));
         printChecks(checks);

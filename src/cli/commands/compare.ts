@@ -17,7 +17,7 @@ import { methods } from "../../methods/index.ts";
 import { comparisonText, textTable } from "../../report/index.ts";
 import { jsonComparisonReporter, textComparisonReporter } from "../compare-reporter.ts";
 import { exitCodes } from "../exit.ts";
-import { downloadReporter, note, print } from "../terminal.ts";
+import { downloadReporter, note, print, printJson } from "../terminal.ts";
 import { readConfig } from "./train.ts";
 
 interface CompareFlags {
@@ -154,7 +154,7 @@ function printPlan({ title, score, variants }: ComparisonPlan, asJson: boolean):
     variant.runs.map(({ seed, trial }) => ({ variant: variant.name, seed, id: trial.id })),
   );
   if (asJson) {
-    print(JSON.stringify({ type: "plan", title, score, runs }));
+    printJson({ type: "plan", title, score, runs });
     return;
   }
   print(`${title} (${score.on} ${score.name})`);

@@ -9,7 +9,7 @@ import { cacheFolder, packageVersion } from "../../files/index.ts";
 import { GraphBuilder } from "../../graph/index.ts";
 import { formatBytes } from "../../report/index.ts";
 import { exitCodes } from "../exit.ts";
-import { print, style } from "../terminal.ts";
+import { print, printJson, style } from "../terminal.ts";
 
 interface Check {
   readonly name: string;
@@ -33,7 +33,7 @@ export async function doctor({ json }: { readonly json?: boolean }): Promise<voi
     hub(),
     tokenizer(),
   ]);
-  if (json) print(JSON.stringify(checks));
+  if (json) printJson(checks);
   else {
     const marks = {
       ok: style("green", "ok     "),

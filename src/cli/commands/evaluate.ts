@@ -3,7 +3,7 @@ import { readExamples } from "../../data/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { formatDuration } from "../../report/index.ts";
 import { loadAdapterAndBackbone } from "../adapter-folder.ts";
-import { print, style, warn } from "../terminal.ts";
+import { print, printJson, style, warn } from "../terminal.ts";
 import { readingFor } from "../training-columns.ts";
 
 interface EvaluateFlags {
@@ -31,16 +31,14 @@ export async function evaluateCommand(path: string, dataPath: string, flags: Eva
     const { scores, loss, collapsed } = await predictor.evaluate(file.examples);
     const seconds = (performance.now() - started) / 1000;
     if (flags.json) {
-      print(
-        JSON.stringify({
-          type: "evaluation",
-          examples: file.examples.length,
-          scores,
-          loss,
-          collapsed,
-          seconds,
-        }),
-      );
+      printJson({
+        type: "evaluation",
+        examples: file.examples.length,
+        scores,
+        loss,
+        collapsed,
+        seconds,
+      });
       return;
     }
     const width = Math.max(10, ...Object.keys(scores).map((name) => name.length));

@@ -2,19 +2,19 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { MultiTaskAdapter, openAdapter } from "../../adapters/index.ts";
 import { loadBackbone } from "../../backbones/index.ts";
-import { messageOf, PtuningError } from "../../core/index.ts";
+import { escapeControls, messageOf, PtuningError } from "../../core/index.ts";
 import { guessReading } from "../../data/index.ts";
 import { inventory } from "../../model/index.ts";
-import { escapeControls, formatBytes, formatCount, textTable } from "../../report/index.ts";
+import { formatBytes, formatCount, textTable } from "../../report/index.ts";
 import { adapterFolder } from "../adapter-folder.ts";
-import { print } from "../terminal.ts";
+import { print, printJson } from "../terminal.ts";
 
 type Facts = Readonly<Record<string, unknown>>;
 
 export async function inspect(thing: string, { json }: { readonly json?: boolean }): Promise<void> {
   const facts = await factsOf(thing);
   if (json) {
-    print(JSON.stringify(facts));
+    printJson(facts);
     return;
   }
   const rows = Object.entries(facts)

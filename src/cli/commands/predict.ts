@@ -1,13 +1,13 @@
 import { createInterface } from "node:readline";
 import { stringify } from "csv-stringify/sync";
 import type { Precision } from "../../backbones/index.ts";
-import { PtuningError } from "../../core/index.ts";
+import { escapeControls, PtuningError } from "../../core/index.ts";
 import { readExamples } from "../../data/index.ts";
 import { createPredictor } from "../../predict/index.ts";
-import { escapeControls, textTable } from "../../report/index.ts";
+import { textTable } from "../../report/index.ts";
 import type { TableRow, Task } from "../../tasks/index.ts";
 import { loadAdapterAndBackbone } from "../adapter-folder.ts";
-import { bar, print, progressLine, warn } from "../terminal.ts";
+import { bar, print, printJson, progressLine, warn } from "../terminal.ts";
 import { readingFor } from "../training-columns.ts";
 
 interface PredictFlags {
@@ -119,7 +119,7 @@ const outputs: {
   jsonl({ examples, predictions }) {
     for (const [i, prediction] of predictions.entries()) {
       const { line, ...example } = examples[i] as { line?: number };
-      print(JSON.stringify({ ...example, ...(prediction as object) }));
+      printJson({ ...example, ...(prediction as object) });
     }
   },
   csv({ rows }) {

@@ -43,7 +43,7 @@ import { parseColumn, parseColumns } from "../columns.ts";
 import { exitCodes } from "../exit.ts";
 import { findLr } from "../find-lr.ts";
 import { stopSignal } from "../stop.ts";
-import { downloadReporter, note, print, style } from "../terminal.ts";
+import { downloadReporter, note, print, printJson, style } from "../terminal.ts";
 import { jsonReporter, textReporter } from "../train-reporter.ts";
 
 /** Options of the command line for `train`. */
@@ -311,7 +311,7 @@ async function complete(
   await folder.finish(result);
   const page = await report(folder, { ...reported(shown), backbone });
   if (flags.json) {
-    print(JSON.stringify(result));
+    printJson(result);
     return;
   }
   print();
@@ -359,15 +359,13 @@ async function dryRun(options: AnyTrainOptions, asJson: boolean): Promise<void> 
   const perStep = measured.reduce((sum, value) => sum + value, 0) / measured.length;
   const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
   if (asJson) {
-    print(
-      JSON.stringify({
-        type: "dry-run",
-        secondsPerStep: perStep,
-        totalSteps: total,
-        etaSeconds: perStep * total,
-        peakMemoryBytes,
-      }),
-    );
+    printJson({
+      type: "dry-run",
+      secondsPerStep: perStep,
+      totalSteps: total,
+      etaSeconds: perStep * total,
+      peakMemoryBytes,
+    });
     return;
   }
   print(`memory     ${formatBytes(peakMemoryBytes)} at its highest so far`);

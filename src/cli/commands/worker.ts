@@ -2,7 +2,7 @@ import { runWorker, type WorkerEvent } from "../../queue/index.ts";
 import { formatDuration } from "../../report/index.ts";
 import { positive } from "../numbers.ts";
 import { stopSignal } from "../stop.ts";
-import { note, print, progressLine, style, warn } from "../terminal.ts";
+import { note, print, printJson, progressLine, style, warn } from "../terminal.ts";
 
 interface WorkerFlags {
   readonly queue: string;
@@ -39,8 +39,8 @@ function tellJson(event: WorkerEvent): void {
   if (event.type === "trial-progress" && event.event.type !== "evaluation") return;
   if (event.type === "job-refused") {
     const { code, message } = event.error;
-    print(JSON.stringify({ type: event.type, id: event.id, code, message }));
-  } else print(JSON.stringify("trial" in event ? { ...event, trial: event.trial.id } : event));
+    printJson({ type: event.type, id: event.id, code, message });
+  } else printJson("trial" in event ? { ...event, trial: event.trial.id } : event);
 }
 
 function tellText(event: WorkerEvent): void {

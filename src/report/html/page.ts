@@ -1,4 +1,5 @@
 import type { PlotOptions } from "@observablehq/plot";
+import { escapeLines } from "../../core/index.ts";
 import { colorRules, fontFamily, styleSheet } from "./style.ts";
 
 /** An element of the page. */
@@ -73,7 +74,9 @@ async function openPage(): Promise<{
 export async function writePage(title: string, content: (page: Page) => Child): Promise<string> {
   const { page, document, append } = await openPage();
   append(document.body, content(page));
-  return `${document.toString().replace("<title></title>", () => `<title>${escaped(title)}</title>`)}\n`;
+  const html = document.toString().replace("<title></title>", () => `<title>${escaped(title)}</title>`);
+  // What could turn the direction of a page around, or hide in it, is shown: in every text, wherever it came from.
+  return `${escapeLines(html)}\n`;
 }
 
 /** The library writes what is in title elements and attributes as it is, but for quotes. */
@@ -90,5 +93,5 @@ export async function writeDrawing(title: string, draw: (page: Page) => PageNode
   svg.setAttribute("color", "var(--muted)");
   const rules = `${colorRules}\nsvg { background: var(--panel); } text { font-family: ${fontFamily}; }`;
   svg.append(page.h("style", {}, rules));
-  return `${svg}\n`;
+  return `${escapeLines(`${svg}`)}\n`;
 }
