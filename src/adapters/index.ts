@@ -10,4 +10,5 @@ export {
 export type { CheckpointSource } from "./checkpoint.ts";
 export { headOf, type LoadAdapterOptions, loadAdapter, openAdapter, type SavedAdapter } from "./load.ts";
 export { MultiTaskAdapter, type MultiTaskFields, type TaskHead } from "./multi-task.ts";
+export { expectPublishable } from "./publishable.ts";
 export { saveAdapter } from "./save.ts";

@@ -7,6 +7,7 @@ import { headParameter } from "../model/index.ts";
 import type { Task } from "../tasks/index.ts";
 import { Adapter, type BackboneReference, type Provenance } from "./adapter.ts";
 import { multiTaskCard } from "./card.ts";
+import { expectPublishable } from "./publishable.ts";
 import { formatVersion, ownPeftType, peftConfigFile, sidecarFile, weightsFile } from "./save.ts";
 
 /** One task of a multi-task adapter: what it does not share with the others. */
@@ -70,7 +71,7 @@ export class MultiTaskAdapter implements MultiTaskFields {
 
   /**
    * Writes one folder that holds the prompt once and every head; an existing folder is replaced as a whole.
-   * @throws STORAGE_FULL
+   * @throws STORAGE_FULL; DATA_INVALID if a label, a setting or the name of a head looks like a secret
    */
   async save(folder: string): Promise<void> {
     const target = resolve(folder);
@@ -93,6 +94,7 @@ export class MultiTaskAdapter implements MultiTaskFields {
         ]),
       ),
     };
+    expectPublishable({ adapter: sidecar });
     const peft = {
       base_model_name_or_path: backbone.id,
       peft_type: ownPeftType,

@@ -8,6 +8,7 @@ import type { PeftMethod } from "../methods/index.ts";
 import type { AdapterFields, BackboneReference } from "./adapter.ts";
 import { modelCard } from "./card.ts";
 import { checkpointNames, writeCheckpoint } from "./checkpoint.ts";
+import { expectPublishable } from "./publishable.ts";
 
 /** Version of the sidecar's layout; readers refuse newer ones. */
 export const formatVersion = 1;
@@ -26,9 +27,10 @@ const peftVersion = "0.21.2";
  * Writes the adapter folder: `adapter_model.safetensors` and `adapter_config.json` (loadable by PEFT where it
  * computes the same function), `ptuning.json` and a model card. Where the whole backbone was trained, it is instead a
  * checkpoint that transformers loads. The folder appears as a whole.
- * @throws STORAGE_FULL
+ * @throws STORAGE_FULL; DATA_INVALID if a label or a setting looks like a secret
  */
 export async function saveAdapter(adapter: AdapterFields, folder: string): Promise<void> {
+  expectPublishable({ adapter: sidecar(adapter) });
   const target = resolve(folder);
   await mkdir(dirname(target), { recursive: true });
   const { source } = adapter;

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { styleText } from "node:util";
-import { escapeControls, escapeLines, jsonLine } from "../core/index.ts";
+import { escapeControls, escapeLines, hideSecrets, jsonLine } from "../core/index.ts";
 import type { TransferProgress } from "../files/index.ts";
 import { formatBytes, formatDuration } from "../report/index.ts";
 
@@ -42,10 +42,10 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${jsonLine(value)}\n`);
 }
 
-/** One line for people beside the results: notes, warnings, errors. */
+/** One line for people beside the results: notes, warnings, errors; logs keep it, so secrets in it are hidden. */
 export function note(text: string): void {
   progressLine.clear();
-  process.stderr.write(`${forTerminal(text)}\n`);
+  process.stderr.write(`${forTerminal(hideSecrets(text))}\n`);
 }
 
 export function warn(text: string): void {

@@ -1,4 +1,5 @@
 import type { SavedAdapter } from "../adapters/index.ts";
+import { redact } from "../config/index.ts";
 import { formatBytes, formatCount, formatDuration, formatShare } from "../report/index.ts";
 import {
   decisiveScores,
@@ -19,12 +20,12 @@ const plainIntervalSeconds = 15;
 /** Weight of the newest step in the averages that the progress line shows. */
 const smoothing = 0.05;
 
-/** Events as JSON lines on standard output; tensors are left out. */
+/** Events as JSON lines on standard output, as the log has them: without tensors and secrets. */
 export function jsonReporter(): TrainReporter {
   return (event) => {
     if (event.type === "checkpoint") return;
     const { adapter, ...plain } = event as TrainEvent<SavedAdapter> & { adapter?: unknown };
-    printJson(plain);
+    printJson(redact(plain));
   };
 }
 

@@ -22,7 +22,7 @@ export {
   refuseForbiddenKeys,
 } from "./parse.ts";
 export { mapPaths } from "./paths.ts";
-export { redact } from "./redact.ts";
+export { redact, refuseSecrets } from "./redact.ts";
 export {
   type CompleteConfig,
   completeConfig,

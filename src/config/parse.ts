@@ -2,6 +2,7 @@ import { isMap, isScalar, LineCounter, type ParsedNode, parseDocument, parse as 
 import type * as z from "zod";
 import { closest, PtuningError } from "../core/index.ts";
 import type { AnyRunConfig, RunConfig } from "./config.ts";
+import { refuseSecrets } from "./redact.ts";
 import { multiTaskSchema, runSchema } from "./schema.ts";
 
 /** Names with a meaning in JavaScript objects: never keys of a configuration. */
@@ -74,6 +75,7 @@ function check<T>(
   json: unknown,
   whereOf: (path: readonly PropertyKey[]) => string,
 ): T {
+  refuseSecrets(json, whereOf);
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   throw invalid(parsed.error.issues.map((issue) => issueText(issue, json, whereOf)).join("\n"));

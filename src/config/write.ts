@@ -1,12 +1,11 @@
 import { stringify } from "yaml";
 import type { AnyRunConfig, RunConfig } from "./config.ts";
 import { shapeOf } from "./parse.ts";
-import { redact } from "./redact.ts";
 import { runSchema } from "./schema.ts";
 
-/** A configuration as YAML, without secrets. */
+/** A configuration as YAML, to be read back: exactly what was given. */
 export function formatConfig(config: AnyRunConfig): string {
-  return stringify(redact(config));
+  return stringify(config);
 }
 
 /**
@@ -47,9 +46,7 @@ function keyLine(
   const description = descriptionOf(schema);
   const shown = value ?? defaultValue;
   const text =
-    shown === undefined
-      ? ""
-      : ` ${stringify(redact(shown), { collectionStyle: "flow", lineWidth: 0 }).trimEnd()}`;
+    shown === undefined ? "" : ` ${stringify(shown, { collectionStyle: "flow", lineWidth: 0 }).trimEnd()}`;
   const line = `${indent}${key}:${text}`;
   const comment = description ? `  # ${description}` : "";
   return value === undefined ? `# ${line}${comment}` : `${line}${comment}`;

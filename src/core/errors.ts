@@ -1,3 +1,5 @@
+import { hideSecrets } from "./secrets.ts";
+
 /**
  * Every code that a {@link PtuningError} can carry. docs/errors.md says of each what it means and what to do;
  * a test keeps the two lists equal.
@@ -40,7 +42,8 @@ export interface ErrorDetails {
 
 /**
  * The one error family of this package: a mistake or a condition that a user can act on. The message has the
- * form `where: expected …, got ….`; the hint says what to do. Anything else that is thrown is a defect.
+ * form `where: expected …, got ….`; the hint says what to do. Anything else that is thrown is a defect. Messages quote
+ * values and files: secrets in them are hidden.
  */
 export class PtuningError extends Error {
   override readonly name = "PtuningError";
@@ -48,9 +51,9 @@ export class PtuningError extends Error {
   readonly hint: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(hideSecrets(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
-    this.hint = details.hint;
+    this.hint = details.hint === undefined ? undefined : hideSecrets(details.hint);
   }
 }
 

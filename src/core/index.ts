@@ -6,4 +6,5 @@ export * from "./errors.ts";
 export * from "./half.ts";
 export * from "./resources.ts";
 export * from "./rng.ts";
+export * from "./secrets.ts";
 export * from "./tensor.ts";

@@ -32,7 +32,14 @@ export interface TextSource {
 async function checkFile(path: string): Promise<void> {
   const status = await stat(path).catch((cause: unknown) => {
     const reason = systemCode(cause) === "ENOENT" ? "no such file" : messageOf(cause);
-    throw new PtuningError("DATA_NOT_FOUND", `${path}: expected a data file, got ${reason}.`, { cause });
+    // What earlier versions wrote for folders that only look like tokens.
+    const wasReplaced = path.includes("[redacted]");
+    throw new PtuningError("DATA_NOT_FOUND", `${path}: expected a data file, got ${reason}.`, {
+      ...(wasReplaced && {
+        hint: "An earlier version took a part of this path for a secret: write the path back into the configuration.",
+      }),
+      cause,
+    });
   });
   if (!status.isFile()) throw new PtuningError("DATA_NOT_FOUND", `${path}: expected a file, got a folder.`);
   if (status.size === 0) throw new PtuningError("DATA_INVALID", `${path}: the file is empty.`);

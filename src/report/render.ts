@@ -1,14 +1,15 @@
+import { hideSecrets } from "../core/index.ts";
 import type { Comparison } from "./comparison.ts";
 import type { RunReport } from "./run-report.ts";
 import type { SearchReport } from "./search.ts";
 
 /**
  * The report of a run as one self-contained HTML page: no scripts, nothing loaded, every text escaped. It quotes
- * examples of the data set. Loads the plotting library on first use.
+ * examples of the data set; secrets that can be told by their form are hidden. Loads the plotting library on first use.
  */
 export async function renderReport(report: RunReport): Promise<string> {
   const { renderRun } = await import("./html/render.ts");
-  return renderRun(report);
+  return hideSecrets(await renderRun(report));
 }
 
 /** A comparison as a page of the same kind, and its figure as an SVG file; without any score there is no figure. */
@@ -17,7 +18,7 @@ export async function renderComparison(
 ): Promise<{ readonly html: string; readonly svg: string | undefined }> {
   const { writeComparisonFigure, writeComparisonPage } = await import("./html/comparison.ts");
   return {
-    html: await writeComparisonPage(comparison),
+    html: hideSecrets(await writeComparisonPage(comparison)),
     svg: await writeComparisonFigure(comparison),
   };
 }
@@ -27,5 +28,5 @@ export async function renderSearch(
   report: SearchReport,
 ): Promise<{ readonly html: string; readonly svg: string | undefined }> {
   const { writeHeatMap, writeSearchPage } = await import("./html/search.ts");
-  return { html: await writeSearchPage(report), svg: await writeHeatMap(report) };
+  return { html: hideSecrets(await writeSearchPage(report)), svg: await writeHeatMap(report) };
 }

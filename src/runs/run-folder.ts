@@ -2,7 +2,7 @@ import { createWriteStream, type WriteStream } from "node:fs";
 import { mkdir, readdir, readFile, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { MultiTaskAdapter, type SavedAdapter } from "../adapters/index.ts";
-import { type AnyRunConfig, formatConfig, parseRunConfig, redact } from "../config/index.ts";
+import { type AnyRunConfig, formatConfig, parseRunConfig, redact, refuseSecrets } from "../config/index.ts";
 import { PtuningError } from "../core/index.ts";
 import { asStorageError, isHeldElsewhere, lockFile, writeFileAtomic } from "../files/index.ts";
 import type { RunResult } from "../report/index.ts";
@@ -57,9 +57,11 @@ export async function expectNoRun(folder: string): Promise<void> {
 
 /**
  * Starts a run in a new folder.
- * @throws OUTPUT_EXISTS if the folder holds a run already; LOCKED if another process uses it
+ * @throws OUTPUT_EXISTS if the folder holds a run already; LOCKED if another process uses it; CONFIG_INVALID if folder
+ * or configuration hold a secret
  */
 export async function createRun(folder: string, config: AnyRunConfig, overwrite = false): Promise<RunFolder> {
+  refuseSecrets({ ...config, output: folder }, () => "run");
   if (!overwrite) await expectNoRun(folder);
   await mkdir(folder, { recursive: true });
   const release = await lock(folder);

@@ -93,14 +93,15 @@ async function describeTask(
   if (task === undefined || data === undefined) return {};
   const kind = exampleKinds[task.reads] as KindDescription<unknown>;
   return {
-    checks: await checkData(data, task, limits),
+    // Hidden before texts are cut: half a token is not told any more.
+    checks: redact(await checkData(data, task, limits)),
     ...(review && {
       dev: {
-        review,
+        review: redact(review),
         example(index) {
           const example = data.dev[index];
           const { line } = example as { readonly line?: number };
-          return { texts: kind.texts(example), ...(line !== undefined && { line }) };
+          return { texts: redact(kind.texts(example)), ...(line !== undefined && { line }) };
         },
       },
     }),

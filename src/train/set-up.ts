@@ -1,3 +1,4 @@
+import { expectPublishable } from "../adapters/index.ts";
 import { type Backbone, withPrecision } from "../backbones/index.ts";
 import { type Params, PtuningError, Rng } from "../core/index.ts";
 import type { Session } from "../engine/index.ts";
@@ -84,6 +85,16 @@ export async function setUp(options: AnyTrainOptions): Promise<Run> {
   for (const one of tasksOf(options)) {
     named.push({ ...one, task: await settleTask(one.task, options.backbone) });
   }
+  // What an adapter cannot hold is refused before anything is trained.
+  const facts = named.map(
+    ({ name, task, data: { table } }) => [name, { task: task.options, table }] as const,
+  );
+  const { backbone: given } = options;
+  expectPublishable({
+    ...("tasks" in options ? { tasks: Object.fromEntries(facts) } : facts[0]![1]),
+    method: method.options,
+    backbone: given.id,
+  });
   const fp32 = named.map(({ name, task }): ModelParts & { backbone: Backbone } => ({
     backbone: options.backbone,
     method,

@@ -5,6 +5,7 @@ import {
   methodOf,
   type RunConfig,
   readData,
+  redact,
   type SharedConfig,
   taskConfigs,
   taskOf,
@@ -33,7 +34,7 @@ export async function checkDataCommand(source: string, flags: TrainFlags): Promi
     for (const [name, one] of Object.entries(taskConfigs(config))) {
       const data = await readData(one);
       const task = taskOf(one, data);
-      const checks = await checkData(data, task, backbone && limitsOf(one, data, task, backbone));
+      const checks = redact(await checkData(data, task, backbone && limitsOf(one, data, task, backbone)));
       if (flags.json) {
         printJson({ type: "data-checks", ...(name && { task: name }), ...checks });
       } else {

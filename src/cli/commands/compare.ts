@@ -10,7 +10,7 @@ import {
   runComparison,
   type VariantSetting,
 } from "../../comparisons/index.ts";
-import { readData } from "../../config/index.ts";
+import { readData, refuseSecrets } from "../../config/index.ts";
 import { PtuningError } from "../../core/index.ts";
 import { nodeEngine } from "../../engine/index.ts";
 import { methods } from "../../methods/index.ts";
@@ -71,6 +71,7 @@ export async function compareCommand(source: string, flags: CompareFlags): Promi
     return;
   }
   const folder = output ?? join("comparisons", preset.name === "methods" ? name : `${name}-${preset.name}`);
+  refuseSecrets({ output: folder }, () => "command line");
   await compareInto(folder, plan, flags);
 }
 

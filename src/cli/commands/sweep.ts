@@ -1,7 +1,7 @@
 import { basename, join, resolve } from "node:path";
 import { parse } from "yaml";
 import type { RunConfig, SearchConfig, SearchParameter, SearchRange } from "../../config/index.ts";
-import { overrideConfig } from "../../config/index.ts";
+import { overrideConfig, refuseSecrets } from "../../config/index.ts";
 import { PtuningError } from "../../core/index.ts";
 import { readSweepConfig, sweep } from "../../sweeps/index.ts";
 import { localRunner, type TrialRunner } from "../../trials/index.ts";
@@ -79,6 +79,7 @@ async function whatToSearch(
   const { output: _, ...given } = flags;
   const { output, ...config } = await readConfig(source, given);
   const folder = flags.output ?? join("sweeps", basename(output!));
+  refuseSecrets({ output: folder }, () => "command line");
   const report = { html: flags.reports === true, tensorboard: flags.reports === true };
   return { config: withSearch({ ...config, report }, flags), folder };
 }

@@ -13,6 +13,7 @@ import {
   parseConfig,
   parseRunConfig,
   readTasks,
+  refuseSecrets,
 } from "../../config/index.ts";
 import { messageOf, PtuningError } from "../../core/index.ts";
 import { describeMachine, nodeEngine } from "../../engine/index.ts";
@@ -197,10 +198,13 @@ export async function readConfig(
     () => false,
   );
   const given = { ...config, backbone: isFolder ? resolve(config.backbone) : config.backbone };
-  return {
+  const complete = {
     ...(await mapPaths(given, (path) => resolve(path))),
     output: flags.output ?? config.output ?? join("runs", name),
   };
+  // Paths have become absolute, and names were taken from them.
+  refuseSecrets(complete, () => where);
+  return complete;
 }
 
 async function readConfigFile(path: string): Promise<string> {
