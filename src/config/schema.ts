@@ -40,14 +40,36 @@ const data = z.strictObject({
     .string()
     .exactOptional()
     .describe("regular expression with groups label and text, for labels inside the text"),
-  labels: column.exactOptional().describe("column with any number of labels"),
-  labelSeparator: z.string().min(1).exactOptional().describe("what stands between them; default a comma"),
+  labels: z
+    .union([column, z.array(column).min(2)])
+    .exactOptional()
+    .describe("column with any number of labels, or one column of 0 and 1 for each label"),
+  labelSeparator: z
+    .string()
+    .min(1)
+    .exactOptional()
+    .describe("what stands between them; default: the one of , ; | that the column has"),
+  labelNames: z
+    .array(z.string().min(1))
+    .min(2)
+    .exactOptional()
+    .describe("names of the labels of a column with lists of 0 and 1"),
   score: column.exactOptional().describe("column of numbers"),
   group: column.exactOptional().describe("column that examples share which belong together"),
   choices: z
     .union([column, z.array(column).min(2)])
     .exactOptional()
     .describe("column with a list of alternatives, or one column for each"),
+  choiceLabels: z
+    .enum(["from-0", "from-1", "columns", "letters", "texts"])
+    .exactOptional()
+    .describe("what labels of choices are; default: what all of the file are"),
+  listCells: z
+    .enum(["lists", "joined"])
+    .exactOptional()
+    .describe(
+      "text cells of lists: lists as JSON or Python writes them, or joined items; default: what all are",
+    ),
   tokens: column.exactOptional().describe("column of the words"),
   tags: column.exactOptional().describe("column with a tag for each word"),
   predicate: column.exactOptional().describe("column with the number of the predicate's word, from 0"),

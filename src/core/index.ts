@@ -7,4 +7,5 @@ export * from "./half.ts";
 export * from "./resources.ts";
 export * from "./rng.ts";
 export * from "./secrets.ts";
+export * from "./shown.ts";
 export * from "./tensor.ts";

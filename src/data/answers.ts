@@ -1,6 +1,8 @@
+import { shown } from "../core/index.ts";
 import type { AnswerExample } from "./example.ts";
 import { dataError, type FormatInput } from "./format.ts";
 import { isRecord, parseJson } from "./lines.ts";
+import { LiteralError, parsePythonLiteral } from "./python-literal.ts";
 
 /** An answer as a file has it. */
 export interface RawAnswer {
@@ -15,18 +17,13 @@ export interface RawAnswer {
  * @throws DATA_INVALID
  */
 export function answersFrom(path: string, line: number, value: unknown): RawAnswer[] {
-  const fail = (): never => {
-    throw dataError(path, line, "expected answers as {text, answer_start} or a list of such");
+  const fail = (why?: string): never => {
+    const got = `got ${shown(value)}${why ? `, which ${why}` : ""}`;
+    throw dataError(path, line, `expected answers as {text, answer_start} or a list of such, ${got}`);
   };
   if (typeof value === "string") {
     if (!/^\s*[[{]/.test(value)) return value === "" ? [] : [{ text: value }];
-    let parsed: unknown;
-    try {
-      parsed = parseJson(value);
-    } catch {
-      return fail();
-    }
-    return answersFrom(path, line, parsed);
+    return answersFrom(path, line, parseAnswers(value, fail));
   }
   if (Array.isArray(value)) return value.map((answer) => rawAnswer(answer) ?? fail());
   if (!isRecord(value)) return fail();
@@ -34,6 +31,20 @@ export function answersFrom(path: string, line: number, value: unknown): RawAnsw
   if (!Array.isArray(text)) return [rawAnswer(value) ?? fail()];
   if (starts !== undefined && (!Array.isArray(starts) || starts.length !== text.length)) return fail();
   return text.map((one, i) => rawAnswer({ text: one, answer_start: starts?.[i] }) ?? fail());
+}
+
+/** Answers as JSON or Python writes them. */
+function parseAnswers(text: string, fail: (why: string) => never): unknown {
+  try {
+    return parseJson(text);
+  } catch {
+    try {
+      return parsePythonLiteral(text);
+    } catch (error) {
+      if (error instanceof LiteralError) return fail(error.message);
+      throw error;
+    }
+  }
 }
 
 function rawAnswer(value: unknown): RawAnswer | undefined {

@@ -67,12 +67,15 @@ export async function readDataset<K extends ExampleKind>(
   }
   if (parts.train === undefined) throw noTrainingFile([path].flat().join(", "));
   const filesRead: ExampleFile<ExampleKinds[K]>[] = [];
+  // What the first file decides holds for all: a short one alone may leave it open.
+  let settled: Readonly<Record<string, unknown>> = {};
   const read = async (ofSplit: readonly Part[] | undefined): Promise<ExampleKinds[K][] | undefined> => {
     if (ofSplit === undefined) return undefined;
     const examples: ExampleKinds[K][] = [];
     for (const { path: one, split: part } of ofSplit) {
-      const file = await readExamples<K>(one, { ...reading, ...(part && { split: part }) });
+      const file = await readExamples<K>(one, { ...reading, ...settled, ...(part && { split: part }) });
       filesRead.push(file);
+      settled = { ...file.settled, ...settled };
       for (const example of file.examples) examples.push(example);
     }
     return examples;
@@ -116,7 +119,7 @@ export async function readDataset<K extends ExampleKind>(
     dev: split.taken,
     test: testExamples ?? testTaken,
     labels,
-    table: columns,
+    table: { ...columns, ...settled },
     fingerprint: `sha256:${hash.digest("hex")}`,
     warnings,
   };

@@ -34,7 +34,8 @@ export const exampleKinds: { readonly [K in ExampleKind]: KindDescription<Exampl
     labels: ({ label, labels = [] }) => distinct(label === undefined ? labels : [label, ...labels]),
     answer: ({ label, labels, score }) =>
       label ?? (labels && JSON.stringify([...labels].sort())) ?? (score === undefined ? score : `${score}`),
-    problems: ({ text, pair }) => (text.trim() === "" || pair?.trim() === "" ? ["an empty text"] : []),
+    // A pair with one text has still something to say.
+    problems: ({ text, pair = "" }) => (`${text}${pair}`.trim() === "" ? ["an empty text"] : []),
     oddities: ({ labels = [] }) =>
       distinct(labels).length < labels.length ? ["the same label more than once"] : [],
   },

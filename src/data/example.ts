@@ -94,6 +94,10 @@ export interface ExampleFile<E = TextExample> {
   readonly sha256: string;
   /** What was noticed and left out, with counts. */
   readonly warnings: readonly string[];
+  /** Name of the file's format. */
+  readonly format?: string;
+  /** What was decided for the whole file, for reading others alike. */
+  readonly settled?: Readonly<Record<string, unknown>>;
 }
 
 /** Labelled examples of a task, split for training. */

@@ -34,6 +34,10 @@ export interface FormatInput {
   bytes(): Promise<ByteSource>;
   /** A record that cannot be used: throws the error, or counts it where the options say so. */
   reject(error: unknown): void;
+  /** The same file for a look before it is read: nothing of it is counted. */
+  ahead(): FormatInput;
+  /** Says what was decided for the whole file, so that others of the same form are read alike. */
+  settle(options: Partial<ReadOptions>): void;
   /** Counts something for the warnings: `what` continues "12 …". */
   notice(what: string): undefined;
 }

@@ -1,5 +1,6 @@
-import { closest, PtuningError } from "../core/index.ts";
+import { PtuningError, shown } from "../core/index.ts";
 import { answersFrom, placeAnswers } from "./answers.ts";
+import { ChoiceLabels, choiceOf, choiceTitle } from "./choice-labels.ts";
 import type {
   AnswerExample,
   ChoiceExample,
@@ -9,14 +10,20 @@ import type {
   TextExample,
   TokenExample,
 } from "./example.ts";
+import { Fields } from "./fields.ts";
 import { dataError, type Format, type FormatInput, type Reader, type Row } from "./format.ts";
+import { LabelSpellings } from "./label-spellings.ts";
+import { ListColumn, type ListForm } from "./list-cells.ts";
+import { labelsReader } from "./multi-labels.ts";
 import type { Column, ColumnOptions } from "./options.ts";
 
 /** Readers of every kind of example from the records of a table, by a column mapping. */
 export function tableReaders(rows: (input: FormatInput) => AsyncIterable<Row>): Format["readers"] {
   const reader = <K extends ExampleKind>(map: Mapping<K>): Reader<K> =>
     async function* examples(input) {
-      const read = map(input);
+      const read = await map(input, async function* survey() {
+        for await (const row of rows(input.ahead())) yield new Fields(input.path, row);
+      });
       for await (const row of rows(input)) {
         try {
           const example = read(new Fields(input.path, row));
@@ -50,122 +57,54 @@ export function kindOfColumns(options: ColumnOptions): ExampleKind {
   return options.question === undefined ? "text" : "answers";
 }
 
-type Mapping<K extends ExampleKind> = (input: FormatInput) => (fields: Fields) => ExampleKinds[K] | undefined;
+type ReadRow<K extends ExampleKind> = (fields: Fields) => ExampleKinds[K] | undefined;
 
-/** The columns of one record, with messages that say what was expected. */
-class Fields {
-  readonly path: string;
-  readonly line: number;
-  readonly #fields: Row["fields"];
+/** @param survey all rows, for what is decided for the whole file before the first example */
+type Mapping<K extends ExampleKind> = (
+  input: FormatInput,
+  survey: () => AsyncIterable<Fields>,
+) => ReadRow<K> | Promise<ReadRow<K>>;
 
-  constructor(path: string, { line, fields }: Row) {
-    this.path = path;
-    this.line = line;
-    this.#fields = fields;
-  }
-
-  fail(column: Column, expected: string, value: unknown): never {
-    const got = (JSON.stringify(value, exactly) ?? "nothing").slice(0, 60);
-    throw dataError(this.path, this.line, `"${column}": expected ${expected}, got ${got}`);
-  }
-
-  /** The first of several columns that is there. */
-  first(...columns: (Column | undefined)[]): Column | undefined {
-    return columns.find((column) => column !== undefined && (this.#fields[column] ?? null) !== null);
-  }
-
-  value(column: Column): unknown {
-    const value = this.#fields[column];
-    if (value !== undefined && value !== null) return value;
-    if (value === null) return this.fail(column, "a value", value);
-    const names = Object.keys(this.#fields);
-    const near = closest(String(column), names);
-    throw dataError(
-      this.path,
-      this.line,
-      `expected a column "${column}", got ${names.slice(0, 12).join(", ")}`,
-      {
-        hint:
-          near === undefined
-            ? "Choose the columns with data.text and data.label."
-            : `Did you mean "${near}"?`,
-      },
-    );
-  }
-
-  text(column: Column): string {
-    const value = this.value(column);
-    if (typeof value !== "object") return String(value);
-    throw dataError(
-      this.path,
-      this.line,
-      `"${column}": expected a text, a number or a truth value, got a nested one`,
-    );
-  }
-
-  number(column: Column): number {
-    const value = this.value(column);
-    const number = typeof value === "string" && value.trim() !== "" ? Number(value) : Number.NaN;
-    if (typeof value === "number" || typeof value === "bigint") return Number(value);
-    return Number.isFinite(number) ? number : this.fail(column, "a number", value);
-  }
-
-  /** A list, a JSON array, or a text that is split. */
-  list(column: Column, separator: string | RegExp): string[] {
-    let value = this.value(column);
-    if (typeof value === "string" && /^\s*\[/.test(value)) {
-      try {
-        value = JSON.parse(value);
-      } catch {
-        // Not an array but a text that starts with a bracket.
-      }
-    }
-    if (typeof value === "string")
-      return value
-        .split(separator)
-        .map((part) => part.trim())
-        .filter((part) => part !== "");
-    if (!Array.isArray(value) || value.some((part) => typeof part === "object")) {
-      return this.fail(column, "a list of texts", value);
-    }
-    return value.map(String);
-  }
-}
-
-function exactly(_key: string, value: unknown): unknown {
-  return typeof value === "bigint" ? String(value) : value;
-}
-
-const texts: Mapping<"text"> = ({ options, notice, path }) => {
+const texts: Mapping<"text"> = async (input, survey) => {
+  const { notice, path } = input;
+  let { options } = input;
   if (options.text === undefined && options.label === undefined) options = { ...options, text: "text" };
   const columns = [options.text ?? "text"].flat() as Column[];
   const pattern = compilePattern(options.labelPattern);
+  const labelsOf =
+    options.labels === undefined ? undefined : await labelsReader(input, options.labels, survey);
+  const spellings = new LabelSpellings(path, options.label ?? columns[0]!);
   return (fields): TextExample | undefined => {
     let text = fields.text(columns[0]!);
     let label = options.label === undefined ? undefined : fields.text(options.label).trim();
+    let labels: readonly string[] | undefined;
     if (pattern !== undefined) {
       const subject = label ?? text;
       const groups = pattern.exec(subject)?.groups;
-      if (groups?.label === undefined) {
-        throw dataError(
-          path,
-          fields.line,
-          `expected a text that matches ${pattern}, got "${subject.slice(0, 60)}"`,
-        );
+      if (groups === undefined || (groups.label ?? groups.labels) === undefined) {
+        throw dataError(path, fields.line, `expected a text that matches ${pattern}, got ${shown(subject)}`);
       }
       label = groups.label;
+      if (label === undefined) {
+        const parts = groups.labels!.split(options.labelSeparator ?? /\s+/);
+        labels = [...new Set(parts.map((part) => part.trim()).filter((part) => part !== ""))];
+      }
       text = groups.text ?? text;
+    } else if (label !== undefined && spellings.add(fields.line, label, fields.raw(options.label!))) {
+      notice("labels that are numbers or truth values were read as the texts of the same spelling");
     }
-    if (text.trim() === "") return notice("rows with an empty text were left out");
+    const pair = columns[1] === undefined ? undefined : fields.text(columns[1]);
+    if (text.trim() === "" && (pair ?? "").trim() === "") {
+      return notice("rows with an empty text were left out");
+    }
     if (label === "") return notice("rows with an empty label were left out");
     const score = options.score === undefined ? undefined : fields.number(options.score);
+    labels ??= labelsOf?.(fields);
     return {
       text,
-      ...(columns[1] !== undefined && { pair: fields.text(columns[1]) }),
+      ...(pair !== undefined && { pair }),
       ...(label !== undefined && { label }),
-      ...(options.labels !== undefined && {
-        labels: [...new Set(fields.list(options.labels, options.labelSeparator ?? ","))],
-      }),
+      ...(labels !== undefined && { labels }),
       ...(score !== undefined && { score }),
       ...(options.group !== undefined && { group: fields.text(options.group) }),
       line: fields.line,
@@ -173,79 +112,128 @@ const texts: Mapping<"text"> = ({ options, notice, path }) => {
   };
 };
 
-const choices: Mapping<"choices"> =
-  ({ options, path }) =>
-  (fields): ChoiceExample => {
-    const column = options.choices ?? "choices";
-    const alternatives = Array.isArray(column)
-      ? (column as Column[]).map((one) => fields.text(one))
-      : fields.list(column as Column, /\r?\n/);
+const choices: Mapping<"choices"> = async (input, survey) => {
+  const { options, path } = input;
+  const column = options.choices ?? "choices";
+  const columns = [column].flat() as Column[];
+  const names = columns.map(String);
+  const list = Array.isArray(column) ? undefined : new ListColumn(path, columns[0]!, false);
+  let form: ListForm = options.listCells ?? "joined";
+  const alternativesOf = (fields: Fields): string[] =>
+    list === undefined ? columns.map((one) => fields.text(one)) : fields.list(columns[0]!, /\r?\n/, form);
+  if (list !== undefined && options.listCells === undefined) {
+    for await (const fields of survey()) {
+      list.add(fields.line, fields.raw(columns[0]!));
+      if (list.isTyped) break;
+    }
+    form = list.decide();
+  }
+  let reading = options.choiceLabels ?? "from-0";
+  const { label: labelColumn } = options;
+  if (labelColumn !== undefined && options.choiceLabels === undefined) {
+    const labels = new ChoiceLabels(path, labelColumn, names);
+    for await (const fields of survey()) {
+      try {
+        labels.add(fields.line, fields.text(labelColumn).trim(), alternativesOf(fields));
+      } catch (error) {
+        input.reject(error);
+      }
+    }
+    reading = labels.decide(options.damaged === "skip");
+    input.settle({ choiceLabels: reading });
+  }
+  const [text] = [options.text ?? "text"].flat() as Column[];
+  return (fields): ChoiceExample => {
+    const alternatives = alternativesOf(fields);
     if (alternatives.length < 2) {
       throw dataError(path, fields.line, `expected at least two choices, got ${alternatives.length}`);
     }
-    const [text] = [options.text ?? "text"].flat() as Column[];
+    const gold = labelColumn === undefined ? undefined : fields.text(labelColumn).trim();
+    const label = gold === undefined ? undefined : choiceOf(reading, gold, alternatives, names);
+    if (gold !== undefined && label === undefined) {
+      return fields.fail(labelColumn!, choiceTitle(reading, alternatives.length), gold);
+    }
     return {
       text: fields.text(text!),
       choices: alternatives,
-      ...(options.label !== undefined && {
-        label: choiceNumber(fields, options.label, alternatives, [column].flat()),
-      }),
+      ...(label !== undefined && { label }),
       line: fields.line,
     };
   };
+};
 
-function choiceNumber(
-  fields: Fields,
-  column: Column,
-  alternatives: readonly string[],
-  columns: readonly unknown[],
-): number {
-  const label = fields.text(column).trim();
-  const byText = Math.max(alternatives.indexOf(label), columns.length > 1 ? columns.indexOf(label) : -1);
-  const number = byText >= 0 ? byText : /^\d+$/.test(label) ? Number(label) : -1;
-  if (number >= 0 && number < alternatives.length) return number;
-  return fields.fail(column, `a number from 0 to ${alternatives.length - 1}, or the text of a choice`, label);
+/** How the cells of words and tags are written, decided for the whole file. */
+async function wordForm(
+  input: FormatInput,
+  survey: () => AsyncIterable<Fields>,
+  columnsOf: (fields: Fields) => readonly (Column | undefined)[],
+): Promise<ListForm> {
+  if (input.options.listCells !== undefined) return input.options.listCells;
+  const seen = new Map<Column, ListColumn>();
+  for await (const fields of survey()) {
+    for (const column of columnsOf(fields)) {
+      if (column === undefined) continue;
+      const list = seen.get(column) ?? new ListColumn(input.path, column, true);
+      seen.set(column, list);
+      list.add(fields.line, fields.raw(column));
+    }
+    if ([...seen.values()].every((list) => list.isTyped)) return "lists";
+  }
+  const forms = [...seen.values()].filter((list) => !list.isTyped).map((list) => list.decide());
+  // Columns of words never hold lists beside columns of joined ones.
+  return forms.length > 0 && forms.every((one) => one === "lists") ? "lists" : "joined";
 }
 
-const tokens: Mapping<"tokens"> =
-  ({ options }) =>
-  (fields): TokenExample | undefined => {
-    const words = fields.list(
-      fields.first(options.tokens, "tokens", "words") ?? options.tokens ?? "tokens",
-      /\s+/,
-    );
-    const tags = options.tags ?? fields.first("tags", "ner_tags", "labels", "pos_tags");
+const wordColumn = (fields: Fields, { tokens }: ColumnOptions): Column =>
+  tokens ?? fields.first("tokens", "words") ?? "tokens";
+
+const tagColumn = (fields: Fields, { tags }: ColumnOptions): Column | undefined =>
+  tags ?? fields.first("tags", "ner_tags", "labels", "pos_tags");
+
+const tokens: Mapping<"tokens"> = async (input, survey) => {
+  const { options } = input;
+  const form = await wordForm(input, survey, (fields) => [
+    wordColumn(fields, options),
+    tagColumn(fields, options),
+  ]);
+  return (fields): TokenExample | undefined => {
+    const words = fields.list(wordColumn(fields, options), /\s+/, form);
+    const tags = tagColumn(fields, options);
     return words.length === 0
       ? undefined
-      : { words, ...(tags !== undefined && { tags: tagsOf(fields, tags, words) }), line: fields.line };
+      : { words, ...(tags !== undefined && { tags: tagsOf(fields, tags, words, form) }), line: fields.line };
   };
+};
 
-function tagsOf(fields: Fields, column: Column, words: readonly string[]): string[] {
-  const tags = fields.list(column, /\s+/);
+function tagsOf(fields: Fields, column: Column, words: readonly string[], form: ListForm): string[] {
+  const tags = fields.list(column, /\s+/, form);
   if (tags.length === words.length) return tags;
   return fields.fail(column, `a tag for each of ${words.length} words`, tags.length);
 }
 
-const roles: Mapping<"roles"> =
-  ({ options }) =>
-  (fields): RoleExample => {
-    const words = fields.list(options.tokens ?? fields.first("tokens", "words") ?? "tokens", /\s+/);
+const roles: Mapping<"roles"> = async (input, survey) => {
+  const { options } = input;
+  const tagsIn = (fields: Fields): Column | undefined => options.tags ?? fields.first("tags", "labels");
+  const form = await wordForm(input, survey, (fields) => [wordColumn(fields, options), tagsIn(fields)]);
+  return (fields): RoleExample => {
+    const words = fields.list(wordColumn(fields, options), /\s+/, form);
     const column = options.predicate ?? fields.first("predicate", "predicate_index") ?? "predicate";
     const predicate = fields.number(column);
     if (!Number.isInteger(predicate) || predicate < 0 || predicate >= words.length) {
       fields.fail(column, `the number of one of ${words.length} words`, predicate);
     }
-    const tags = options.tags ?? fields.first("tags", "labels");
+    const tags = tagsIn(fields);
     const sense = options.sense ?? fields.first("sense", "roleset");
     return {
       words,
       predicate,
       ...(sense !== undefined && { sense: fields.text(sense) }),
-      ...(tags !== undefined && { tags: tagsOf(fields, tags, words) }),
+      ...(tags !== undefined && { tags: tagsOf(fields, tags, words, form) }),
       group: options.group === undefined ? words.join(" ") : fields.text(options.group),
       line: fields.line,
     };
   };
+};
 
 const answers: Mapping<"answers"> =
   (input) =>
@@ -271,11 +259,14 @@ function compilePattern(source: string | undefined): RegExp | undefined {
   if (source === undefined) return undefined;
   try {
     const pattern = new RegExp(source, "u");
-    if (source.includes("(?<label>")) return pattern;
+    if (/\(\?<labels?>/.test(source)) return pattern;
   } catch (cause) {
     throw new PtuningError("OPTION_INVALID", `labelPattern: expected a regular expression, got ${source}.`, {
       cause,
     });
   }
-  throw new PtuningError("OPTION_INVALID", "labelPattern: expected a group named label: (?<label>…).");
+  throw new PtuningError(
+    "OPTION_INVALID",
+    "labelPattern: expected a group named label or labels: (?<label>…).",
+  );
 }

@@ -1,6 +1,8 @@
+import type { ChoiceReading } from "./choice-labels.ts";
 import type { ExampleKind } from "./example.ts";
 import type { Split } from "./format.ts";
 import type { FormatName } from "./formats.ts";
+import type { ListForm } from "./list-cells.ts";
 
 /** A column by name, or by number counted from 1 in files without a header. */
 export type Column = string | number;
@@ -12,21 +14,33 @@ export interface ColumnOptions {
   /** Column of the label; leave it out for data that is only to be predicted, or with a `labelPattern`. */
   readonly label?: Column;
   /**
-   * Regular expression that finds the label inside a field, with a group named `label` and, where the field
-   * holds the text as well, a group named `text`: `^(?<label>\w+):\S+ (?<text>.*)$` reads TREC's files. It is
+   * Regular expression that finds the label inside a field, with a group named `label` (or `labels`, for several
+   * with blanks or a `labelSeparator` between them) and, where the field holds the text as well, a group named `text`: `^(?<label>\w+):\S+ (?<text>.*)$` reads TREC's files. It is
    * applied to the label's column, or without one to the text's.
    */
   readonly labelPattern?: string;
-  /** Multi-label: a column with a list, a JSON array, or labels joined by {@link labelSeparator}. */
-  readonly labels?: Column;
-  /** Default `,`. */
+  /**
+   * Multi-label: a column with a list (also as JSON or Python writes it) or labels joined by {@link labelSeparator}; or
+   * several columns, named like the labels, of 0 and 1.
+   */
+  readonly labels?: Column | readonly Column[];
+  /** Default: the one of `,`, `;` and `|` that the column has. */
   readonly labelSeparator?: string;
+  /** The labels of a column with lists of 0 and 1, in their order. */
+  readonly labelNames?: readonly string[];
   /** Regression: a column of numbers. */
   readonly score?: Column;
   /** Examples that share it are scored together and stay in one split. Answers: the article. */
   readonly group?: Column;
-  /** Multiple choice: a column with a list, or one column per alternative. The label is the number of the right one, from 0, or its text. */
+  /** Multiple choice: a column with a list, or one column per alternative. The label names the right one: see {@link choiceLabels}. */
   readonly choices?: Column | readonly Column[];
+  /**
+   * What the labels of choices are: numbers from 0 or from 1, names of the choices' columns, letters from A, or texts of
+   * choices. Default: the one that all labels of the file fit; where two would give different choices the file is refused.
+   */
+  readonly choiceLabels?: ChoiceReading;
+  /** Whether text cells of lists (labels, words, tags, choices) are lists or joined items. Default: what all of a column are. */
+  readonly listCells?: ListForm;
   /** Words: a list, a JSON array, or words joined by blanks. Default `tokens` or `words`. */
   readonly tokens?: Column;
   /** A tag for each word, in the same forms. Default `tags`, `ner_tags`, `labels` or `pos_tags`. */

@@ -19,6 +19,8 @@ export interface OpenedExamples<E> {
   sha256(): string;
   /** What was noticed so far, with counts. */
   warnings(): string[];
+  /** What was decided for the whole file; known once the first example was read. */
+  settled(): Partial<ReadOptions>;
 }
 
 /** {@link ReadOptions} that say which kind of example is wanted. */
@@ -39,7 +41,8 @@ export async function openExamples<K extends ExampleKind = "text">(
   const reader = formats[name].readers[kind as K];
   if (reader === undefined) throw new PtuningError("OPTION_INVALID", refusal(path, name, kind, look));
   const input = openInput(path, withHeader(options));
-  return { format: name, kind, examples: reader(input), sha256: input.sha256, warnings: input.warnings };
+  const { sha256, warnings, settled } = input;
+  return { format: name, kind, examples: reader(input), sha256, warnings, settled };
 }
 
 /**
@@ -65,7 +68,8 @@ export async function readExamples<K extends ExampleKind = "text">(
       },
     );
   }
-  return { path, examples, sha256: opened.sha256(), warnings };
+  const { format } = opened;
+  return { path, examples, sha256: opened.sha256(), warnings, format, settled: opened.settled() };
 }
 
 /** The rows of a table file as a stream, before columns are chosen. */
@@ -174,6 +178,7 @@ function withHeader(options: ReadOptions): ReadOptions {
 interface OpenInput extends FormatInput {
   sha256(): string;
   warnings(): string[];
+  settled(): Partial<ReadOptions>;
 }
 
 function openInput(path: string, options: ReadOptions): OpenInput {
@@ -181,6 +186,7 @@ function openInput(path: string, options: ReadOptions): OpenInput {
   const notices = new Map<string, number>();
   const rejected: string[] = [];
   let rejections = 0;
+  let settled: Partial<ReadOptions> = {};
   const tolerant = options.damaged === "skip";
   return {
     path,
@@ -203,6 +209,11 @@ function openInput(path: string, options: ReadOptions): OpenInput {
       rejections++;
       if (rejected.length < 3) rejected.push(error.message.replace(`${path}: `, "").replace(/\.$/, ""));
     },
+    ahead: () => openInput(path, options),
+    settle(decided) {
+      settled = { ...settled, ...decided };
+    },
+    settled: () => settled,
     notice(what) {
       notices.set(what, (notices.get(what) ?? 0) + 1);
       return undefined;

@@ -14,7 +14,8 @@ describe("text", () => {
     expect(text.answer({ text: "x", labels: [] })).toBe("[]");
     expect(text.answer({ text: "x", score: 2.5 })).toBe("2.5");
     expect(text.answer({ text: "x" })).toBeUndefined();
-    expect(text.problems({ text: "x", pair: " " })).toEqual(["an empty text"]);
+    expect(text.problems({ text: "x", pair: " " })).toEqual([]);
+    expect(text.problems({ text: "", pair: " " })).toEqual(["an empty text"]);
     expect(text.oddities!({ text: "x", labels: ["a", "a"] })).toEqual(["the same label more than once"]);
     expect(text.problems(pair)).toEqual([]);
   });
