@@ -9,7 +9,7 @@ import { type LocateOptions, locateBackbone } from "./locate.ts";
 import { architectureOf } from "./registry.ts";
 
 /** A frozen transformer, ready to be adapted. */
-export interface Backbone {
+export interface Backbone extends AsyncDisposable {
   /** Repository id, or a folder's base name. */
   readonly id: string;
   /** Where its files lie. */
@@ -32,6 +32,8 @@ export interface Backbone {
 export interface LoadBackboneOptions extends LocateOptions {
   /** What runs the graphs; default {@link nodeEngine}. */
   readonly engine?: Engine;
+  /** Ends loading, also a download, with its reason; what arrived is kept and continued. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -44,7 +46,10 @@ export interface LoadBackboneOptions extends LocateOptions {
  * console.log(backbone.config.hiddenSize); // 384
  */
 export async function loadBackbone(name: string, options: LoadBackboneOptions = {}): Promise<Backbone> {
+  const { signal } = options;
+  signal?.throwIfAborted();
   const { id, folder } = await locateBackbone(name, options);
+  signal?.throwIfAborted();
   const { architecture, config } = await parseArchitecture(folder);
   const [checkpoint, tokenizer] = await Promise.all([
     openCheckpoint(folder, architecture),
@@ -61,6 +66,7 @@ export async function loadBackbone(name: string, options: LoadBackboneOptions = 
     tokenizer,
     engine,
     close: () => engine.close(),
+    [Symbol.asyncDispose]: () => engine.close(),
   };
 }
 

@@ -14,14 +14,22 @@ export function choosePrecision(precision: Precision, cpu: CpuFacts = cpuFacts()
   return cpu.int8Dot ? "int8" : "fp32";
 }
 
-/** The same backbone with weights of the given precision. */
+/**
+ * The same backbone with weights of the given precision.
+ * @param signal ends the making of int8 weights with its reason
+ */
 export async function withPrecision(
   backbone: Backbone,
   precision: Precision,
   cpu: CpuFacts = cpuFacts(),
+  signal?: AbortSignal,
 ): Promise<Backbone> {
   if (choosePrecision(precision, cpu) === backbone.precision) return backbone;
   // Products of full 8-bit weights overflow on x86 without VNNI: there they keep 7 bits.
   const bits = cpu.x86 && !cpu.int8Dot ? 7 : 8;
-  return { ...backbone, precision: "int8", weights: await quantizedWeights(backbone, bits) };
+  return {
+    ...backbone,
+    precision: "int8",
+    weights: await quantizedWeights(backbone, bits, process.env, signal),
+  };
 }

@@ -25,11 +25,13 @@ const layoutVersion = 2;
  * per input, for gradients.
  *
  * @param bits 8, or 7 on CPUs whose 8-bit products overflow (x86 without VNNI)
+ * @param signal ends the making with its reason
  */
 export async function quantizedWeights(
   backbone: Pick<Backbone, "id" | "architecture" | "config" | "weights" | "fingerprint">,
   bits: 7 | 8,
   env: Environment = process.env,
+  signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, ExternalTensor>> {
   const key = backbone.fingerprint.replace(/^.*:/, "").slice(0, 32);
   const folder = join(cacheFolder(env), "quantized", `${key}-int${bits}-v${layoutVersion}`);
@@ -44,7 +46,7 @@ export async function quantizedWeights(
   try {
     const made = await openQuantized(path, backbone.fingerprint);
     if (made !== undefined) return made;
-    await write(path, backbone, bits);
+    await write(path, backbone, bits, signal);
     return (await openQuantized(path, backbone.fingerprint))!;
   } finally {
     await release();
@@ -80,9 +82,11 @@ async function write(
   path: string,
   { architecture, weights, fingerprint }: Pick<Backbone, "architecture" | "weights" | "fingerprint">,
   bits: 7 | 8,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   const files = new Map<string, ByteSource>();
   const read = async (tensor: ExternalTensor): Promise<Tensor> => {
+    signal?.throwIfAborted();
     const name = join(tensor.folder, tensor.file);
     const file = files.get(name) ?? (await openFile(name));
     files.set(name, file);

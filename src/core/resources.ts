@@ -1,9 +1,6 @@
 /**
- * Things to be released together, the latest first: what `AsyncDisposableStack` is, which Node 20 has not.
- * @example
- * await using opened = new Resources();
- * const session = opened.use(await engine.compile(graph));
- * // Released at the end of the block, whatever happens; `opened.move()` hands all of it to somebody else.
+ * Things to be released together, the latest first: what `AsyncDisposableStack` is, which Node 20 has not. Declared with
+ * `await using`, it releases them at the end of the block, unless `move` has handed them to somebody else.
  */
 export class Resources implements AsyncDisposable {
   #releases: (() => unknown)[] = [];

@@ -1,3 +1,4 @@
+export { abortableEngine, abortableSession } from "./abortable.ts";
 export { type CpuFacts, cpuFacts, describeMachine } from "./cpu.ts";
 export type { CompileOptions, Engine, Held, Keep, Session, Sweep } from "./engine.ts";
 

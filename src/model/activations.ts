@@ -27,7 +27,7 @@ export async function keysAndValues(
     bySequence.set(text, [...(bySequence.get(text) ?? []), i]);
   }
   const texts = [...bySequence.keys()].sort((a, b) => tokenCount(sequences, a) - tokenCount(sequences, b));
-  const session = await engine.compile(keysAndValuesGraph(parts));
+  await using session = await engine.compile(keysAndValuesGraph(parts));
   for (let start = 0; start < texts.length; start += passTexts) {
     const rows = texts.slice(start, start + passTexts);
     const wanted = rows.flatMap((text, b) => bySequence.get(text)!.map((i) => ({ i, text, b })));
@@ -40,7 +40,6 @@ export async function keysAndValues(
       data.set((found!.data as Float32Array).subarray(row * width, (row + 1) * width), i * width);
     }
   }
-  await session.release();
   return { dtype: "float32", shape: [tokens.length, width], data };
 }
 

@@ -117,8 +117,7 @@ export async function foldParams({ folding }: Method, params: Params, engine: En
   const b = new GraphBuilder("fold");
   const values = folding.build(b, paramInputs(b, folded));
   for (const [name, value] of Object.entries(values)) b.output(name, value);
-  const session = await engine.compile(b.build());
+  await using session = await engine.compile(b.build());
   const replaced = (await session.run(folded)) as Params;
-  await session.release();
   return { ...replaced, ...kept };
 }

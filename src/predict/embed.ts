@@ -1,17 +1,24 @@
-import type { Backbone } from "../backbones/index.ts";
+import { abortable, type Backbone } from "../backbones/index.ts";
 import { meanPoolingGraph } from "../model/index.ts";
 import type { TextInput } from "../text/index.ts";
 import { forward } from "./forward.ts";
 
 /**
  * Vectors of texts by the untouched backbone: its last layer averaged over the tokens, brought to length 1.
+ * @param signal ends the work with its reason
  * @returns one vector of the hidden size per text
  */
-export async function embedTexts(texts: readonly TextInput[], backbone: Backbone): Promise<Float32Array[]> {
+export async function embedTexts(
+  texts: readonly TextInput[],
+  given: Backbone,
+  signal?: AbortSignal,
+): Promise<Float32Array[]> {
+  signal?.throwIfAborted();
   if (texts.length === 0) return [];
+  const backbone = abortable(given, signal);
   const maxLength = backbone.architecture.maxLength(backbone.config, 0);
   const sequences = await backbone.tokenizer.encode(texts, maxLength);
-  const session = await backbone.engine.compile(meanPoolingGraph(backbone));
+  await using session = await backbone.engine.compile(meanPoolingGraph(backbone));
   const width = backbone.config.hiddenSize;
   const vectors = new Array<Float32Array>(texts.length);
   for await (const { rows, logits } of forward(session, { sequences }, backbone)) {
@@ -21,6 +28,5 @@ export async function embedTexts(texts: readonly TextInput[], backbone: Backbone
       vectors[row] = vector.map((x) => x / norm);
     }
   }
-  await session.release();
   return vectors;
 }

@@ -1,18 +1,28 @@
 import { type Adapter, attach } from "../adapters/index.ts";
-import { type Backbone, type Precision, withPrecision } from "../backbones/index.ts";
+import { abortable, type Backbone, type Precision, withPrecision } from "../backbones/index.ts";
+import { Resources } from "../core/index.ts";
+import { abortableSession } from "../engine/index.ts";
 import { precisionFor } from "../methods/index.ts";
 import { inferenceGraph } from "../model/index.ts";
-import type { Evaluation, Review } from "../tasks/index.ts";
-import { evaluateSession, forward } from "./forward.ts";
+import type { Encoded, Evaluation, Review } from "../tasks/index.ts";
+import { type ForwardPass, forward } from "./forward.ts";
+
+/** How answers are made. */
+export interface AnswerOptions {
+  /** Told the share that is done, 0 … 1. */
+  readonly onProgress?: (done: number) => void;
+  /** Ends the work with its reason; the predictor goes on to answer others. */
+  readonly signal?: AbortSignal;
+}
 
 /** An adapter on its backbone, ready to answer. */
-export interface Predictor<E = unknown, P = unknown> {
-  /** Predictions in the order of the examples. @param onProgress told the share that is done, 0 … 1 */
-  predict(examples: readonly E[], onProgress?: (done: number) => void): Promise<P[]>;
+export interface Predictor<E = unknown, P = unknown> extends AsyncDisposable {
+  /** Predictions in the order of the examples. */
+  predict(examples: readonly E[], options?: AnswerOptions): Promise<P[]>;
   /** Scores of labelled examples. */
-  evaluate(examples: readonly E[]): Promise<Evaluation>;
+  evaluate(examples: readonly E[], options?: AnswerOptions): Promise<Evaluation>;
   /** Looks at each labelled example, for reports; undefined where the task has nothing to tell. */
-  review(examples: readonly E[]): Promise<Review | undefined>;
+  review(examples: readonly E[], options?: AnswerOptions): Promise<Review | undefined>;
   /** Frees the session; the backbone stays. */
   close(): Promise<void>;
 }
@@ -21,6 +31,8 @@ export interface Predictor<E = unknown, P = unknown> {
 export interface PredictorOptions {
   /** Of the frozen linear layers. Default `auto`: int8 where the CPU is good at it and the method allows it. */
   readonly precision?: Precision;
+  /** Ends the set-up with its reason, also while int8 weights are made. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -35,37 +47,52 @@ export interface PredictorOptions {
 export async function createPredictor<E = unknown, P = unknown>(
   adapter: Adapter,
   backbone: Backbone,
-  { precision = "auto" }: PredictorOptions = {},
+  { precision = "auto", signal }: PredictorOptions = {},
 ): Promise<Predictor<E, P>> {
+  signal?.throwIfAborted();
   const { task, params, maxLength } = adapter;
-  const parts = attach(adapter, await withPrecision(backbone, precisionFor(adapter.method, precision)));
-  const session = await backbone.engine.compile(inferenceGraph(parts, params));
+  const wanted = precisionFor(adapter.method, precision);
+  const parts = attach(adapter, await withPrecision(backbone, wanted, undefined, signal));
+  await using opened = new Resources();
+  const session = opened.use(await backbone.engine.compile(inferenceGraph(parts, params)));
   await session.bind(params);
+  signal?.throwIfAborted();
+  const owned = opened.move();
+  const close = (): Promise<void> => owned[Symbol.asyncDispose]();
+  const encode = (examples: readonly E[], { signal: stop }: AnswerOptions): Promise<Encoded> => {
+    stop?.throwIfAborted();
+    return task.encode(examples, abortable(backbone, stop).tokenizer, maxLength);
+  };
+  async function* passes(
+    encoded: Encoded,
+    { onProgress, signal: stop }: AnswerOptions,
+  ): AsyncGenerator<ForwardPass> {
+    for await (const pass of forward(abortableSession(session, stop), encoded, backbone)) {
+      yield pass;
+      onProgress?.(pass.done);
+    }
+  }
   return {
-    async predict(examples, onProgress) {
-      const encoded = await task.encode(examples, backbone.tokenizer, maxLength);
+    async predict(examples, options = {}) {
+      const encoded = await encode(examples, options);
       const decoder = task.decoder(encoded);
-      for await (const pass of forward(session, encoded, backbone)) {
-        decoder.add(pass);
-        onProgress?.(pass.done);
-      }
+      for await (const pass of passes(encoded, options)) decoder.add(pass);
       return decoder.finish() as P[];
     },
-    async evaluate(examples) {
-      return evaluateSession(
-        session,
-        task,
-        await task.encode(examples, backbone.tokenizer, maxLength),
-        backbone,
-      );
+    async evaluate(examples, options = {}) {
+      const encoded = await encode(examples, options);
+      const evaluator = task.evaluator(encoded);
+      for await (const pass of passes(encoded, options)) evaluator.add(pass);
+      return evaluator.result();
     },
-    async review(examples) {
-      const encoded = await task.encode(examples, backbone.tokenizer, maxLength);
+    async review(examples, options = {}) {
+      const encoded = await encode(examples, options);
       const reviewer = task.reviewer?.(encoded);
       if (reviewer === undefined) return undefined;
-      for await (const pass of forward(session, encoded, backbone)) reviewer.add(pass);
+      for await (const pass of passes(encoded, options)) reviewer.add(pass);
       return reviewer.finish();
     },
-    close: () => session.release(),
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }

@@ -16,7 +16,7 @@ export async function settleTask(task: Task, backbone: Backbone): Promise<Task> 
   return task.settle({
     backbone,
     async logits(head, sequences) {
-      const session = await backbone.engine.compile(inferenceGraph({ backbone, method, head }, {}));
+      await using session = await backbone.engine.compile(inferenceGraph({ backbone, method, head }, {}));
       const rows: (readonly number[])[] = [];
       for await (const pass of forward(session, { sequences }, backbone)) {
         const width = pass.logits.length / pass.rows.length;
@@ -24,7 +24,6 @@ export async function settleTask(task: Task, backbone: Backbone): Promise<Task> 
           rows[row] = Array.from({ length: width }, (_, i) => pass.logits[b * width + i]!);
         }
       }
-      await session.release();
       return Float32Array.from(rows.flat());
     },
   });

@@ -1,5 +1,5 @@
 import { Adapter, referenceTo } from "../adapters/index.ts";
-import type { Backbone } from "../backbones/index.ts";
+import { abortable, type Backbone } from "../backbones/index.ts";
 import { PtuningError } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
 import { packageVersion } from "../files/index.ts";
@@ -14,6 +14,8 @@ export interface ZeroShotOptions {
   readonly maxLength?: number;
   /** Where the labels come from; other files are read as these were. */
   readonly data?: Pick<Dataset, "fingerprint" | "table">;
+  /** Ends the work with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -27,9 +29,10 @@ export interface ZeroShotOptions {
 export async function zeroShot(
   task: Task,
   backbone: Backbone,
-  { maxLength, data }: ZeroShotOptions = {},
+  { maxLength, data, signal }: ZeroShotOptions = {},
 ): Promise<Adapter> {
-  const settled = await settleTask(task, backbone);
+  signal?.throwIfAborted();
+  const settled = await settleTask(task, abortable(backbone, signal));
   const method = linearProbe();
   const [trained] = Object.keys(paramShapes({ backbone, method, head: settled.head }));
   if (trained !== undefined) {

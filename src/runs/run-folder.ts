@@ -6,7 +6,7 @@ import { type AnyRunConfig, formatConfig, parseRunConfig, redact, refuseSecrets 
 import { PtuningError } from "../core/index.ts";
 import { asStorageError, isHeldElsewhere, lockFile, writeFileAtomic } from "../files/index.ts";
 import type { RunResult } from "../report/index.ts";
-import { encodeState, readState, type TrainEvent, type TrainingState } from "../train/index.ts";
+import { readState, type TrainEvent, type TrainingState } from "../train/index.ts";
 import { openEventFile, scalarsOf, withPrefix } from "./event-file.ts";
 
 /** What a run folder holds. */
@@ -158,7 +158,7 @@ async function openLocked(
     adapterFolder,
     async record(event) {
       if (event.type === "checkpoint") {
-        await writeFileAtomic(join(folder, names.state), encodeState(event.state));
+        await event.save(join(folder, names.state));
         return;
       }
       await Promise.race([append(log, `${JSON.stringify(redact(plain(event)))}\n`), failure]).catch(

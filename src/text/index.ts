@@ -13,5 +13,11 @@ export { type Cloze, type ClozeOptions, encodeCloze, parseCloze } from "./cloze.
 export type { PieceSequences, TextPieces, WordPieces } from "./pieces.ts";
 export { longestSequence, SequenceCollector, type TokenSequences, tokenCount } from "./sequences.ts";
 export type { Assembled, Template } from "./template.ts";
-export { openTokenizer, type SpecialTokens, type TextInput, type Tokenizer } from "./tokenizer.ts";
+export {
+  abortableTokenizer,
+  openTokenizer,
+  type SpecialTokens,
+  type TextInput,
+  type Tokenizer,
+} from "./tokenizer.ts";
 export { type TokenWindow, tokenWindows, windowWithMostContext } from "./windows.ts";

@@ -23,15 +23,26 @@ export interface Tokenizer extends Template {
   /**
    * Encodes with the backbone's special tokens; a pair that is too long loses tokens from its longer text.
    * @param maxLength greatest number of tokens per example, special tokens included
+   * @param signal ends the work with its reason, as in the two below
    */
-  encode(texts: readonly TextInput[], maxLength: number): Promise<TokenSequences>;
+  encode(texts: readonly TextInput[], maxLength: number, signal?: AbortSignal): Promise<TokenSequences>;
   /**
    * Encodes texts that come split into words, whole and without special tokens: each word by itself, as in running
    * text (with a blank in front where the vocabulary knows of blanks).
    */
-  encodeWords(sentences: readonly (readonly string[])[]): Promise<WordPieces>;
+  encodeWords(sentences: readonly (readonly string[])[], signal?: AbortSignal): Promise<WordPieces>;
   /** Encodes texts whole and without special tokens, with the place of each token in its text. */
-  encodeTexts(texts: readonly string[]): Promise<TextPieces>;
+  encodeTexts(texts: readonly string[], signal?: AbortSignal): Promise<TextPieces>;
+}
+
+/** The tokenizer for as long as nobody aborts: then it throws the signal's reason, also in the midst of many texts. */
+export function abortableTokenizer(tokenizer: Tokenizer, signal: AbortSignal): Tokenizer {
+  return {
+    ...tokenizer,
+    encode: (texts, maxLength) => tokenizer.encode(texts, maxLength, signal),
+    encodeWords: (sentences) => tokenizer.encodeWords(sentences, signal),
+    encodeTexts: (texts) => tokenizer.encodeTexts(texts, signal),
+  };
 }
 
 /** Texts that are encoded at once: enough to use all cores, few enough to keep memory flat. */
@@ -54,9 +65,10 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
   return {
     ...template,
     specialTokens: specialTokensOf(native, definition),
-    async encode(texts, maxLength) {
+    async encode(texts, maxLength, signal) {
       const collected = new SequenceCollector();
       for (const chunk of chunks(texts, chunkSize)) {
+        signal?.throwIfAborted();
         const encodings = await native.encodeBatch(chunk.flat() as string[], plain);
         let next = 0;
         for (const text of chunk) {
@@ -70,20 +82,22 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
       }
       return collected.finish();
     },
-    async encodeWords(sentences) {
+    async encodeWords(sentences, signal) {
       nativeForWords ??= openForWords(definition.json, folder) ?? native;
       // The binding takes no words. The library itself encodes each word by itself, so each is done once.
       const words = [...new Set(sentences.flat())];
       const idsOf = new Map<string, readonly number[]>();
       for (const chunk of chunks(words, wordChunkSize)) {
+        signal?.throwIfAborted();
         const encodings = await nativeForWords.encodeBatch(chunk, plain);
         for (const [i, encoding] of encodings.entries()) idsOf.set(chunk[i]!, encoding.getIds());
       }
       return layOutWords(sentences, idsOf);
     },
-    async encodeTexts(texts) {
+    async encodeTexts(texts, signal) {
       const collected = new TextPieceCollector();
       for (const chunk of chunks(texts, chunkSize)) {
+        signal?.throwIfAborted();
         const encodings = await native.encodeBatch(chunk, plain);
         for (const [i, encoding] of encodings.entries()) {
           collected.add(chunk[i]!, encoding.getIds(), encoding.getOffsets());

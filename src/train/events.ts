@@ -76,10 +76,21 @@ export interface EvaluationEvent extends EvaluationRecord {
   readonly seconds: number;
 }
 
-/** A state from which the run can be resumed; whoever wants that saves it. */
+/**
+ * A state from which the run can be resumed; whoever wants that takes it while the event is handled: the run waits for
+ * what was begun, and refuses later calls with RUN_INVALID.
+ */
 export interface CheckpointEvent {
   readonly type: "checkpoint";
-  readonly state: TrainingState;
+  /** Updates done. */
+  readonly step: number;
+  /** A copy, the caller's own. */
+  state(): Promise<TrainingState>;
+  /**
+   * Writes the state to a file, which appears as a whole; there is no second copy in memory.
+   * @throws STORAGE_FULL if the disk is full; the old file is kept
+   */
+  save(path: string): Promise<void>;
 }
 
 /** Something that the user should know; training goes on. */

@@ -6,6 +6,7 @@ import {
   referenceTo,
   type SavedAdapter,
 } from "../adapters/index.ts";
+import { abortable } from "../backbones/index.ts";
 import { type Params, Rng } from "../core/index.ts";
 import { packageVersion } from "../files/index.ts";
 import type { Scores } from "../metrics/index.ts";
@@ -19,9 +20,10 @@ import type { Run, RunTask } from "./set-up.ts";
 /** The result of a run. */
 export async function* finish(
   run: Run,
-  reason: "finished" | "early" | "aborted",
+  loopEnded: "finished" | "early" | "aborted",
 ): AsyncGenerator<TrainEvent<SavedAdapter>> {
   const { settings, best } = run;
+  let reason = loopEnded;
   if (reason !== "aborted" && best?.evaluation.collapsed) {
     yield {
       type: "warning",
@@ -32,7 +34,17 @@ export async function* finish(
     };
   }
   const adapter = await adapterOf(run);
-  const exact = reason === "aborted" ? undefined : await evaluateExactly(run, adapter);
+  let exact: Scores | undefined;
+  if (reason !== "aborted") {
+    const { signal } = run.options;
+    try {
+      exact = await evaluateExactly(run, adapter);
+    } catch (error) {
+      if (!(signal?.aborted && error === signal.reason)) throw error;
+      // The state of the last update is saved: resuming the run makes what is left.
+      reason = "aborted";
+    }
+  }
   yield { type: "done", reason, step: run.step, adapter, best: best?.evaluation, ...(exact && { exact }) };
 }
 
@@ -116,19 +128,21 @@ function provenanceOf({ options, settings, best, step }: Run, { name, data }: Ru
 
 /** Dev scores of an int8 run's adapter with fp32 weights: what the rounding costs. */
 async function evaluateExactly(
-  { settings, options: { backbone }, tasks }: Run,
+  { settings, options, tasks }: Run,
   saved: SavedAdapter,
 ): Promise<Scores | undefined> {
   if (settings.precision === "fp32") return undefined;
+  const backbone = abortable(options.backbone, options.signal);
   const results: TaskEvaluation[] = [];
   for (const { name, devSet, task, selectBy = task.selectBy } of tasks) {
     if (devSet.count === 0) continue;
     const adapter = saved instanceof MultiTaskAdapter ? saved.head(name) : saved;
-    const session = await backbone.engine.compile(inferenceGraph(attach(adapter, backbone), adapter.params));
+    await using session = await backbone.engine.compile(
+      inferenceGraph(attach(adapter, backbone), adapter.params),
+    );
     await session.bind(adapter.params);
     const evaluation = await evaluateSession(session, adapter.task, devSet, backbone);
     results.push({ name, selectBy, evaluation });
-    await session.release();
   }
   return results.length > 0 ? joinEvaluations(results).scores : undefined;
 }

@@ -32,9 +32,10 @@ export {
 export type { Start } from "./start.ts";
 export {
   type EvaluationRecord,
-  encodeState,
   readState,
+  type StateFacts,
   type StateOrigin,
   type TrainingState,
+  writeState,
 } from "./state.ts";
 export { train } from "./train.ts";

@@ -82,7 +82,7 @@ interface RunOptions extends TrainSettings {
   readonly start?: Start;
   /** Continues a run from where it was saved; everything else must be as it was. */
   readonly resume?: TrainingState;
-  /** Ends the run after the current step, with a checkpoint. */
+  /** Ends the run, with a checkpoint once it has started; see `train`. */
   readonly signal?: AbortSignal;
   /** Learning rate of each update in place of `learningRate` and `schedule`, for runs that are not kept. */
   readonly rateAt?: Schedule;

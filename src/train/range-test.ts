@@ -64,7 +64,8 @@ const settledSteps = 5;
  * Trains with a rate that rises exponentially from update to update, until the loss runs away, and suggests a
  * rate. The parameters start as those of the run would, and are forgotten. Equal options give equal curves.
  *
- * @throws OPTION_INVALID if the range is none, and whatever {@link train} throws before its first step
+ * @throws OPTION_INVALID if the range is none, whatever {@link train} throws before its first step, and the reason of the
+ *   signal
  * @example
  * for await (const event of findLearningRate({ backbone, task, data, method: deepPrompt() })) {
  *   if (event.type === "suggestion") console.log(event.learningRate);
@@ -99,6 +100,8 @@ export async function* findLearningRate(
       checkpointSeconds: Number.MAX_SAFE_INTEGER,
       rateAt,
     })) {
+      // A signal that ends the run ends the test: half of a curve suggests nothing.
+      if (event.type === "done") options.signal?.throwIfAborted();
       if (event.type === "warning") yield event;
       if (event.type !== "step") continue;
       const { step, loss, learningRate: rate } = event;

@@ -1,6 +1,6 @@
 import { expectPublishable } from "../adapters/index.ts";
-import { type Backbone, withPrecision } from "../backbones/index.ts";
-import { type Params, PtuningError, Rng } from "../core/index.ts";
+import { abortable, type Backbone, withPrecision } from "../backbones/index.ts";
+import { elementCount, type Params, PtuningError, Resources, Rng } from "../core/index.ts";
 import type { Session } from "../engine/index.ts";
 import { hashText } from "../files/index.ts";
 import {
@@ -12,6 +12,7 @@ import {
   inventory,
   type ModelParts,
   missingWeights,
+  type ParamShapes,
   paramShapes,
   rateFactors,
   weightPrefix,
@@ -49,7 +50,7 @@ export interface RunTask extends NamedTask {
 }
 
 /** Everything that a run works with; `step` and the evaluations move on. */
-export interface Run {
+export interface Run extends AsyncDisposable {
   readonly options: AnyTrainOptions;
   readonly backbone: Backbone;
   readonly tasks: readonly RunTask[];
@@ -72,18 +73,19 @@ export interface Run {
   readonly rate: Schedule;
   readonly stepsPerEpoch: number;
   readonly totalSteps: number;
-  close(): Promise<void>;
 }
 
 /**
- * Encodes the data and compiles the graphs.
- * @throws OPTION_INVALID, DATA_INVALID, SEQUENCE_TOO_LONG, RUN_INVALID
+ * Encodes the data and compiles the graphs. What was opened is released where something is refused or aborted.
+ * @throws OPTION_INVALID, DATA_INVALID, SEQUENCE_TOO_LONG, RUN_INVALID, the reason of the signal
  */
 export async function setUp(options: AnyTrainOptions): Promise<Run> {
-  const { method, resume } = options;
+  const { method, resume, signal } = options;
+  signal?.throwIfAborted();
+  await using opened = new Resources();
   const named: NamedTask[] = [];
   for (const one of tasksOf(options)) {
-    named.push({ ...one, task: await settleTask(one.task, options.backbone) });
+    named.push({ ...one, task: await settleTask(one.task, abortable(options.backbone, signal)) });
   }
   // What an adapter cannot hold is refused before anything is trained.
   const facts = named.map(
@@ -118,12 +120,14 @@ export async function setUp(options: AnyTrainOptions): Promise<Run> {
       },
     );
   }
-  const backbone = await withPrecision(options.backbone, settings.precision);
+  const backbone = await withPrecision(options.backbone, settings.precision, undefined, signal);
+  // Updates are not for the signal to tear: the loop looks at it between them.
+  const watched = abortable(backbone, signal);
   const start =
     options.start &&
     (await startingTensors(
       options.start,
-      fp32.map((parts, i) => ({ parts, task: named[i]!.task })),
+      fp32.map((parts, i) => ({ parts: { ...parts, backbone: watched }, task: named[i]!.task })),
     ));
   const drawn = Object.assign(
     {},
@@ -135,7 +139,7 @@ export async function setUp(options: AnyTrainOptions): Promise<Run> {
   const encoded: { trainSet: Encoded; devSet: Encoded }[] = [];
   for (const { task, data } of named) {
     const encode = (examples: readonly unknown[]): Promise<Encoded> =>
-      task.encode(examples, backbone.tokenizer, settings.maxLength);
+      task.encode(examples, watched.tokenizer, settings.maxLength);
     encoded.push({ trainSet: await encode(data.train), devSet: await encode(data.dev) });
   }
   const initial: Params[] = [];
@@ -144,12 +148,14 @@ export async function setUp(options: AnyTrainOptions): Promise<Run> {
     const { sequences } = encoded[0]!.trainSet;
     const rng = new Rng(settings.seed, "init");
     // What tasks share comes out the same for each.
-    for (const parts of allParts) initial.push(await initializeParams(parts, rng, labels, sequences));
+    for (const parts of allParts)
+      initial.push(await initializeParams({ ...parts, backbone: watched }, rng, labels, sequences));
     initial.push(start?.params ?? {});
   }
   const params: Params = structuredClone(resume?.params) ?? Object.assign({}, ...initial);
   const sets = encoded.flatMap(({ trainSet, devSet }) => [trainSet, devSet]);
-  const cache = await createTrunkCache(allParts[0]!, shapes[0]!, sets, settings);
+  const cache = await createTrunkCache({ ...allParts[0]!, backbone: watched }, shapes[0]!, sets, settings);
+  if (cache) opened.use(cache);
   const lower = cache && cache.trunk.layers > 0 ? cache : undefined;
   const mix = mixTasks(
     encoded.map(({ trainSet }) => Math.ceil(itemCount(trainSet) / settings.batchSize)),
@@ -159,6 +165,7 @@ export async function setUp(options: AnyTrainOptions): Promise<Run> {
   );
   const { stepsPerEpoch } = mix;
   const totalSteps = stepsPerEpoch * settings.epochs;
+  if (resume !== undefined) checkResumed(resume, Object.assign({}, ...shapes), totalSteps);
   const { learningRate: peak, warmupSteps } = settings;
   const rate =
     options.rateAt ?? schedule(settings.schedule, { peak, totalSteps, warmupSteps, stepsPerEpoch });
@@ -169,7 +176,8 @@ export async function setUp(options: AnyTrainOptions): Promise<Run> {
   const factors = allParts.map((parts) => rateFactors(parts, headFactor));
   const factorOf = (name: string): number => factors[shapes.findIndex((own) => name in own)]!(name);
   const update = { schedule: rate, weightDecay, decayed, clipNorm, rateFactors: factorOf };
-  const store = await createStore(backbone.engine, params, resume?.optimizer, optimizer, update);
+  const { engine } = backbone;
+  const store = opened.use(await createStore(engine, params, resume?.optimizer, optimizer, update));
   const idle = idleBytes(
     encoded.reduce((sum, { trainSet: { sequences } }) => sum + sequences.starts[sequences.count]!, 0),
   );
@@ -177,12 +185,18 @@ export async function setUp(options: AnyTrainOptions): Promise<Run> {
   for (const [i, one] of named.entries()) {
     const [parts, { trainSet, devSet }, own] = [allParts[i]!, encoded[i]!, shapes[i]!];
     const inference =
-      devSet.count > 0 ? await backbone.engine.compile(inferenceGraph(parts, own, lower?.trunk)) : undefined;
+      devSet.count > 0
+        ? opened.use(await watched.engine.compile(inferenceGraph(parts, own, lower?.trunk)))
+        : undefined;
     const facts = { parts, task: one.task, encoded: trainSet, shapes: own, cache: lower };
-    const stepper = await createStepper({ ...facts, idle, sessions: named.length }, store, settings);
+    const stepper = opened.use(
+      await createStepper({ ...facts, idle, sessions: named.length }, store, settings),
+    );
     const trained = new Set(Object.keys(own));
     tasks.push({ ...one, parts, trainSet, devSet, trained, inference, stepper });
   }
+  signal?.throwIfAborted();
+  const owned = opened.move();
   return {
     options,
     backbone,
@@ -208,15 +222,39 @@ export async function setUp(options: AnyTrainOptions): Promise<Run> {
     rate,
     stepsPerEpoch,
     totalSteps,
-    async close() {
-      for (const { stepper, inference } of tasks) {
-        await stepper.close();
-        await inference?.release();
-      }
-      await store.close();
-      cache?.close();
-    },
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
+}
+
+/**
+ * Refuses a state that no run with these tensors can have been in.
+ * @throws RUN_INVALID
+ */
+function checkResumed(
+  { step, lossCount, evaluations, best, params }: TrainingState,
+  shapes: ParamShapes,
+  totalSteps: number,
+): void {
+  const expect = (holds: boolean, what: string, got: unknown): void => {
+    if (holds) return;
+    throw new PtuningError("RUN_INVALID", `resume: expected ${what}, got ${got}.`, {
+      hint: "The state is damaged or was made by something else: start the run anew.",
+    });
+  };
+  const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
+  expect(isCount(step) && step <= totalSteps, `a step of 0 to ${totalSteps}`, step);
+  expect(isCount(lossCount) && lossCount <= step, `a number of losses of 0 to ${step}`, lossCount);
+  const evaluated = [...evaluations, ...(best ? [best.evaluation] : [])].map((evaluation) => evaluation.step);
+  for (const at of evaluated) expect(isCount(at) && at <= step, `evaluations up to step ${step}`, at);
+  for (const group of [params, ...(best ? [best.params] : [])]) {
+    const names = Object.keys(group).sort().join(", ");
+    expect(names === Object.keys(shapes).sort().join(", "), "the tensors that the run trains", names);
+    for (const [name, { shape }] of Object.entries(shapes)) {
+      const own = group[name]!;
+      const fits = `${own.shape}` === `${shape}` && own.data.length === elementCount(shape);
+      expect(fits, `a tensor "${name}" of [${shape}]`, `[${own.shape}]`);
+    }
+  }
 }
 
 /** What a resumed run must have in common with the saved one. */

@@ -1,6 +1,15 @@
+import { createHash, type Hash } from "node:crypto";
+import * as z from "zod";
 import type { BackboneReference } from "../adapters/index.ts";
 import { type Params, PtuningError, type Tensor } from "../core/index.ts";
-import { encodeSafetensors, readSafetensors } from "../files/index.ts";
+import {
+  openFile,
+  type PendingTensor,
+  readSafetensorsHeader,
+  readTensor,
+  streamSafetensors,
+  writeFileAtomic,
+} from "../files/index.ts";
 import type { OptimizerState } from "../optim/index.ts";
 import type { Evaluation } from "../tasks/index.ts";
 
@@ -20,74 +29,273 @@ export interface StateOrigin {
   >;
 }
 
-/** Everything that a run needs to go on as if it had never stopped. */
-export interface TrainingState {
+/** What a training state says beside its tensors. */
+export interface StateFacts {
   /** Updates done. */
   readonly step: number;
-  readonly params: Params;
-  readonly optimizer: OptimizerState;
-  /** The state that evaluated best so far. */
-  readonly best: { readonly evaluation: EvaluationRecord; readonly params: Params } | undefined;
   readonly evaluations: readonly EvaluationRecord[];
   /** Sum and number of the losses since the last evaluation. */
   readonly lossSum: number;
   readonly lossCount: number;
-  /** Weights that the checkpoint lacks and that are not trained. */
-  readonly frozen: Params;
-  /** Tensors of a head that is not trained. */
-  readonly fixed: Params;
   /** What was trained on what, so that another run can start from it. */
   readonly origin: StateOrigin;
   /** The settings and data that the run began with; a run resumes only under the same. */
   readonly identity: string;
 }
 
-const prefixes = {
-  params: "params/",
-  optimizer: "optimizer/",
-  best: "best/",
-  frozen: "frozen/",
-  fixed: "fixed/",
-} as const;
+/** Everything that a run needs to go on as if it had never stopped. */
+export interface TrainingState extends StateFacts {
+  readonly params: Params;
+  readonly optimizer: OptimizerState;
+  /** The state that evaluated best so far. */
+  readonly best: { readonly evaluation: EvaluationRecord; readonly params: Params } | undefined;
+  /** Weights that the checkpoint lacks and that are not trained. */
+  readonly frozen: Params;
+  /** Tensors of a head that is not trained. */
+  readonly fixed: Params;
+}
 
-/** A training state as the bytes of one safetensors file. */
-export function encodeState({ params, optimizer, best, frozen, fixed, ...rest }: TrainingState): Uint8Array {
-  const tensors: Record<string, Tensor> = {};
-  const groups = { params, optimizer, best: best?.params ?? {}, frozen, fixed };
-  for (const [group, members] of Object.entries(groups)) {
-    for (const [name, tensor] of Object.entries(members)) {
-      tensors[prefixes[group as keyof typeof prefixes] + name] = tensor;
+/** A tensor that is read when its turn comes. */
+interface ReadableTensor {
+  readonly shape: readonly number[];
+  /** May be the owner's own memory. */
+  read(): Promise<Tensor<"float32">>;
+}
+
+/** A group of them, by name. */
+export type ReadableTensors = Readonly<Record<string, ReadableTensor>>;
+
+const groups = ["params", "optimizer", "best", "frozen", "fixed"] as const;
+
+/** A state of which one tensor is in memory at a time. */
+export interface ReadableState {
+  readonly facts: StateFacts;
+  readonly best: EvaluationRecord | undefined;
+  readonly tensors: { readonly [G in (typeof groups)[number]]: ReadableTensors };
+}
+
+/** Tensors in memory as readable ones. */
+export function readable(params: Params): ReadableTensors {
+  return Object.fromEntries(
+    Object.entries(params).map(([name, tensor]) => [
+      name,
+      { shape: tensor.shape, read: async () => tensor as Tensor<"float32"> },
+    ]),
+  );
+}
+
+/** Reads a state into memory: copies, whoever owns what was read. */
+export async function collectState({ facts, best, tensors }: ReadableState): Promise<TrainingState> {
+  const collect = async (group: ReadableTensors): Promise<Params> => {
+    const collected: Record<string, Params[string]> = {};
+    for (const [name, tensor] of Object.entries(group)) {
+      const { dtype, shape, data } = await tensor.read();
+      collected[name] = { dtype, shape: [...shape], data: data.slice() };
     }
-  }
-  return encodeSafetensors(tensors, { ptuning: JSON.stringify({ ...rest, best: best?.evaluation }) });
+    return collected;
+  };
+  const { params, optimizer, frozen, fixed } = tensors;
+  return {
+    ...structuredClone(facts),
+    params: await collect(params),
+    optimizer: await collect(optimizer),
+    frozen: await collect(frozen),
+    fixed: await collect(fixed),
+    best: best && { evaluation: structuredClone(best), params: await collect(tensors.best) },
+  };
 }
 
 /**
- * Reads a training state.
- * @throws RUN_INVALID if the file is damaged
+ * Version of the file: 2 has a checksum and writes numbers that JSON has not as texts. Files without a version are of
+ * version 1.
+ */
+const formatVersion = 2;
+
+/** The last tensor of the file: SHA-256 of all bytes before it. */
+const checksumName = "sha256";
+
+/**
+ * Writes a training state as one safetensors file, a tensor at a time. The file appears as a whole.
+ * @throws STORAGE_FULL if the disk is full; the old file is kept
+ */
+export async function writeReadableState(
+  path: string,
+  { facts, best, tensors }: ReadableState,
+): Promise<void> {
+  const hash = createHash("sha256");
+  const pending: Record<string, PendingTensor> = {};
+  for (const group of groups) {
+    for (const [name, { shape, read }] of Object.entries(tensors[group])) {
+      pending[`${group}/${name}`] = {
+        dtype: "float32",
+        shape,
+        bytes: async () => bytesOf((await read()).data),
+      };
+    }
+  }
+  // Elements of one byte come last in the file, and there are no others of them.
+  pending[checksumName] = {
+    dtype: "uint8",
+    shape: [hash.copy().digest().length],
+    bytes: () => hash.copy().digest(),
+  };
+  const text = writeFacts({ formatVersion, ...facts, ...(best && { best }) });
+  await writeFileAtomic(path, hashed(streamSafetensors(pending, { ptuning: text }), hash));
+}
+
+/**
+ * Writes a training state as one safetensors file, which appears as a whole.
+ * @throws STORAGE_FULL if the disk is full; the old file is kept
+ */
+export function writeState(path: string, state: TrainingState): Promise<void> {
+  const { params, optimizer, best, frozen, fixed, ...facts } = state;
+  const tensors = {
+    params: readable(params),
+    optimizer: readable(optimizer),
+    best: readable(best?.params ?? {}),
+    frozen: readable(frozen),
+    fixed: readable(fixed),
+  };
+  return writeReadableState(path, { facts, best: best?.evaluation, tensors });
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+/** The system takes and hashes no more than 2 GiB at once. */
+const pieceBytes = 1 << 26;
+
+function* inPieces(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
+}
+
+async function* hashed(chunks: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    for (const piece of inPieces(chunk)) {
+      hash.update(piece);
+      yield piece;
+    }
+  }
+}
+
+/** Numbers that JSON has not, by the text that stands for them. */
+const oddNumbers: Readonly<Record<string, number>> = {
+  NaN: Number.NaN,
+  Infinity: Number.POSITIVE_INFINITY,
+  "-Infinity": Number.NEGATIVE_INFINITY,
+};
+
+function writeFacts(facts: object): string {
+  return JSON.stringify(facts, (_, value) =>
+    typeof value === "number" && !Number.isFinite(value) ? { number: String(value) } : value,
+  );
+}
+
+function readFacts(text: string): unknown {
+  return JSON.parse(text, (_, value) => {
+    const odd = Object.keys(value ?? {}).join() === "number" ? oddNumbers[value.number] : undefined;
+    return odd ?? value;
+  });
+}
+
+const count = z.int().nonnegative();
+// Version 1 wrote NaN as null.
+const score = z.preprocess(
+  (value) => (value === null ? Number.NaN : value),
+  z.custom<number>((value) => typeof value === "number", "expected a number"),
+);
+const evaluationSchema = z.looseObject({
+  step: count,
+  epoch: z.number().nonnegative(),
+  scores: z.record(z.string(), score),
+  loss: score,
+  collapsed: z.boolean(),
+});
+const factsSchema = z.looseObject({
+  formatVersion: count.default(1),
+  step: count,
+  evaluations: z.array(evaluationSchema),
+  lossSum: score,
+  lossCount: count,
+  identity: z.string(),
+  origin: z.looseObject({
+    backbone: z.looseObject({ id: z.string(), fingerprint: z.string() }),
+    method: z.looseObject({ name: z.string(), options: z.record(z.string(), z.unknown()) }),
+    tasks: z.record(
+      z.string(),
+      z.looseObject({ type: z.string(), options: z.record(z.string(), z.unknown()) }),
+    ),
+  }),
+  best: evaluationSchema.optional(),
+});
+
+/**
+ * Reads a training state, of this version or an older one.
+ * @throws RUN_INVALID if the file is damaged or of a newer version
  */
 export async function readState(path: string): Promise<TrainingState> {
   try {
-    const { tensors, metadata } = await readSafetensors(path);
-    const { best, ...rest } = JSON.parse(metadata.ptuning ?? "");
-    const group = (prefix: string): Params =>
-      Object.fromEntries(
-        Object.entries(tensors)
-          .filter(([name]) => name.startsWith(prefix))
-          .map(([name, tensor]) => [name.slice(prefix.length), tensor as Tensor<"float32">]),
-      );
-    return {
-      ...rest,
-      params: group(prefixes.params),
-      optimizer: group(prefixes.optimizer),
-      frozen: group(prefixes.frozen),
-      fixed: group(prefixes.fixed),
-      best: best && { evaluation: best, params: group(prefixes.best) },
-    };
+    return await readStateFile(path);
   } catch (cause) {
-    throw new PtuningError("RUN_INVALID", `${path}: expected a training state, got a damaged file.`, {
-      hint: "The run cannot be resumed: start it anew in another folder.",
-      cause,
-    });
+    if (cause instanceof PtuningError && cause.code === "RUN_INVALID") throw cause;
+    throw damaged(path, "a damaged file", cause);
   }
+}
+
+function damaged(path: string, got: string, cause?: unknown): PtuningError {
+  return new PtuningError("RUN_INVALID", `${path}: expected a training state, got ${got}.`, {
+    hint: "The run cannot be resumed: start it anew in another folder.",
+    cause,
+  });
+}
+
+async function readStateFile(path: string): Promise<TrainingState> {
+  await using source = await openFile(path);
+  const { tensors, metadata } = await readSafetensorsHeader(source);
+  const given = readFacts(metadata.ptuning ?? "");
+  const version = (given as { formatVersion?: unknown } | null)?.formatVersion ?? 1;
+  if (typeof version === "number" && version > formatVersion) {
+    throw new PtuningError(
+      "RUN_INVALID",
+      `${path}: expected a training state of version ${formatVersion} or less, got ${version}.`,
+      { hint: "It was written by a newer version of ptuning: update the package." },
+    );
+  }
+  const parsed = factsSchema.safeParse(given);
+  if (!parsed.success) {
+    const { path: key, message } = parsed.error.issues[0]!;
+    throw damaged(path, `one with ${key.join(".")}: ${message}`);
+  }
+  const entries = [...tensors].sort(([, a], [, b]) => a.offset - b.offset);
+  const hash = createHash("sha256");
+  let end = entries[0]?.[1].offset ?? source.size;
+  for (const piece of inPieces(await source.read(0, end))) hash.update(piece);
+  const read: { [G in (typeof groups)[number]]: Record<string, Params[string]> } = {
+    ...{ params: {}, optimizer: {}, best: {}, frozen: {}, fixed: {} },
+  };
+  let sum: string | undefined;
+  for (const [name, entry] of entries) {
+    const tensor = await readTensor(source, entry);
+    if (entry.offset !== end || sum !== undefined) throw damaged(path, "one with bytes of no tensor");
+    end += entry.byteLength;
+    if (name === checksumName) sum = Buffer.from(bytesOf(tensor.data)).toString("hex");
+    else for (const piece of inPieces(bytesOf(tensor.data))) hash.update(piece);
+    const [group, ...rest] = name.split("/");
+    if (group !== undefined && Object.hasOwn(read, group))
+      read[group as keyof typeof read][rest.join("/")] = tensor as Params[string];
+  }
+  if (end !== source.size) throw damaged(path, "one with bytes of no tensor");
+  if (version !== 1 && sum !== hash.digest("hex"))
+    throw damaged(path, "bytes that do not fit their checksum");
+  const {
+    formatVersion: _,
+    best,
+    ...facts
+  } = parsed.data as unknown as StateFacts & {
+    readonly formatVersion: number;
+    readonly best: EvaluationRecord | undefined;
+  };
+  const { best: bestParams, ...others } = read;
+  return { ...facts, ...others, best: best && { evaluation: best, params: bestParams } };
 }

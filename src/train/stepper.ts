@@ -1,5 +1,5 @@
 import type { Backbone } from "../backbones/index.ts";
-import { type DimBindings, floats, Rng, type TensorMap } from "../core/index.ts";
+import { type DimBindings, floats, Resources, Rng, type TensorMap } from "../core/index.ts";
 import type { Session } from "../engine/index.ts";
 import {
   batchFeeds,
@@ -26,7 +26,7 @@ interface PreparedBatch {
 }
 
 /** Computes losses and gradients: owns the training session and what is fed to it beside the trainable tensors. */
-export interface Stepper {
+export interface Stepper extends AsyncDisposable {
   /** Examples per pass, at most: batches are cut further, see {@link cutPasses}. */
   readonly microBatchSize: number;
   /** Memory that its session is estimated to take. */
@@ -35,7 +35,6 @@ export interface Stepper {
   prepare(items: Int32Array, step: number): PreparedBatch;
   /** Computes the gradients of an update, which the store keeps. @returns the mean loss over the whole batch */
   run(batch: PreparedBatch): Promise<number>;
-  close(): Promise<void>;
 }
 
 /** What a stepper computes on. */
@@ -83,7 +82,8 @@ export async function createStepper(
     settings.microBatchSize < settings.batchSize || limit === Number.POSITIVE_INFINITY
       ? settings.microBatchSize
       : fitMicroBatch(settings.batchSize, limit, (items) => idle + sessions * estimate(items));
-  const session: Session = await backbone.engine.compile(graph, { prepack });
+  await using opened = new Resources();
+  const session: Session = opened.use(await backbone.engine.compile(graph, { prepack }));
   const rng = new Rng(seed, "dropout", ...(headName ? [headName] : []));
   const names = Object.keys(shapes);
   const largest: DimBindings = { B: microBatchSize * perItem, S: settings.maxLength };
@@ -92,6 +92,7 @@ export async function createStepper(
   /** Token rows of an item in a pass of items of its length. */
   const tokensOf = (item: number): number => perItem * itemTokens(encoded, item);
 
+  const owned = opened.move();
   return {
     microBatchSize,
     estimatedBytes: estimate(microBatchSize),
@@ -123,6 +124,6 @@ export async function createStepper(
       for (const pass of passes) loss += await store.pass(session, names, pass);
       return loss;
     },
-    close: () => session.release(),
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
 }

@@ -1,5 +1,6 @@
-import { type Params, parameterCount, type TensorMap, zeros } from "../core/index.ts";
+import { type Params, parameterCount, Resources, type Tensor, type TensorMap, zeros } from "../core/index.ts";
 import type { Engine, Held, Session } from "../engine/index.ts";
+import type { Graph } from "../graph/index.ts";
 import { gradientOutput } from "../model/index.ts";
 import {
   applyUpdates,
@@ -13,9 +14,10 @@ import {
   squaredNormGraph,
   sumGraph,
 } from "../optim/index.ts";
+import { type ReadableTensors, readable } from "./state.ts";
 
 /** Owns the trainable tensors, their gradients and what the optimizer remembers of them. */
-export interface ParameterStore {
+export interface ParameterStore extends AsyncDisposable {
   /**
    * Runs one pass of an update and adds its gradients to those of the passes before.
    * @param names the tensors that the session's graph trains, the same in all passes of an update
@@ -32,10 +34,10 @@ export interface ParameterStore {
   update(step: number, updates: (name: string) => number): Promise<void>;
   /** Feeds the tensors to later runs of a session. */
   bindTo(session: Session): Promise<void>;
-  /** The tensors as they are now: copies, except where only `look`ed at. */
-  params(look?: "look"): Promise<Params>;
-  optimizerState(): Promise<OptimizerState>;
-  close(): Promise<void>;
+  /** Copies of the tensors as they are now. */
+  params(): Promise<Params>;
+  /** The tensors, and what the optimizer remembers, to be read before the next update. */
+  look(): { readonly params: ReadableTensors; readonly optimizer: ReadableTensors };
 }
 
 /** Up to so many numbers loops on the host take less time than a step of any backbone. */
@@ -78,9 +80,9 @@ function hostStore(
       grads = undefined;
     },
     bindTo: (session) => session.bind(params),
-    params: async (look) => (look ? params : structuredClone(params)),
-    optimizerState: async () => state,
-    async close() {},
+    params: async () => structuredClone(params),
+    look: () => ({ params: readable(params), optimizer: readable(state) }),
+    async [Symbol.asyncDispose]() {},
   };
 }
 
@@ -98,22 +100,35 @@ async function engineStore(
   optimizer: EngineOptimizer,
   { decayed = "all", rateFactors = () => 1 }: OptimizerOptions,
 ): Promise<ParameterStore> {
-  const names = Object.keys(params);
-  const [update, squaredNorm, sum] = await Promise.all(
-    [optimizer.graph, squaredNormGraph(), sumGraph()].map((graph) => engine.compile(graph)),
-  );
-  const parameters = await engine.hold(params);
+  await using opened = new Resources();
+  const hold = async (tensors: TensorMap): Promise<Held> => opened.use(await engine.hold(tensors));
+  const compile = async (graph: Graph): Promise<Session> => opened.use(await engine.compile(graph));
+  // Only the shapes stay here: the numbers are as many as those of the backbone.
+  const shapes = new Map(Object.entries(params).map(([name, { shape }]) => [name, { shape }]));
+  const update = await compile(optimizer.graph);
+  const squaredNorm = await compile(squaredNormGraph());
+  const sum = await compile(sumGraph());
+  const parameters = await hold(params);
   const states = new Map<string, Held>();
   for (const state of optimizer.states) {
-    const start = names.map((name) => [name, saved?.[`${state}.${name}`] ?? zeros(params[name]!.shape)]);
-    states.set(state, await engine.hold(Object.fromEntries(start)));
+    const start = [...shapes].map(([name, { shape }]) => [name, saved?.[`${state}.${name}`] ?? zeros(shape)]);
+    states.set(state, await hold(Object.fromEntries(start)));
   }
-  const [gradients, more] = [await engine.hold({}), await engine.hold({})];
+  const [gradients, more] = [await hold({}), await hold({})];
+  const readableOf = (held: Held, prefix = ""): ReadableTensors =>
+    Object.fromEntries(
+      [...shapes].map(([name, { shape }]) => {
+        const read = async (): Promise<Tensor<"float32">> =>
+          (await held.read([name]))[name] as Tensor<"float32">;
+        return [`${prefix}${name}`, { shape, read }];
+      }),
+    );
   const bound = new WeakSet<Session>();
   let [passes, norm] = [0, 0];
   /** Those that the update is about. */
   let trained: readonly string[] = [];
 
+  const owned = opened.move();
   return {
     async pass(session, active, feeds) {
       trained = active;
@@ -123,13 +138,13 @@ async function engineStore(
       const { loss } = await session.run(feeds, { held: passes === 0 ? gradients : more, names: outputs });
       if (passes > 0) {
         const vectors = { x: gradients, y: more };
-        await sum!.sweep({ names: trained, vectors, rewrites: { "next x": "x" }, feeds: {} });
+        await sum.sweep({ names: trained, vectors, rewrites: { "next x": "x" }, feeds: {} });
       }
       passes++;
       return Number(loss!.data[0]);
     },
     async gradientNorm() {
-      const { sum: squares } = await squaredNorm!.sweep({
+      const { sum: squares } = await squaredNorm.sweep({
         names: trained,
         vectors: { x: gradients },
         rewrites: {},
@@ -142,7 +157,7 @@ async function engineStore(
       // A sweep has one set of scalars.
       const groups = new Map<string, string[]>();
       const scalarsOf = (name: string): readonly [boolean, number, number] => [
-        isDecayed(decayed, params[name]!),
+        isDecayed(decayed, shapes.get(name)!),
         rateFactors(name),
         updates(name),
       ];
@@ -151,7 +166,7 @@ async function engineStore(
         groups.set(key, [...(groups.get(key) ?? []), name]);
       }
       for (const group of groups.values()) {
-        await update!.sweep({
+        await update.sweep({
           names: group,
           vectors: { parameter: parameters, gradient: gradients, ...Object.fromEntries(states) },
           rewrites: optimizer.rewrites,
@@ -162,17 +177,10 @@ async function engineStore(
     },
     bindTo: (session) => session.bind(parameters),
     params: async () => (await parameters.read()) as Params,
-    async optimizerState() {
-      const state: Record<string, OptimizerState[string]> = {};
-      for (const [prefix, held] of states) {
-        for (const [name, tensor] of Object.entries((await held.read()) as Params))
-          state[`${prefix}.${name}`] = tensor;
-      }
-      return state;
-    },
-    async close() {
-      for (const held of [parameters, gradients, more, ...states.values()]) await held.release();
-      for (const session of [update, squaredNorm, sum]) await session!.release();
-    },
+    look: () => ({
+      params: readableOf(parameters),
+      optimizer: Object.assign({}, ...[...states].map(([state, held]) => readableOf(held, `${state}.`))),
+    }),
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
 }

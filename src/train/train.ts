@@ -1,24 +1,28 @@
-import { type Adapter, type MultiTaskAdapter, referenceTo, type SavedAdapter } from "../adapters/index.ts";
+import type { Adapter, MultiTaskAdapter, SavedAdapter } from "../adapters/index.ts";
 import { PtuningError, Rng } from "../core/index.ts";
 import { evaluateSession } from "../predict/index.ts";
 import type { Encoded } from "../tasks/index.ts";
 import { itemCount, shuffledBatches } from "../text/index.ts";
+import { offerCheckpoint } from "./checkpoint.ts";
 import { joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
-import type { TrainEvent } from "./events.ts";
+import type { StepEvent, TrainEvent } from "./events.ts";
 import { finish } from "./finish.ts";
 import type { AnyTrainOptions, MultiTaskOptions, TrainOptions } from "./options.ts";
 import { type Run, type RunTask, setUp } from "./set-up.ts";
 import { start } from "./start-event.ts";
-import type { EvaluationRecord, TrainingState } from "./state.ts";
+import type { EvaluationRecord } from "./state.ts";
 import type { Stepper } from "./stepper.ts";
 
 /**
  * Tunes a method and a head on a frozen backbone, or a head for each of several tasks. An async generator: it does nothing until events are taken,
  * and each event is handed out before the run goes on. Equal options give equal numbers on the same machine,
- * also when the run was stopped and resumed.
+ * also when the run was stopped and resumed. However it ends, it leaves nothing open.
+ *
+ * A `signal` that aborts before the event `start` throws its reason, and nothing was done. From then on it ends the run at
+ * the next update, in an evaluation within a batch of it, with the events `checkpoint` and `done` (`reason: "aborted"`).
  *
  * @throws OPTION_INVALID, DATA_INVALID, SEQUENCE_TOO_LONG before the first step; TRAINING_DIVERGED where the
- *   loss or a gradient is not a number; RUN_INVALID if `resume` belongs to another run
+ *   loss or a gradient is not a number; RUN_INVALID if `resume` belongs to another run or is none
  * @example
  * for await (const event of train({ backbone, task, data, method: deepPrompt(), seed: 11 })) {
  *   if (event.type === "step") console.log(event.step, event.loss);
@@ -31,77 +35,82 @@ export function train<E, N extends Encoded, P>(
 export function train(options: MultiTaskOptions): AsyncGenerator<TrainEvent<MultiTaskAdapter>>;
 export function train(options: AnyTrainOptions): AsyncGenerator<TrainEvent<SavedAdapter>>;
 export async function* train(options: AnyTrainOptions): AsyncGenerator<TrainEvent<SavedAdapter>> {
-  const run = await setUp(options);
-  try {
-    yield* loop(run, options.signal);
-  } finally {
-    await run.close();
-  }
+  await using run = await setUp(options);
+  yield* start(run);
+  const reason = yield* loop(run);
+  yield* finish(run, reason);
 }
 
 /** An answer that comes within this time was there before it was asked for. */
 const sameMomentMs = 1;
 
-async function* loop(run: Run, signal: AbortSignal | undefined): AsyncGenerator<TrainEvent<SavedAdapter>> {
-  const { settings, stepsPerEpoch, totalSteps } = run;
-  yield* start(run);
-  let lastCheckpoint = performance.now();
+async function* loop(run: Run): AsyncGenerator<TrainEvent, "finished" | "early" | "aborted"> {
+  const { settings, totalSteps } = run;
+  const { signal } = run.options;
   const prepare = updatePreparer(run);
-  let reason: "finished" | "early" | "aborted" = isExhausted(run) ? "early" : "finished";
-  let next = run.step < totalSteps && reason === "finished" ? prepare(run.step) : undefined;
-  while (next !== undefined) {
-    const started = performance.now();
-    const { task, done, batch } = next;
-    const running = task.stepper.run(batch);
-    // The next batch is made while the engine computes.
-    next = run.step + 1 < totalSteps ? prepare(run.step + 1) : undefined;
-    const prepared = performance.now();
-    const loss = await running;
-    // Where the engine still had to be waited for, it never waited for the batch.
-    const isEngineLast = performance.now() - prepared > sameMomentMs;
-    const gradientNorm = await run.store.gradientNorm();
-    const learningRate = run.rate(run.step);
-    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) throw diverged(run, loss, learningRate);
-    await run.store.update(run.step, (name) =>
-      run.tasks.reduce((sum, { trained }, i) => sum + (trained.has(name) ? done[i]! : 0), 0),
-    );
-    run.step++;
-    run.lossSum += loss;
-    run.lossCount++;
-    const finished = performance.now();
-    yield {
-      type: "step",
-      step: run.step,
-      epoch: Math.ceil(run.step / stepsPerEpoch),
-      ...(task.name && { task: task.name }),
-      loss,
-      learningRate,
-      gradientNorm,
-      examples: batch.examples,
-      tokens: batch.tokens,
-      seconds: (finished - started) / 1000,
-      dataSeconds: isEngineLast ? 0 : (prepared - started) / 1000,
-    };
-    const every = settings.evaluateEvery === "epoch" ? stepsPerEpoch : settings.evaluateEvery;
-    const isLast = run.step === totalSteps;
-    if (run.step % every === 0 || isLast) {
-      yield* evaluate(run);
-      if (isExhausted(run)) {
-        reason = "early";
-        next = undefined;
-      }
-    }
-    if (signal?.aborted && next !== undefined) {
-      reason = "aborted";
-      next = undefined;
-    }
-    const due = performance.now() - lastCheckpoint >= settings.checkpointSeconds * 1000;
-    if (due || next === undefined || run.step % every === 0) {
-      yield { type: "checkpoint", state: await snapshot(run) };
+  let lastCheckpoint = performance.now();
+  let next: PreparedUpdate | undefined;
+  for (let moved = false; ; moved = true) {
+    // Of a resumed run that was stopped before or in its evaluation, this makes up for it.
+    if (isEvaluationDue(run)) yield* evaluate(run);
+    const isOver = run.step === totalSteps || isExhausted(run);
+    // An evaluation that the signal ended is still due.
+    const isAborted = signal?.aborted === true && (!isOver || isEvaluationDue(run));
+    const isTime = performance.now() - lastCheckpoint >= settings.checkpointSeconds * 1000;
+    if (isAborted || (moved && (isOver || isTime || isEvaluationStep(run)))) {
+      await using checkpoint = offerCheckpoint(run);
+      yield checkpoint.event;
       lastCheckpoint = performance.now();
     }
+    if (isAborted) return "aborted";
+    if (isExhausted(run)) return "early";
+    if (isOver) return "finished";
+    // Whoever handled the checkpoint may have aborted.
+    if (signal?.aborted) return "aborted";
+    const { event, following } = await makeStep(run, next ?? prepare(run.step), prepare);
+    next = following;
+    yield event;
   }
-  yield* finish(run, reason);
+}
+
+/** Makes one update, and the feeds of the next one while the engine computes. */
+async function makeStep(
+  run: Run,
+  { task, done, batch }: PreparedUpdate,
+  prepare: (step: number) => PreparedUpdate,
+): Promise<{ readonly event: StepEvent; readonly following: PreparedUpdate | undefined }> {
+  const started = performance.now();
+  const running = task.stepper.run(batch);
+  // Where the next batch cannot be made, nobody waits for this one.
+  running.catch(() => {});
+  const following = run.step + 1 < run.totalSteps ? prepare(run.step + 1) : undefined;
+  const prepared = performance.now();
+  const loss = await running;
+  // Where the engine still had to be waited for, it never waited for the batch.
+  const isEngineLast = performance.now() - prepared > sameMomentMs;
+  const gradientNorm = await run.store.gradientNorm();
+  const learningRate = run.rate(run.step);
+  if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) throw diverged(run, loss, learningRate);
+  await run.store.update(run.step, (name) =>
+    run.tasks.reduce((sum, { trained }, i) => sum + (trained.has(name) ? done[i]! : 0), 0),
+  );
+  run.step++;
+  run.lossSum += loss;
+  run.lossCount++;
+  const event: StepEvent = {
+    type: "step",
+    step: run.step,
+    epoch: Math.ceil(run.step / run.stepsPerEpoch),
+    ...(task.name && { task: task.name }),
+    loss,
+    learningRate,
+    gradientNorm,
+    examples: batch.examples,
+    tokens: batch.tokens,
+    seconds: (performance.now() - started) / 1000,
+    dataSeconds: isEngineLast ? 0 : (prepared - started) / 1000,
+  };
+  return { event, following };
 }
 
 /** One update before it is made. */
@@ -130,24 +139,43 @@ function updatePreparer({ tasks, mix, settings }: Run): (step: number) => Prepar
   };
 }
 
+/** Whether the run is scored after this update. */
+function isEvaluationStep({ settings: { evaluateEvery }, step, stepsPerEpoch, totalSteps }: Run): boolean {
+  const every = evaluateEvery === "epoch" ? stepsPerEpoch : evaluateEvery;
+  return step % every === 0 || step === totalSteps;
+}
+
+/** Whether it is to be scored now, and has not been. */
+function isEvaluationDue(run: Run): boolean {
+  const hasDev = run.tasks.some(({ inference }) => inference !== undefined);
+  return hasDev && run.step > 0 && isEvaluationStep(run) && run.evaluations.at(-1)?.step !== run.step;
+}
+
+/** Scores the dev set; leaves the run as it was where the signal ends it. */
 async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
+  const { signal } = run.options;
   const started = performance.now();
   const results: TaskEvaluation[] = [];
-  for (const { inference, name, task, selectBy, devSet } of run.tasks) {
-    if (inference === undefined) continue;
-    await run.store.bindTo(inference);
-    const evaluation = await evaluateSession(inference, task, devSet, run.backbone, (pass) =>
-      run.cache ? run.cache.feeds(devSet, pass) : {},
-    );
-    results.push({ name, selectBy: selectBy ?? task.selectBy, evaluation });
+  try {
+    for (const { inference, name, task, selectBy, devSet } of run.tasks) {
+      if (inference === undefined) continue;
+      await run.store.bindTo(inference);
+      const evaluation = await evaluateSession(inference, task, devSet, run.backbone, (pass) =>
+        run.cache ? run.cache.feeds(devSet, pass) : {},
+      );
+      results.push({ name, selectBy: selectBy ?? task.selectBy, evaluation });
+    }
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) return;
+    throw error;
   }
-  if (results.length === 0) return;
   const record: EvaluationRecord = {
     step: run.step,
     epoch: run.step / run.stepsPerEpoch,
     ...joinEvaluations(results),
   };
-  const isBest = run.best === undefined || selected(run, record) > selected(run, run.best.evaluation);
+  const isBest =
+    run.best === undefined || isBetter(selected(run, record), selected(run, run.best.evaluation));
   if (isBest) run.best = { evaluation: record, params: await run.store.params() };
   run.evaluations.push(record);
   yield {
@@ -170,24 +198,15 @@ function selected(
   return known.get(selectBy) === "lower" ? -scores[selectBy]! : scores[selectBy]!;
 }
 
+/** What is no number, as the correlation of equal predictions, is worse than any. */
+function isBetter(score: number, than: number): boolean {
+  return score > than || (Number.isNaN(than) && !Number.isNaN(score));
+}
+
 /** Whether `patience` evaluations have passed without a better one. */
 function isExhausted({ settings: { patience }, evaluations, best }: Run): boolean {
   if (patience === 0 || best === undefined) return false;
   return evaluations.filter(({ step }) => step > best.evaluation.step).length >= patience;
-}
-
-async function snapshot(run: Run): Promise<TrainingState> {
-  const { step, store, best, evaluations, lossSum, lossCount, identity, frozen, options, tasks } = run;
-  const { backbone, method } = options;
-  const [params, optimizer] = [await store.params("look"), await store.optimizerState()];
-  const origin = {
-    backbone: referenceTo(backbone),
-    method: { name: method.name, options: method.options },
-    tasks: Object.fromEntries(tasks.map(({ name, task: { type, options } }) => [name, { type, options }])),
-  };
-  const fixed = tasks[0]!.parts.fixed ?? {};
-  const moving = { step, params, optimizer, best, evaluations, lossSum, lossCount };
-  return { ...moving, identity, frozen, fixed, origin };
 }
 
 function diverged(run: Run, loss: number, learningRate: number): PtuningError {

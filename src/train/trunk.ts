@@ -8,6 +8,7 @@ import {
   byteSize,
   type DType,
   PtuningError,
+  Resources,
   type TensorMap,
   type TypedArray,
 } from "../core/index.ts";
@@ -33,12 +34,11 @@ const memoryBound = 1e9;
 const diskShare = 0.8;
 
 /** What the lower layers compute of every sequence, once and for all. */
-export interface TrunkCache {
+export interface TrunkCache extends AsyncDisposable {
   readonly trunk: Trunk;
   readonly event: TrunkEvent;
   /** States of a pass, for graphs on this trunk. */
   feeds(encoded: Encoded, pass: PassShape): TensorMap;
-  close(): void;
 }
 
 /**
@@ -78,14 +78,16 @@ export async function createTrunkCache(
     seconds: (performance.now() - started) / 1000,
   });
   if (layers === 0) {
-    return { trunk: { layers, dtype }, event: event(), feeds: () => ({}), close: () => {} };
+    return { trunk: { layers, dtype }, event: event(), feeds: () => ({}), async [Symbol.asyncDispose]() {} };
   }
+  await using opened = new Resources();
   const store = place === "memory" ? memoryStore(dtype, bytes) : await fileStore(dtype, bytes);
-  try {
-    const trunk: Trunk = { layers, dtype };
-    const session = await backbone.engine.compile(trunkGraph(parts, trunk), { prepack: true });
+  opened.defer(() => store.close());
+  const trunk: Trunk = { layers, dtype };
+  const firstToken = new Map<TokenSequences, number>();
+  {
+    await using session = await backbone.engine.compile(trunkGraph(parts, trunk), { prepack: true });
     let first = 0;
-    const firstToken = new Map<TokenSequences, number>();
     for (const { sequences } of sets) {
       firstToken.set(sequences, first);
       for (const rows of forwardBatches(sequences)) {
@@ -100,26 +102,23 @@ export async function createTrunkCache(
       }
       first += sequences.starts[sequences.count]!;
     }
-    await session.release();
-    return {
-      trunk,
-      event: event(),
-      feeds({ sequences }, { rows, length }) {
-        const data = allocate(dtype, length * rows.length * hiddenSize);
-        const start = firstToken.get(sequences)!;
-        for (const [b, row] of rows.entries()) {
-          const count = tokenCount(sequences, row);
-          const own = store.read((start + sequences.starts[row]!) * hiddenSize, count * hiddenSize);
-          for (let s = 0; s < count; s++) copyRow(data, s * rows.length + b, own, s, hiddenSize);
-        }
-        return { [trunkStates]: { dtype, shape: [length * rows.length, hiddenSize], data } };
-      },
-      close: () => store.close(),
-    };
-  } catch (error) {
-    store.close();
-    throw error;
   }
+  const owned = opened.move();
+  return {
+    trunk,
+    event: event(),
+    feeds({ sequences }, { rows, length }) {
+      const data = allocate(dtype, length * rows.length * hiddenSize);
+      const start = firstToken.get(sequences)!;
+      for (const [b, row] of rows.entries()) {
+        const count = tokenCount(sequences, row);
+        const own = store.read((start + sequences.starts[row]!) * hiddenSize, count * hiddenSize);
+        for (let s = 0; s < count; s++) copyRow(data, s * rows.length + b, own, s, hiddenSize);
+      }
+      return { [trunkStates]: { dtype, shape: [length * rows.length, hiddenSize], data } };
+    },
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  };
 }
 
 function copyRow(to: TypedArray, toRow: number, from: TypedArray, fromRow: number, width: number): void {

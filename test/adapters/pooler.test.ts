@@ -9,9 +9,17 @@ import { deepPrompt } from "ptuning/methods";
 import { checkMaxLength, longestInput } from "ptuning/model";
 import { createPredictor } from "ptuning/predict";
 import { sequenceClassification, type TextPrediction } from "ptuning/tasks";
-import type { TrainEvent, TrainOptions } from "ptuning/train";
+import type { TrainOptions } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { eventsOf, ofType, tinyBackbone, tinyData, tinyOptions, tinyRoberta } from "../support/tiny.ts";
+import {
+  eventsOf,
+  type KeptEvent,
+  ofType,
+  tinyBackbone,
+  tinyData,
+  tinyOptions,
+  tinyRoberta,
+} from "../support/tiny.ts";
 
 let backbone: Backbone;
 let folder: string;
@@ -31,7 +39,7 @@ const withPooler = (change: Partial<TrainOptions> = {}): Partial<TrainOptions> =
   ...change,
 });
 
-async function trained(change: Partial<TrainOptions>): Promise<{ events: TrainEvent[]; adapter: Adapter }> {
+async function trained(change: Partial<TrainOptions>): Promise<{ events: KeptEvent[]; adapter: Adapter }> {
   const events = await eventsOf(tinyOptions(backbone, change));
   return { events, adapter: ofType(events, "done")[0]!.adapter };
 }

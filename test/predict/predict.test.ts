@@ -51,7 +51,7 @@ describe("a predictor", () => {
         .fill("w3")
         .join(" "),
     }));
-    expect(await predictor.predict(texts, (done) => seen.push(done))).toHaveLength(70);
+    expect(await predictor.predict(texts, { onProgress: (done) => seen.push(done) })).toHaveLength(70);
     expect(seen.at(-1)).toBe(1);
     expect(await predictor.predict([])).toEqual([]);
     expect(await predictor.predict([{ text: "" }])).toHaveLength(1);

@@ -2,10 +2,16 @@
  * A backbone and a task that train in seconds: a small random BERT (or RoBERTa), and texts whose label is one of their
  * words.
  */
+/**
+ * A backbone and a task that train in seconds: a small random BERT (or RoBERTa), and texts whose label is one of their
+ * words.
+ */
+
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Adapter } from "ptuning/adapters";
 import { type Backbone, loadBackbone } from "ptuning/backbones";
 import { Rng, type Tensor } from "ptuning/core";
 import type { Dataset, TextExample } from "ptuning/data";
@@ -13,7 +19,13 @@ import { type Engine, nodeEngine } from "ptuning/engine";
 import { encodeSafetensors } from "ptuning/files";
 import { deepPrompt } from "ptuning/methods";
 import { sequenceClassification } from "ptuning/tasks";
-import { type TrainEvent, type TrainOptions, train } from "ptuning/train";
+import {
+  type CheckpointEvent,
+  type TrainEvent,
+  type TrainingState,
+  type TrainOptions,
+  train,
+} from "ptuning/train";
 
 const size = { hidden: 32, layers: 2, heads: 4, intermediate: 64, vocab: 40, positions: 48 };
 
@@ -220,20 +232,30 @@ export function tinyOptions(backbone: Backbone, change: Partial<TrainOptions> = 
   };
 }
 
+/** An event that can be kept: a checkpoint has its state, taken while it was handled. */
+export type KeptEvent<A = Adapter> =
+  | Exclude<TrainEvent<A>, CheckpointEvent>
+  | (Pick<CheckpointEvent, "type" | "step"> & { readonly state: TrainingState });
+
 /** All events of a run. */
-export async function eventsOf(options: TrainOptions): Promise<TrainEvent[]> {
-  const events: TrainEvent[] = [];
-  for await (const event of train(options)) {
-    // States hold the run's own arrays: what is kept must be a copy.
-    events.push(event.type === "checkpoint" ? structuredClone(event) : event);
+export async function keepEvents<A>(run: AsyncIterable<TrainEvent<A>>): Promise<KeptEvent<A>[]> {
+  const events: KeptEvent<A>[] = [];
+  for await (const event of run) {
+    if (event.type !== "checkpoint") events.push(event);
+    else events.push({ type: event.type, step: event.step, state: await event.state() });
   }
   return events;
 }
 
+/** All events of a run. */
+export function eventsOf(options: TrainOptions): Promise<KeptEvent[]> {
+  return keepEvents(train(options));
+}
+
 /** The events of one type. */
-export function ofType<T extends TrainEvent["type"]>(
-  events: readonly TrainEvent[],
+export function ofType<E extends { readonly type: string }, T extends E["type"]>(
+  events: readonly E[],
   type: T,
-): Extract<TrainEvent, { type: T }>[] {
-  return events.filter((event): event is Extract<TrainEvent, { type: T }> => event.type === type);
+): Extract<E, { type: T }>[] {
+  return events.filter((event): event is Extract<E, { type: T }> => event.type === type);
 }

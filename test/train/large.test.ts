@@ -7,7 +7,7 @@ import type { Params } from "ptuning/core";
 import { type Engine, nodeEngine, referenceEngine } from "ptuning/engine";
 import { fineTuning } from "ptuning/methods";
 import { adamW, applyUpdates, engineAdamW } from "ptuning/optim";
-import type { TrainingState, TrainOptions } from "ptuning/train";
+import type { TrainOptions } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { relativeError } from "../support/golden.ts";
 import { eventsOf, ofType, tinyOptions, writeTinyBackbone } from "../support/tiny.ts";
@@ -110,7 +110,7 @@ describe("fine-tuning of many parameters", () => {
 
   test("goes on from a saved state as if it had never stopped", async () => {
     const whole = await eventsOf(options({ headLearningRate: 1e-2 }));
-    const states = ofType(whole, "checkpoint").map(({ state }) => state as TrainingState);
+    const states = ofType(whole, "checkpoint").map(({ state }) => state);
     const resumed = await eventsOf(options({ headLearningRate: 1e-2, resume: states[0]! }));
     expect(losses(resumed)).toEqual(losses(whole).slice(states[0]!.step));
   });

@@ -13,7 +13,16 @@ import { sequenceClassification, tokenClassification } from "ptuning/tasks";
 import { type MultiTaskOptions, mixTasks, type TrainEvent, type TrainOptions, train } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { wordFamilies } from "../support/families.ts";
-import { eventsOf, tinyBackbone, tinyData, tinyOptions, tinyRoberta } from "../support/tiny.ts";
+import {
+  eventsOf,
+  type KeptEvent,
+  keepEvents,
+  ofType,
+  tinyBackbone,
+  tinyData,
+  tinyOptions,
+  tinyRoberta,
+} from "../support/tiny.ts";
 
 let backbone: Backbone;
 let folder: string;
@@ -51,21 +60,12 @@ function options(change: Partial<MultiTaskOptions> = {}): MultiTaskOptions {
   return { ...shared, tasks, ...change };
 }
 
-type Event = TrainEvent<MultiTaskAdapter>;
+type Event = KeptEvent<MultiTaskAdapter>;
 
-async function eventsOfMany(given: MultiTaskOptions): Promise<Event[]> {
-  const events: Event[] = [];
-  for await (const event of train(given))
-    events.push(event.type === "checkpoint" ? structuredClone(event) : event);
-  return events;
-}
-
-function pick<T extends Event["type"]>(events: readonly Event[], type: T): Extract<Event, { type: T }>[] {
-  return events.filter((event): event is Extract<Event, { type: T }> => event.type === type);
-}
+const eventsOfMany = (given: MultiTaskOptions): Promise<Event[]> => keepEvents(train(given));
 
 const doneOf = async (given: MultiTaskOptions): Promise<MultiTaskAdapter> =>
-  pick(await eventsOfMany(given), "done")[0]!.adapter;
+  ofType(await eventsOfMany(given), "done")[0]!.adapter;
 
 const heads = ["texts/head.weight", "entities/head.weight"] as const;
 
@@ -76,8 +76,8 @@ describe("a run of two tasks of different types", () => {
   }, 120_000);
 
   test("learns both, and keeps what the mean of their own scores says is best", async () => {
-    const evaluations = pick(events, "evaluation");
-    const { adapter, best } = pick(events, "done")[0]!;
+    const evaluations = ofType(events, "evaluation");
+    const { adapter, best } = ofType(events, "done")[0]!;
     for (const { scores } of evaluations)
       expect(scores.mean).toBeCloseTo((scores["texts/accuracy"]! + scores["entities/f1"]!) / 2, 12);
     expect(best!.scores.mean).toBe(Math.max(...evaluations.map(({ scores }) => scores.mean!)));
@@ -96,7 +96,7 @@ describe("a run of two tasks of different types", () => {
   });
 
   test("says what it trains, and of which task each step is", () => {
-    const [start] = pick(events, "start");
+    const [start] = ofType(events, "start");
     expect(start).toMatchObject({
       inventory: {
         trainable: { prompt: 2 * 2 * 3 * 32, "texts/head": 33 * 3, "entities/head": 33 * 3 },
@@ -110,7 +110,7 @@ describe("a run of two tasks of different types", () => {
       settings: { selectBy: "mean" },
     });
     // In proportion to their batches, in every epoch, and not in turns.
-    const steps = pick(events, "step");
+    const steps = ofType(events, "step");
     for (let epoch = 1; epoch <= 10; epoch++) {
       const own = steps.filter((step) => step.epoch === epoch).map(({ task }) => task);
       expect(own.filter((task) => task === "entities")).toHaveLength(6);
@@ -119,7 +119,7 @@ describe("a run of two tasks of different types", () => {
   });
 
   test("is saved as one folder, whose heads load by name", async () => {
-    const { adapter } = pick(events, "done")[0]!;
+    const { adapter } = ofType(events, "done")[0]!;
     const path = join(folder, "many");
     await adapter.save(path);
     const again = (await openAdapter(path)) as MultiTaskAdapter;
@@ -143,7 +143,7 @@ describe("a run of two tasks of different types", () => {
   });
 
   test("splits into ordinary adapters that PEFT may load", async () => {
-    const { adapter } = pick(events, "done")[0]!;
+    const { adapter } = ofType(events, "done")[0]!;
     await adapter.split(join(folder, "split"));
     const [texts, entities] = await Promise.all(
       ["texts", "entities"].map((name) => loadAdapter(join(folder, "split", name))),
@@ -158,11 +158,11 @@ describe("a run of two tasks of different types", () => {
   });
 
   test("starts a run of one of its tasks, which trains on alone", async () => {
-    const { adapter } = pick(events, "done")[0]!;
+    const { adapter } = ofType(events, "done")[0]!;
     const start = { from: adapter, head: "keep", task: "texts" } as const;
     const alone = await eventsOf(tinyOptions(backbone, { start, learningRate: 1e-30, epochs: 1 }));
     const { best } = alone.find(({ type }) => type === "done") as Extract<TrainEvent, { type: "done" }>;
-    expect(best!.scores.accuracy).toBe(pick(events, "done")[0]!.best!.scores["texts/accuracy"]);
+    expect(best!.scores.accuracy).toBe(ofType(events, "done")[0]!.best!.scores["texts/accuracy"]);
     for (const given of [{ from: adapter, head: "keep" } as const, { ...start, task: "text" }]) {
       await expect(eventsOf(tinyOptions(backbone, { start: given }))).rejects.toThrow(
         /start.head: expected .*got the heads texts, entities\./,
@@ -179,8 +179,12 @@ describe("a run of two tasks of different types", () => {
 describe("a head that is absent from a batch", () => {
   const states = async (change: Partial<MultiTaskOptions>): Promise<[string, Params, Params][]> => {
     const events = await eventsOfMany(options({ epochs: 1, evaluateEvery: 1, ...change }));
-    const steps = pick(events, "step");
-    return pick(events, "checkpoint").map(({ state }, i) => [steps[i]!.task!, state.params, state.optimizer]);
+    const steps = ofType(events, "step");
+    return ofType(events, "checkpoint").map(({ state }, i) => [
+      steps[i]!.task!,
+      state.params,
+      state.optimizer,
+    ]);
   };
 
   test.each(["adamw", "adafactor"] as const)(
@@ -242,13 +246,13 @@ describe("resuming", () => {
       const given = options({ sampling, epochs: 2, evaluateEvery: 11 });
       const whole = await eventsOfMany(given);
       const losses = (events: readonly Event[]): unknown[] =>
-        pick(events, "step").map(({ loss, task }) => [task, loss]);
-      const states = pick(whole, "checkpoint").map(({ state }) => state);
+        ofType(events, "step").map(({ loss, task }) => [task, loss]);
+      const states = ofType(whole, "checkpoint").map(({ state }) => state);
       expect(states.map(({ step }) => step)).toEqual([11, 22, 33, 36]);
       for (const state of states) {
         const rest = await eventsOfMany({ ...given, resume: state });
         expect(losses(rest)).toEqual(losses(whole).slice(state.step));
-        const [done, original] = [pick(rest, "done")[0]!, pick(whole, "done")[0]!];
+        const [done, original] = [ofType(rest, "done")[0]!, ofType(whole, "done")[0]!];
         expect(done.adapter.shared).toEqual(original.adapter.shared);
         expect(done.adapter.head("texts").params).toEqual(original.adapter.head("texts").params);
         expect(done.best).toEqual(original.best);

@@ -1,7 +1,7 @@
 /** Learning-rate range tests, and rates of the head's own, in short runs on a tiny backbone. */
 import type { Backbone } from "ptuning/backbones";
 import { fineTuning } from "ptuning/methods";
-import { findLearningRate, type RateEvent, type SuggestionEvent, type TrainingState } from "ptuning/train";
+import { findLearningRate, type RateEvent, type SuggestionEvent } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { relativeError } from "../support/golden.ts";
 import { eventsOf, ofType, tinyBackbone, tinyData, tinyOptions } from "../support/tiny.ts";
@@ -108,7 +108,7 @@ describe("headLearningRate", () => {
     expect(ofType(plain, "start")[0]!.settings.headLearningRate).toBe(3e-2);
     const whole = await run({ headLearningRate: 1e-3, epochs: 2 });
     expect(ofType(whole, "done")[0]!.adapter.provenance.training).toMatchObject({ headLearningRate: 1e-3 });
-    const resume = ofType(whole, "checkpoint")[0]!.state as TrainingState;
+    const resume = ofType(whole, "checkpoint")[0]!.state;
     const resumed = await run({ headLearningRate: 1e-3, epochs: 2, resume });
     expect(ofType(resumed, "step").map(({ loss }) => loss)).toEqual(
       ofType(whole, "step")

@@ -1,5 +1,5 @@
 /** Runs that start from what another run left. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Adapter, loadAdapter } from "ptuning/adapters";
@@ -8,7 +8,7 @@ import type { Params } from "ptuning/core";
 import { bitfit, deepPrompt, linearProbe, promptTuning, pTuning } from "ptuning/methods";
 import { createPredictor } from "ptuning/predict";
 import { sequenceClassification, textRegression } from "ptuning/tasks";
-import { encodeState, readState, type TrainingState, type TrainOptions } from "ptuning/train";
+import { readState, type TrainingState, type TrainOptions, writeState } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventsOf, ofType, tinyBackbone, tinyData, tinyOptions, tinyRoberta } from "../support/tiny.ts";
 
@@ -41,7 +41,7 @@ const still = (change: Partial<TrainOptions>): Promise<Adapter> =>
 
 const stateOf = async (change: Partial<TrainOptions>): Promise<TrainingState> => {
   const { state } = ofType(await eventsOf(tinyOptions(backbone, change)), "checkpoint").at(-1)!;
-  await writeFile(join(folder, "state.safetensors"), encodeState(state));
+  await writeState(join(folder, "state.safetensors"), state);
   return readState(join(folder, "state.safetensors"));
 };
 

@@ -6,7 +6,7 @@ import { type Params, PtuningError } from "ptuning/core";
 import { deepPrompt } from "ptuning/methods";
 import { createPredictor } from "ptuning/predict";
 import { sequenceClassification } from "ptuning/tasks";
-import { encodeState, readState, type TrainOptions, train } from "ptuning/train";
+import { readState, type TrainOptions, train, writeState } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventsOf, ofType, tinyBackbone, tinyData, tinyExamples, tinyOptions } from "../support/tiny.ts";
 
@@ -139,7 +139,7 @@ describe("resuming", () => {
       expect(states.map(({ step }) => step)).toEqual([7, 14, 21, 24]);
       for (const state of states) {
         const path = join(folder, "state.safetensors");
-        await writeFile(path, encodeState(state));
+        await writeState(path, state);
         const rest = await eventsOf({ ...options, resume: await readState(path) });
         expect(losses(rest)).toEqual(losses(whole).slice(state.step));
         const [done, original] = [ofType(rest, "done")[0]!, ofType(whole, "done")[0]!];

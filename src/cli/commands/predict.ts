@@ -53,9 +53,9 @@ export async function predictCommand(
       backbone,
       flags.precision ? { precision: flags.precision } : {},
     );
-    const predictions = await predictor.predict(examples, (done) =>
-      progressLine.update(`${bar(done, 1)} ${Math.round(100 * done)} %`),
-    );
+    const predictions = await predictor.predict(examples, {
+      onProgress: (done) => progressLine.update(`${bar(done, 1)} ${Math.round(100 * done)} %`),
+    });
     progressLine.clear();
     const format = flags.json ? "jsonl" : (flags.format ?? "table");
     const detailed = flags.probabilities === true;
