@@ -18,6 +18,7 @@ import { saveAdapter } from "./save.ts";
 export interface BackboneReference {
   /** Hub id or folder base name; never a path. */
   readonly id: string;
+  /** Empty where nobody knows the weights: the adapter came from PEFT, or is a checkpoint of its own. */
   readonly fingerprint: string;
   readonly modelType: string;
   readonly hiddenSize: number;

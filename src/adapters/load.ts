@@ -1,8 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import * as z from "zod";
 import { architectures, peftModulesOf } from "../backbones/index.ts";
-import { messageOf, type Params, PtuningError, type Tensor } from "../core/index.ts";
+import { messageOf, type Params, PtuningError, shown, type Tensor, toFloat32 } from "../core/index.ts";
 import { readJson, readSafetensors } from "../files/index.ts";
 import { type Method, methodFrom, peftMethods } from "../methods/index.ts";
 import { peftTasks, type Task, taskFrom } from "../tasks/index.ts";
@@ -10,55 +9,15 @@ import { Adapter, type AdapterFields, type BackboneReference } from "./adapter.t
 import { checkpointSource, checkpointWeights } from "./checkpoint.ts";
 import { MultiTaskAdapter } from "./multi-task.ts";
 import { formatVersion, ownPeftType, peftConfigFile, peftNames, sidecarFile, weightsFile } from "./save.ts";
-
-const named = z.object({ options: z.record(z.string(), z.unknown()) });
-const provenance = z.object({
-  createdAt: z.string(),
-  versions: z.record(z.string(), z.string()),
-  data: z
-    .object({
-      fingerprint: z.string(),
-      train: z.int(),
-      dev: z.int(),
-      table: z.record(z.string(), z.unknown()).optional(),
-    })
-    .optional(),
-  training: z.record(z.string(), z.unknown()).optional(),
-  metrics: z.record(z.string(), z.record(z.string(), z.number())).optional(),
-});
-const head = z.object({
-  task: named.extend({ type: z.string() }),
-  frozen: z.array(z.string()).default([]),
-  provenance,
-});
-const shared = z.object({
-  method: named.extend({ name: z.string() }),
-  backbone: z.object({
-    id: z.string(),
-    fingerprint: z.string(),
-    modelType: z.string(),
-    hiddenSize: z.int(),
-    numLayers: z.int(),
-    numHeads: z.int(),
-  }),
-  maxLength: z.int().positive(),
-});
-const sidecarSchema = shared.extend({
-  ...head.shape,
-  /** Of a checkpoint: our tensor name → the name in its file. */
-  tensors: z.record(z.string(), z.string()).optional(),
-});
-const multiTaskSchema = shared.extend({ heads: z.record(z.string(), head) });
-
-const peftSchema = z.object({
-  peft_type: z.string(),
-  task_type: z.string().nullish(),
-  base_model_name_or_path: z.string().nullish(),
-  num_virtual_tokens: z.int().positive(),
-  num_layers: z.int().positive(),
-  num_attention_heads: z.int().positive(),
-  token_dim: z.int().positive(),
-});
+import {
+  invalid,
+  isPath,
+  type MultiTaskSidecar,
+  multiTaskSchema,
+  parseFile,
+  peftSchema,
+  sidecarSchema,
+} from "./sidecar.ts";
 
 /** What an adapter folder does not say of itself. */
 export interface LoadAdapterOptions {
@@ -135,9 +94,9 @@ export async function openAdapter(
     );
   }
   if (json !== null && typeof json === "object" && "heads" in json) {
-    return fromSeveral(parse(multiTaskSchema, json, sidecarPath), sidecarPath, tensors, weightsPath);
+    return fromSeveral(parseFile(multiTaskSchema, json, sidecarPath), sidecarPath, tensors, weightsPath);
   }
-  const sidecar = parse(sidecarSchema, json, sidecarPath);
+  const sidecar = parseFile(sidecarSchema, json, sidecarPath);
   let [task, method]: [Task, Method] = [undefined as never, undefined as never];
   try {
     task = taskFrom(sidecar.task.type, sidecar.task.options);
@@ -160,7 +119,7 @@ export async function openAdapter(
     method,
     ...divided(all, (name) => sidecar.frozen.includes(name)),
     // Every trained weight is here: this folder is a backbone for itself, beside the one that it came from.
-    backbone: isCheckpoint ? { ...backbone, fingerprint: "" } : backbone,
+    backbone: { ...backbone, fingerprint: isCheckpoint ? "" : (backbone.fingerprint ?? "") },
     maxLength,
     provenance: provenance as AdapterFields["provenance"],
     ...(isCheckpoint && { source: await checkpointSource(folder) }),
@@ -168,14 +127,14 @@ export async function openAdapter(
 }
 
 function fromSeveral(
-  { method, heads, backbone, maxLength }: z.output<typeof multiTaskSchema>,
+  { method, heads, backbone, maxLength }: MultiTaskSidecar,
   path: string,
   tensors: Readonly<Record<string, Tensor>>,
   weightsPath: string,
 ): MultiTaskAdapter {
   const all = Object.entries(renamed(tensors, new Map(), weightsPath));
   const foreign = all.find(([name]) => name.includes("/") && !Object.hasOwn(heads, name.split("/")[0]!));
-  if (foreign) throw invalid(weightsPath, `tensor "${foreign[0]}": expected a head of ${sidecarFile}`);
+  if (foreign) throw invalid(weightsPath, `tensor ${shown(foreign[0])}: expected a head of ${sidecarFile}`);
   const ownOf = (head: string): Params =>
     Object.fromEntries(
       all.flatMap(([name, tensor]) =>
@@ -196,7 +155,7 @@ function fromSeveral(
           },
         ]),
       ),
-      backbone,
+      backbone: { ...backbone, fingerprint: backbone.fingerprint ?? "" },
       maxLength,
     });
   } catch (cause) {
@@ -212,10 +171,8 @@ function picked(
 ): Params {
   return Object.fromEntries(
     Object.entries(names).map(([ours, name]) => {
-      const tensor = tensors[name];
-      if (tensor?.dtype !== "float32")
-        throw invalid(where, `tensor "${name}": expected F32, got ${tensor?.dtype}`);
-      return [ours, tensor as Tensor<"float32">];
+      if (!Object.hasOwn(tensors, name)) throw invalid(where, `expected a tensor ${shown(name)}, got none`);
+      return [ours, widened(name, tensors[name]!, where)];
     }),
   );
 }
@@ -242,11 +199,20 @@ function divided(tensors: Params, isFrozen: (name: string) => boolean): { params
 
 function renamed(tensors: Readonly<Record<string, Tensor>>, names: Names, where: string): Params {
   return Object.fromEntries(
-    Object.entries(tensors).map(([name, tensor]) => {
-      if (tensor.dtype !== "float32")
-        throw invalid(where, `tensor "${name}": expected F32, got ${tensor.dtype}`);
-      return [names.get(name) ?? name, tensor as Tensor<"float32">];
-    }),
+    Object.entries(tensors).map(([name, tensor]) => [names.get(name) ?? name, widened(name, tensor, where)]),
+  );
+}
+
+/** Numbers as float32; PEFT saves them as the backbone was loaded, which may be with 16 bits. */
+function widened(name: string, tensor: Tensor, where: string): Tensor<"float32"> {
+  if (!["float32", "float16", "bfloat16"].includes(tensor.dtype))
+    throw invalid(where, `tensor ${shown(name)}: expected F32, F16 or BF16, got ${tensor.dtype}`);
+  const wide = toFloat32(tensor);
+  const wrong = wide.data.findIndex((number) => !Number.isFinite(number));
+  if (wrong < 0) return wide;
+  throw invalid(
+    where,
+    `tensor ${shown(name)}: expected finite numbers, got ${wide.data[wrong]} at place ${wrong}`,
   );
 }
 
@@ -259,17 +225,17 @@ function fromPeft(
 ): Adapter {
   const type = (json as { peft_type?: unknown } | null)?.peft_type;
   if (type === ownPeftType) throw invalid(path, `this adapter needs its ${sidecarFile}, which is missing`);
-  const make = Object.hasOwn(peftMethods, String(type)) ? peftMethods[String(type)] : undefined;
+  const make = typeof type === "string" && Object.hasOwn(peftMethods, type) ? peftMethods[type] : undefined;
   if (make === undefined) {
     const known = Object.keys(peftMethods).join(", ");
-    throw invalid(path, `peft_type: expected one of ${known}, got ${JSON.stringify(type)}`);
+    throw invalid(path, `peft_type: expected one of ${known}, got ${shown(type)}`);
   }
-  const config = parse(peftSchema, json, path);
+  const config = parseFile(peftSchema, json, path);
   const taskType = config.task_type ?? "";
   const peftTask = Object.hasOwn(peftTasks, taskType) ? peftTasks[taskType] : undefined;
   if (peftTask === undefined) {
     const known = Object.keys(peftTasks).join(", ");
-    throw invalid(path, `task_type: expected one of ${known}, got ${JSON.stringify(config.task_type)}`);
+    throw invalid(path, `task_type: expected one of ${known}, got ${shown(config.task_type)}`);
   }
   const method = make(config.num_virtual_tokens);
   // PEFT's files do not name the architecture: the classifier's tensors tell, where architectures differ in them.
@@ -282,8 +248,16 @@ function fromPeft(
     throw invalid(weightsPath, `expected a tensor "${expected}"`);
   }
   const modelType = fitting.length === 1 ? fitting[0]!.modelTypes[0]! : "";
-  const task = peftTask.create(tensors[nameOf(fitting[0]!)]!.shape[0]!, labels);
   const { token_dim: hiddenSize, num_layers: numLayers, num_attention_heads: numHeads } = config;
+  const classifier = nameOf(fitting[0]!);
+  const [outputs = 0, ...inputs] = tensors[classifier]!.shape;
+  if (outputs < 1 || outputs > mostOutputs || `${inputs}` !== `${hiddenSize}`) {
+    throw invalid(
+      weightsPath,
+      `tensor "${classifier}": expected [1 to ${mostOutputs}, ${hiddenSize}], got ${shown(tensors[classifier]!.shape)}`,
+    );
+  }
+  const task = peftTask.create(outputs, labels);
   const facts = { modelType, hiddenSize, numLayers, numHeads };
   const theirs = method.peft(facts);
   const taskTypes = "reason" in theirs ? undefined : theirs.taskTypes;
@@ -297,25 +271,24 @@ function fromPeft(
     method,
     ...divided(all, (name) => moved.some((module) => name.startsWith(`${module}.`))),
     // PEFT's files do not identify the weights: the shapes are all that can be checked.
-    backbone: { id: config.base_model_name_or_path ?? "", fingerprint: "", ...facts },
+    backbone: { id: idOf(config.base_model_name_or_path ?? ""), fingerprint: "", ...facts },
     maxLength: task.defaults?.maxLength ?? 128,
     provenance: { createdAt: "", versions: {} },
   });
 }
 
-function parse<T extends z.ZodType>(schema: T, json: unknown, path: string): z.output<T> {
-  const parsed = schema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  throw invalid(path, `${issue.path.join(".")}: ${issue.message}`);
+/** PEFT saves where a backbone lay on the machine that trained: what remains is the folder's name. */
+function idOf(place: string): string {
+  if (place === "" || !isPath(place)) return place;
+  const name = place
+    .replace(/[\\/]+$/, "")
+    .split(/[\\/]/)
+    .at(-1)!;
+  return isPath(name) ? "" : name;
 }
 
-function invalid(path: string, message: string, cause?: unknown): PtuningError {
-  return new PtuningError("ADAPTER_INVALID", `${path}: ${message.replace(/\.$/, "")}.`, {
-    hint: "The folder is not an adapter, or it is damaged: save or copy it again.",
-    cause,
-  });
-}
+/** Outputs of a head; more are no labels. */
+const mostOutputs = 100_000;
 
 function asAdapterError(path: string): (cause: unknown) => never {
   return (cause) => {

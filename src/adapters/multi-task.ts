@@ -8,7 +8,14 @@ import type { Task } from "../tasks/index.ts";
 import { Adapter, type BackboneReference, type Provenance } from "./adapter.ts";
 import { multiTaskCard } from "./card.ts";
 import { expectPublishable } from "./publishable.ts";
-import { formatVersion, ownPeftType, peftConfigFile, sidecarFile, weightsFile } from "./save.ts";
+import {
+  formatVersion,
+  ownPeftType,
+  peftConfigFile,
+  savedReference,
+  sidecarFile,
+  weightsFile,
+} from "./save.ts";
 
 /** One task of a multi-task adapter: what it does not share with the others. */
 export interface TaskHead {
@@ -85,7 +92,7 @@ export class MultiTaskAdapter implements MultiTaskFields {
     const sidecar = {
       formatVersion,
       method: { name: method.name, options: method.options },
-      backbone,
+      backbone: savedReference(backbone),
       maxLength,
       heads: Object.fromEntries(
         Object.entries(heads).map(([name, { task, frozen = {}, provenance }]) => [

@@ -53,13 +53,18 @@ function json(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
+/** The backbone as files have it: that nobody knows the weights is said, not left blank. */
+export function savedReference(backbone: BackboneReference): object {
+  return { ...backbone, fingerprint: backbone.fingerprint || null };
+}
+
 function sidecar({ task, method, frozen = {}, backbone, maxLength, provenance }: AdapterFields): object {
   return {
     formatVersion,
     task: { type: task.type, options: task.options },
     method: { name: method.name, options: method.options },
     frozen: Object.keys(frozen),
-    backbone,
+    backbone: savedReference(backbone),
     maxLength,
     provenance,
   };

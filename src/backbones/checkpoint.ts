@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFile, realpath } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import {
   type ExternalTensor,
@@ -9,7 +9,7 @@ import {
   type Tensor,
   toFloat32,
 } from "../core/index.ts";
-import { openFile, readJson, readSafetensorsHeader, readTensor } from "../files/index.ts";
+import { openFile, readBytes, readJson, readSafetensorsHeader, readTensor } from "../files/index.ts";
 import type { Architecture } from "./architecture.ts";
 
 /** What the headers of a checkpoint's files say. */
@@ -38,7 +38,7 @@ export async function openCheckpoint(folder: string, architecture: Architecture)
   const hash = createHash("sha256");
   let parameterCount = 0;
   for (const name of ["config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"]) {
-    hash.update(await readFile(join(folder, name)).catch(() => ""));
+    hash.update(await readBytes(join(folder, name)).catch(() => ""));
   }
   for (const file of await weightFiles(folder)) {
     // The runtime refuses links; hub caches are made of them.
@@ -73,9 +73,9 @@ export async function openCheckpoint(folder: string, architecture: Architecture)
 async function weightFiles(folder: string): Promise<string[]> {
   if (await exists(join(folder, single))) return [single];
   if (await exists(join(folder, index))) {
-    const json = (await readJson(join(folder, index))) as { weight_map?: Record<string, string> };
-    const files = [...new Set(Object.values(json.weight_map ?? {}))].sort();
-    const foreign = files.find((file) => basename(file) !== file);
+    const json = (await readJson(join(folder, index))) as { weight_map?: Record<string, unknown> } | null;
+    const files = [...new Set(Object.values(json?.weight_map ?? {}))].map(String).sort();
+    const foreign = files.find((file) => basename(file) !== file || file === "..");
     if (foreign !== undefined) {
       throw new PtuningError(
         "BACKBONE_INVALID",

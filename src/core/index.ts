@@ -4,6 +4,7 @@ export * from "./dim.ts";
 export * from "./dtype.ts";
 export * from "./errors.ts";
 export * from "./half.ts";
+export * from "./options.ts";
 export * from "./resources.ts";
 export * from "./rng.ts";
 export * from "./secrets.ts";

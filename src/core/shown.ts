@@ -6,7 +6,14 @@ export function shown(value: unknown, characters: number = shownCharacters): str
   const exact = (_key: string, part: unknown): unknown => (typeof part === "bigint" ? String(part) : part);
   // Whole texts of megabytes are not even written as JSON.
   const short = typeof value === "string" ? value.slice(0, characters + 1) : value;
-  return cut(JSON.stringify(short, exact) ?? "nothing", characters);
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(short, exact);
+  } catch {
+    // Too deep, or a circle.
+    return "a nested value";
+  }
+  return cut(text ?? "nothing", characters);
 }
 
 /** Names as a message lists them: the first of many, each cut where it is long. */

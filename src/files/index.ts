@@ -16,5 +16,5 @@ export {
   streamSafetensors,
   type TensorEntry,
 } from "./safetensors.ts";
-export { type ByteSource, memorySource, openFile } from "./source.ts";
+export { type ByteSource, memorySource, openFile, readBytes, readText, readTextIfThere } from "./source.ts";
 export { packageVersion } from "./version.ts";

@@ -1,4 +1,12 @@
-import { byteSize, type DType, elementCount, PtuningError, type Tensor, viewBytes } from "../core/index.ts";
+import {
+  byteSize,
+  type DType,
+  elementCount,
+  PtuningError,
+  shown,
+  type Tensor,
+  viewBytes,
+} from "../core/index.ts";
 import { topLevelKeys } from "./json.ts";
 import { type ByteSource, openFile } from "./source.ts";
 
@@ -14,6 +22,10 @@ const dtypes: { readonly [D in DType]: string } = {
   uint8: "U8",
   bool: "BOOL",
 };
+
+const dtypeOf: ReadonlyMap<unknown, DType> = new Map(
+  (Object.keys(dtypes) as DType[]).map((dtype) => [dtypes[dtype], dtype]),
+);
 
 /** The reference implementation refuses longer headers too. */
 const maxHeaderBytes = 100_000_000;
@@ -58,9 +70,9 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
   }
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
     fail("header: expected an object.");
-  const names = topLevelKeys(text);
-  const duplicate = names.find((name, i) => names.indexOf(name) !== i);
-  if (duplicate !== undefined) fail(`header: the name "${duplicate}" occurs twice.`);
+  const seen = new Set<string>();
+  const duplicate = topLevelKeys(text).find((name) => seen.size === seen.add(name).size);
+  if (duplicate !== undefined) fail(`header: the name ${shown(duplicate)} occurs twice.`);
 
   const dataStart = 8 + headerBytes;
   const { __metadata__: metadata = {}, ...entries } = parsed as Record<string, unknown>;
@@ -71,18 +83,20 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
   const tensors = new Map<string, TensorEntry>();
   for (const [name, entry] of Object.entries(entries)) {
     const { dtype: code, shape, data_offsets: range } = (entry ?? {}) as Record<string, unknown>;
-    const dtype = (Object.keys(dtypes) as DType[]).find((known) => dtypes[known] === code);
-    if (dtype === undefined) fail(`tensor "${name}": expected a known dtype, got ${JSON.stringify(code)}.`);
-    if (!isLengths(shape)) fail(`tensor "${name}": expected a shape of whole numbers.`);
+    const dtype = dtypeOf.get(code);
+    if (dtype === undefined) fail(`tensor ${shown(name)}: expected a known dtype, got ${shown(code)}.`);
+    if (!isLengths(shape)) fail(`tensor ${shown(name)}: expected a shape of whole numbers.`);
     if (!isLengths(range) || range.length !== 2)
-      fail(`tensor "${name}": expected data_offsets [begin, end].`);
+      fail(`tensor ${shown(name)}: expected data_offsets [begin, end].`);
     const [begin, end] = range as [number, number];
     const expected = elementCount(shape as number[]) * byteSize(dtype!);
     if (end - begin !== expected) {
-      fail(`tensor "${name}": ${code} [${shape}] takes ${expected} bytes, data_offsets give ${end - begin}.`);
+      fail(
+        `tensor ${shown(name)}: ${code} ${shown(shape)} takes ${expected} bytes, data_offsets give ${end - begin}.`,
+      );
     }
     if (dataStart + end > source.size) {
-      fail(`tensor "${name}": ends at byte ${dataStart + end}, the file has ${source.size}.`);
+      fail(`tensor ${shown(name)}: ends at byte ${dataStart + end}, the file has ${source.size}.`);
     }
     tensors.set(name, {
       dtype: dtype!,
@@ -95,7 +109,7 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
   for (const [i, [name, entry]] of ordered.entries()) {
     const [previousName, previous] = ordered[i - 1] ?? ["", undefined];
     if (previous && entry.byteLength > 0 && entry.offset < previous.offset + previous.byteLength) {
-      fail(`tensors "${previousName}" and "${name}" overlap.`);
+      fail(`tensors ${shown(previousName)} and ${shown(name)} overlap.`);
     }
   }
   return { metadata: metadata as Record<string, string>, tensors };
@@ -107,9 +121,15 @@ function isLengths(value: unknown): value is number[] {
 
 /** Reads one tensor into memory. */
 export async function readTensor(source: ByteSource, entry: TensorEntry): Promise<Tensor> {
-  const bytes = await source.read(entry.offset, entry.byteLength);
-  return { dtype: entry.dtype, shape: entry.shape, data: viewBytes(entry.dtype, bytes) };
+  return tensorOf(entry, await source.read(entry.offset, entry.byteLength));
 }
+
+function tensorOf({ dtype, shape }: TensorEntry, bytes: Uint8Array): Tensor {
+  return { dtype, shape, data: viewBytes(dtype, bytes) };
+}
+
+/** Smaller files are read as a whole. */
+const oneReadBytes = 64 * 2 ** 20;
 
 /** Reads a whole safetensors file into memory: adapters and training states, not backbones. */
 export async function readSafetensors(
@@ -118,9 +138,15 @@ export async function readSafetensors(
   const source = await openFile(path);
   try {
     const header = await readSafetensorsHeader(source);
-    const tensors: Record<string, Tensor> = {};
-    for (const [name, entry] of header.tensors) tensors[name] = await readTensor(source, entry);
-    return { metadata: header.metadata, tensors };
+    // A file of many small tensors takes one read.
+    const bytes = source.size <= oneReadBytes ? await source.read(0, source.size) : undefined;
+    const tensorAt = async (entry: TensorEntry): Promise<Tensor> =>
+      bytes === undefined
+        ? readTensor(source, entry)
+        : tensorOf(entry, bytes.slice(entry.offset, entry.offset + entry.byteLength));
+    const read: [string, Tensor][] = [];
+    for (const [name, entry] of header.tensors) read.push([name, await tensorAt(entry)]);
+    return { metadata: header.metadata, tensors: Object.fromEntries(read) };
   } finally {
     await source.close();
   }
@@ -141,7 +167,8 @@ function layOut<T extends { readonly dtype: DType; readonly shape: readonly numb
   const ordered = Object.entries(tensors).sort(
     ([a, x], [b, y]) => byteSize(y.dtype) - byteSize(x.dtype) || (a < b ? -1 : 1),
   );
-  const header: Record<string, unknown> = {};
+  // Without a prototype: a tensor may have any name.
+  const header: Record<string, unknown> = Object.create(null);
   if (Object.keys(metadata).length > 0) header.__metadata__ = metadata;
   let end = 0;
   for (const [name, { dtype, shape }] of ordered) {

@@ -1,5 +1,12 @@
+import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { PtuningError, systemCode } from "../core/index.ts";
+
+/** A named pipe would hold `open` until somebody writes into it. */
+const readWithoutWaiting = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
+/** Texts are read as a whole: a tokenizer takes some ten megabytes, and JavaScript has no strings above 512 MiB. */
+const maxTextBytes = 256 * 2 ** 20;
 
 /** Random access to bytes: a file on disk, or bytes in memory (a browser's upload). */
 export interface ByteSource extends AsyncDisposable {
@@ -45,7 +52,7 @@ export function memorySource(name: string, bytes: Uint8Array): ByteSource {
 export async function openFile(path: string): Promise<ByteSource> {
   let handle: FileHandle;
   try {
-    handle = await open(path, "r");
+    handle = await open(path, readWithoutWaiting);
   } catch (cause) {
     const reason = systemCode(cause) === "ENOENT" ? "no such file" : String(cause);
     throw new PtuningError("FILE_INVALID", `${path}: expected a readable file, got ${reason}.`, { cause });
@@ -53,7 +60,8 @@ export async function openFile(path: string): Promise<ByteSource> {
   const status = await handle.stat();
   if (!status.isFile()) {
     await handle.close();
-    throw new PtuningError("FILE_INVALID", `${path}: expected a file, got something else.`);
+    const got = status.isDirectory() ? "a folder" : "a pipe or a device";
+    throw new PtuningError("FILE_INVALID", `${path}: expected a file, got ${got}.`);
   }
   const size = status.size;
   return {
@@ -72,4 +80,41 @@ export async function openFile(path: string): Promise<ByteSource> {
     close: () => handle.close(),
     [Symbol.asyncDispose]: () => handle.close(),
   };
+}
+
+/**
+ * The bytes of a file.
+ * @throws FILE_INVALID if it does not exist, is not a file or is larger than `maxBytes`
+ */
+export async function readBytes(path: string, maxBytes: number = maxTextBytes): Promise<Uint8Array> {
+  const source = await openFile(path);
+  try {
+    if (source.size > maxBytes) {
+      throw new PtuningError(
+        "FILE_INVALID",
+        `${path}: expected a file of at most ${maxBytes} bytes, got ${source.size}.`,
+      );
+    }
+    return await source.read(0, source.size);
+  } finally {
+    await source.close();
+  }
+}
+
+/** The text of a file, UTF-8. @throws FILE_INVALID as {@link readBytes} */
+export async function readText(path: string, maxBytes?: number): Promise<string> {
+  return new TextDecoder().decode(await readBytes(path, maxBytes));
+}
+
+/**
+ * The text of a file; `undefined` where there is none.
+ * @throws FILE_INVALID as {@link readText}
+ */
+export async function readTextIfThere(path: string, maxBytes?: number): Promise<string | undefined> {
+  try {
+    return await readText(path, maxBytes);
+  } catch (error) {
+    if (error instanceof PtuningError && systemCode(error.cause) === "ENOENT") return undefined;
+    throw error;
+  }
 }

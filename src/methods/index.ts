@@ -29,3 +29,4 @@ export {
   promptTuning,
 } from "./prompt-tuning.ts";
 export { methodFrom, methods, peftMethods } from "./registry.ts";
+export { methodSettings } from "./settings.ts";

@@ -1,4 +1,5 @@
-import { PtuningError } from "../core/index.ts";
+import * as z from "zod";
+import { PtuningError, parseOptions, withoutUndefined } from "../core/index.ts";
 import { bitfit } from "./bitfit.ts";
 import { deepPrompt, deepPromptDefaults } from "./deep-prompt.ts";
 import type { HeadKind } from "./defaults.ts";
@@ -7,6 +8,10 @@ import { linearProbe } from "./linear-probe.ts";
 import type { Method } from "./method.ts";
 import { type PTuningOptions, pTuning } from "./p-tuning.ts";
 import { type PromptTuningOptions, promptTuning } from "./prompt-tuning.ts";
+import { methodSettings } from "./settings.ts";
+
+/** Settings of another implementation to start from. */
+const preset = z.enum(["thudm", "peft"]).exactOptional();
 
 /** What makes a method of its options; what they leave open may depend on the head. */
 type MakeMethod = (options: Readonly<Record<string, unknown>>, head: HeadKind) => Method;
@@ -24,7 +29,7 @@ export const methods: Readonly<Record<string, MakeMethod>> = {
 /**
  * A method from its name and options, as a config or an adapter holds them.
  * @param head what it shall be trained with, for options that are left open
- * @throws OPTION_INVALID if there is no such method
+ * @throws OPTION_INVALID if there is no such method, or it has no such options
  */
 export function methodFrom(
   name: string,
@@ -38,7 +43,10 @@ export function methodFrom(
       `method: expected one of ${Object.keys(methods).join(", ")}, got "${name}".`,
     );
   }
-  return make(options, head);
+  return make(
+    parseOptions(methodSettings[name]!.extend({ preset }), withoutUndefined(options), "method"),
+    head,
+  );
 }
 
 /** Methods of adapters that PEFT saved, by its `peft_type`; what a network made is saved as a plain prompt. */

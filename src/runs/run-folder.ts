@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { MultiTaskAdapter, type SavedAdapter } from "../adapters/index.ts";
 import { type AnyRunConfig, formatConfig, parseRunConfig, redact, refuseSecrets } from "../config/index.ts";
 import { PtuningError } from "../core/index.ts";
-import { asStorageError, isHeldElsewhere, lockFile, writeFileAtomic } from "../files/index.ts";
+import { asStorageError, isHeldElsewhere, lockFile, readText, writeFileAtomic } from "../files/index.ts";
 import type { RunResult } from "../report/index.ts";
 import { readState, type TrainEvent, type TrainingState } from "../train/index.ts";
 import { openEventFile, scalarsOf, withPrefix } from "./event-file.ts";
@@ -107,7 +107,7 @@ export async function resumeRun(folder: string): Promise<RunFolder> {
  */
 export async function readRunConfig(folder: string): Promise<AnyRunConfig> {
   const path = join(folder, names.config);
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+  const text = await readText(path).catch((cause: unknown) => {
     throw new PtuningError("RUN_INVALID", `${folder}: expected a run, got no ${names.config} there.`, {
       hint: "Check the path.",
       cause,

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
 import { formatConfig, parseConfig, type RunConfig } from "../config/index.ts";
 import { PtuningError } from "../core/index.ts";
-import { lockFile, writeFileAtomic } from "../files/index.ts";
+import { lockFile, readText, writeFileAtomic } from "../files/index.ts";
 import { type Inputs, inputsOf, readTrialResult, type TrialResult } from "../trials/index.ts";
 
 /** What the folder of a sweep holds. */
@@ -87,7 +87,7 @@ export async function openSweep(folder: string, config: RunConfig): Promise<Swee
 /** The configuration of a sweep, with its search. @throws RUN_INVALID if there is none */
 export async function readSweepConfig(folder: string): Promise<RunConfig> {
   const path = join(folder, names.config);
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+  const text = await readText(path).catch((cause: unknown) => {
     throw new PtuningError("RUN_INVALID", `${folder}: expected a sweep, got no ${names.config} there.`, {
       hint: "Check the path.",
       cause,

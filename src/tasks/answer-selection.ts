@@ -5,7 +5,7 @@ import { type CandidateOptions, candidateKind, candidateSettings, groupOf } from
 import { family, type TaskFamily } from "./family.ts";
 import { argmax } from "./logits.ts";
 import type { Task } from "./task.ts";
-import { resolveClasses, type TextPrediction } from "./text-classification.ts";
+import { resolveClasses, savedClasses, type TextPrediction } from "./text-classification.ts";
 import { type EncodedTexts, textTask } from "./text-task.ts";
 
 /**
@@ -56,6 +56,7 @@ export const answerSelectionFamily: TaskFamily = family<
   reads: "text",
   hasPresets: true,
   settings: z.strictObject(candidateSettings),
+  saved: z.strictObject({ ...candidateSettings, ...savedClasses }),
   fits: (examples) =>
     examples.every(
       ({ label, group, candidate }) => label !== undefined && group !== undefined && candidate !== undefined,

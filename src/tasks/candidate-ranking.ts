@@ -5,7 +5,7 @@ import { RecordMetrics } from "../metrics/index.ts";
 import { type CandidateOptions, candidateKind, candidateSettings, groupOf } from "./candidates.ts";
 import { family, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
-import { resolveClasses, type TextPrediction } from "./text-classification.ts";
+import { resolveClasses, savedClasses, type TextPrediction } from "./text-classification.ts";
 import { type EncodedTexts, textTask } from "./text-task.ts";
 
 /** A candidate as text classification sees it, and whether it is the best of its question. */
@@ -87,6 +87,7 @@ export const candidateRankingFamily: TaskFamily = family<
   reads: "text",
   hasPresets: true,
   settings: z.strictObject(candidateSettings),
+  saved: z.strictObject({ ...candidateSettings, ...savedClasses }),
   fits: (examples) =>
     examples.every(
       ({ group, candidate, answers }) =>

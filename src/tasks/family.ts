@@ -1,4 +1,4 @@
-import type * as z from "zod";
+import * as z from "zod";
 import type { Dataset, ExampleKind } from "../data/index.ts";
 import type { Task } from "./task.ts";
 
@@ -21,6 +21,8 @@ export interface TaskFamily<E = unknown, S = TaskOptions, O = TaskOptions> {
   readonly reads: ExampleKind;
   /** Keys of a configuration's `task` section beside `type`; descriptions become its comments. */
   readonly settings: z.ZodObject;
+  /** What adapters hold: every setting, resolved, and what the data said. */
+  readonly saved: z.ZodObject;
   /** Whether {@link resolve} also takes the setting `preset`, which starts the head from another implementation's. */
   readonly hasPresets?: boolean;
   /** Whether labelled examples look like this family's. */
@@ -31,6 +33,12 @@ export interface TaskFamily<E = unknown, S = TaskOptions, O = TaskOptions> {
   /** Options that show what the defaults are, for files that explain them. */
   readonly sample: O;
 }
+
+/** The labels of a task in an adapter: texts, all different. */
+export const savedLabels: z.ZodType<string[]> = z
+  .array(z.string())
+  .max(100_000)
+  .refine((labels) => new Set(labels).size === labels.length, "expected different labels");
 
 /** A family as the registry holds it, its own types forgotten. */
 export function family<E, S extends object, O extends object>(parts: TaskFamily<E, S, O>): TaskFamily {

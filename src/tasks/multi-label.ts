@@ -5,7 +5,7 @@ import type { TextExample } from "../data/index.ts";
 import { type SequenceHeadOptions, sequenceHead } from "../heads/index.ts";
 import { MultiLabelMetrics, ThresholdTuner } from "../metrics/index.ts";
 import { binaryCrossEntropy } from "../nn/index.ts";
-import { family, type TaskFamily } from "./family.ts";
+import { family, savedLabels, type TaskFamily } from "./family.ts";
 import { scoreTable } from "./label-review.ts";
 import { sigmoid, softplus } from "./logits.ts";
 import type { Task } from "./task.ts";
@@ -133,19 +133,22 @@ interface Settings extends SequenceHeadOptions {
   readonly threshold?: number | "tuned";
 }
 
+const settings = z.strictObject({
+  ...headSettings,
+  threshold: z
+    .union([z.number().min(0).max(1), z.literal("tuned")])
+    .exactOptional()
+    .describe("probability from which a label is given; tuned: the best one on dev"),
+});
+
 /** Multi-label classification, for the registry. */
 export const multiLabelFamily: TaskFamily = family<TextExample, Settings, MultiLabelOptions>({
   type: "multi-label",
   title: "any number of labels per text or pair of texts",
   reads: "text",
   hasPresets: true,
-  settings: z.strictObject({
-    ...headSettings,
-    threshold: z
-      .union([z.number().min(0).max(1), z.literal("tuned")])
-      .exactOptional()
-      .describe("probability from which a label is given; tuned: the best one on dev"),
-  }),
+  settings,
+  saved: settings.extend({ labels: savedLabels }),
   fits: (examples) => examples.every(({ labels }) => labels !== undefined),
   resolve: (settings, { labels }) => ({ labels, ...settings }),
   create: (options) => multiLabelClassification(options) as Task,

@@ -221,6 +221,7 @@ export const multipleChoiceFamily: TaskFamily = family<
   reads: "choices",
   hasPresets: true,
   settings: z.strictObject(headSettings),
+  saved: z.strictObject(headSettings),
   fits: (examples) => examples.every(({ choices }) => choices !== undefined),
   resolve: (settings) => settings,
   create: (options) => multipleChoice(options) as Task,

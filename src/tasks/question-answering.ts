@@ -353,6 +353,37 @@ function answerEvaluator(encoded: EncodedAnswers, settings: Resolved): Evaluator
   };
 }
 
+const settings = z.strictObject({
+  headDropout: z
+    .union([z.number().min(0).lt(1), z.literal("hidden")])
+    .exactOptional()
+    .describe("dropout before the linear layer"),
+  answerless: z
+    .boolean()
+    .exactOptional()
+    .describe("whether a passage may not answer its question; default: what the data says"),
+  stride: z
+    .int()
+    .nonnegative()
+    .exactOptional()
+    .describe("tokens that neighbouring windows of a passage share"),
+  tokenTypes: z
+    .boolean()
+    .exactOptional()
+    .describe("whether a passage has token type 1, on backbones with two"),
+  maxAnswerLength: z
+    .int()
+    .positive()
+    .max(100_000)
+    .exactOptional()
+    .describe("greatest number of tokens in an answer"),
+  nBest: z.int().positive().max(1000).exactOptional().describe("how many answers a prediction lists"),
+  nullThreshold: z
+    .union([z.number(), z.literal("tuned")])
+    .exactOptional()
+    .describe("by how much no answer must beat the best one, in logits; tuned: the best on dev"),
+});
+
 /** Extractive question answering, for the registry. */
 export const questionAnsweringFamily: TaskFamily = family<
   AnswerExample,
@@ -362,31 +393,8 @@ export const questionAnsweringFamily: TaskFamily = family<
   type: "question-answering",
   title: "the stretch of a passage that answers a question",
   reads: "answers",
-  settings: z.strictObject({
-    headDropout: z
-      .union([z.number().min(0).lt(1), z.literal("hidden")])
-      .exactOptional()
-      .describe("dropout before the linear layer"),
-    answerless: z
-      .boolean()
-      .exactOptional()
-      .describe("whether a passage may not answer its question; default: what the data says"),
-    stride: z
-      .int()
-      .nonnegative()
-      .exactOptional()
-      .describe("tokens that neighbouring windows of a passage share"),
-    tokenTypes: z
-      .boolean()
-      .exactOptional()
-      .describe("whether a passage has token type 1, on backbones with two"),
-    maxAnswerLength: z.int().positive().exactOptional().describe("greatest number of tokens in an answer"),
-    nBest: z.int().positive().exactOptional().describe("how many answers a prediction lists"),
-    nullThreshold: z
-      .union([z.number(), z.literal("tuned")])
-      .exactOptional()
-      .describe("by how much no answer must beat the best one, in logits; tuned: the best on dev"),
-  }),
+  settings,
+  saved: settings,
   fits: (examples) => examples.every(({ answers }) => answers !== undefined),
   resolve: (settings, { train, dev }) => ({ answerless: hasAnswerless([...train, ...dev]), ...settings }),
   create: (options) => questionAnswering(options) as Task,

@@ -1,11 +1,11 @@
-import { closest, PtuningError } from "../core/index.ts";
+import { closest, PtuningError, parseOptions } from "../core/index.ts";
 import { answerSelectionFamily } from "./answer-selection.ts";
 import { candidateRankingFamily } from "./candidate-ranking.ts";
 import type { TaskFamily, TaskOptions } from "./family.ts";
 import { multiLabelFamily } from "./multi-label.ts";
 import { multipleChoiceFamily } from "./multiple-choice.ts";
 import { questionAnswering, questionAnsweringFamily } from "./question-answering.ts";
-import { regressionFamily } from "./regression.ts";
+import { regressionFamily, textRegression } from "./regression.ts";
 import { semanticRolesFamily } from "./semantic-roles.ts";
 import type { Task } from "./task.ts";
 import { sequenceClassification, textClassificationFamily } from "./text-classification.ts";
@@ -53,8 +53,11 @@ export interface PeftTask {
 export const peftTasks: Readonly<Record<string, PeftTask>> = {
   SEQ_CLS: {
     module: "base_model.classifier",
-    create(outputs, labels = Array.from({ length: outputs }, (_, i) => `LABEL_${i}`)) {
-      checkNames(outputs, labels);
+    create(outputs, given) {
+      // transformers takes a head with one output for regression.
+      if (outputs === 1 && given === undefined) return textRegression({ preset: "peft" }) as Task;
+      const labels = given ?? Array.from({ length: outputs }, (_, i) => `LABEL_${i}`);
+      checkNames(outputs === 1 ? 0 : outputs, labels);
       return sequenceClassification({ labels, preset: "peft" }) as Task;
     },
   },
@@ -83,8 +86,9 @@ function checkNames(outputs: number, { length }: readonly string[]): void {
 
 /**
  * A task from its type and options, as an adapter holds them.
- * @throws OPTION_INVALID if there is no such task
+ * @throws OPTION_INVALID if there is no such task, or its options are not such
  */
 export function taskFrom(type: string, options: TaskOptions): Task {
-  return familyOf(type).create(options);
+  const { saved, create } = familyOf(type);
+  return create(parseOptions(saved, options, "task.options"));
 }

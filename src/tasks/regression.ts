@@ -96,24 +96,24 @@ function momentsOf(values: readonly number[]): { readonly mean: number; readonly
   return { mean, deviation: Math.sqrt(variance) };
 }
 
+const settings = z.strictObject({
+  ...headSettings,
+  center: z.number().exactOptional().describe("score that the model gives as 0; default: the mean of train"),
+  scale: z
+    .number()
+    .positive()
+    .exactOptional()
+    .describe("difference of scores that it gives as 1; default: the standard deviation of train"),
+});
+
 /** Regression, for the registry. */
 export const regressionFamily: TaskFamily = family<TextExample, RegressionOptions, RegressionOptions>({
   type: "regression",
   title: "a number per text or pair of texts",
   reads: "text",
   hasPresets: true,
-  settings: z.strictObject({
-    ...headSettings,
-    center: z
-      .number()
-      .exactOptional()
-      .describe("score that the model gives as 0; default: the mean of train"),
-    scale: z
-      .number()
-      .positive()
-      .exactOptional()
-      .describe("difference of scores that it gives as 1; default: the standard deviation of train"),
-  }),
+  settings,
+  saved: settings,
   fits: (examples) => examples.every(({ score }) => score !== undefined),
   resolve(settings, { train }) {
     const { mean, deviation } = momentsOf(train.flatMap(({ score }) => score ?? []));

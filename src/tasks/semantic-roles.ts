@@ -3,7 +3,7 @@ import { closest, PtuningError } from "../core/index.ts";
 import type { RoleExample } from "../data/index.ts";
 import { type Head, type TokenHeadOptions, tokenHead } from "../heads/index.ts";
 import type { Tokenizer } from "../text/index.ts";
-import { family, type TaskFamily } from "./family.ts";
+import { family, savedLabels, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
 import { type EncodedWords, roomFor, type SentenceLayout, type SentencePieces } from "./word-windows.ts";
 import { spanLabels, type WordTaskOptions, wordSettings, wordTask } from "./words.ts";
@@ -172,6 +172,14 @@ export function semanticRoles(
   });
 }
 
+const settings = z.strictObject({
+  ...wordSettings,
+  predicateMarking: z
+    .enum(["word", "token-type"])
+    .exactOptional()
+    .describe("repeat the predicate's word behind the sentence, or give it token type 1"),
+});
+
 /** Semantic role labelling, for the registry. */
 export const semanticRolesFamily: TaskFamily = family<
   RoleExample,
@@ -181,13 +189,8 @@ export const semanticRolesFamily: TaskFamily = family<
   type: "semantic-roles",
   title: "which words play which role for a predicate",
   reads: "roles",
-  settings: z.strictObject({
-    ...wordSettings,
-    predicateMarking: z
-      .enum(["word", "token-type"])
-      .exactOptional()
-      .describe("repeat the predicate's word behind the sentence, or give it token type 1"),
-  }),
+  settings,
+  saved: settings.extend({ labels: savedLabels }),
   fits: (examples) => examples.every(({ tags }) => tags !== undefined),
   resolve: (settings, { train }) => ({ labels: spanLabels(train), ...settings }),
   create: (options) => semanticRoles(options) as Task,

@@ -1,17 +1,18 @@
 /** Legend: B batch, C labels. */
 import * as z from "zod";
-import { PtuningError } from "../core/index.ts";
+import { PtuningError, withoutUndefined } from "../core/index.ts";
 import type { Dataset, TextExample } from "../data/index.ts";
 import { type SequenceHeadOptions, sequenceHead } from "../heads/index.ts";
 import { ClassificationMetrics, type ClassificationScore } from "../metrics/index.ts";
 import { crossEntropy } from "../nn/index.ts";
 import type { TextInput } from "../text/index.ts";
-import { family, type TaskFamily } from "./family.ts";
+import { family, savedLabels, type TaskFamily } from "./family.ts";
 import { reviewLabels } from "./label-review.ts";
 import { argmax, logSumExp, softmax } from "./logits.ts";
 import type { Task } from "./task.ts";
 import { constantAnswer, type EncodedTexts, headSettings, type TextKind, textTask } from "./text-task.ts";
 import {
+  savedVerbalizer,
   usualTemplates,
   type Verbalized,
   type VerbalizerOptions,
@@ -55,7 +56,7 @@ export function sequenceClassification(
   const { head, template, words, calibrate, pieces, calibration, ...rest } = options;
   const form = verbalized(
     options.labels,
-    withoutUndefined({ head, template, words, calibrate, pieces, calibration }),
+    withoutUndefined({ head, template, words, calibrate, pieces, calibration }) as VerbalizerOptions,
   );
   const foreign = (["pooling", "headDropout"] as const).find((key) => options[key] !== undefined);
   if (form?.head && foreign !== undefined) {
@@ -72,10 +73,6 @@ export function sequenceClassification(
       settle: async (ground) => sequenceClassification({ ...options, ...(await settle(ground)) }),
     }),
   };
-}
-
-function withoutUndefined<T extends object>(options: { [K in keyof T]: T[K] | undefined }): T {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }
 
 /** What classification of texts is made of, for families that score it in other ways. */
@@ -194,7 +191,7 @@ function weightsOf(
   labels: readonly string[],
   classWeights: Readonly<Record<string, number>> = {},
 ): readonly number[] {
-  const weights = labels.map((label) => classWeights[label] ?? 1);
+  const weights = labels.map((label) => (Object.hasOwn(classWeights, label) ? classWeights[label]! : 1));
   const unknown = Object.keys(classWeights).find((label) => !labels.includes(label));
   if (unknown === undefined && weights.every((weight) => weight >= 0 && weight < Number.POSITIVE_INFINITY)) {
     return weights;
@@ -215,6 +212,12 @@ export const classSettings: z.core.$ZodLooseShape = {
     .union([z.literal("balanced"), z.record(z.string(), z.number().min(0))])
     .exactOptional()
     .describe("weight of each label in the loss, or balanced: inverse to its frequency in train"),
+};
+
+/** What adapters of such tasks hold beside their settings. */
+export const savedClasses: z.core.$ZodLooseShape = {
+  labels: savedLabels,
+  classWeights: z.record(z.string(), z.number().min(0)).exactOptional(),
 };
 
 /** Labels and weights from the data. */
@@ -245,6 +248,17 @@ function perSequence<T>({ sequences }: EncodedTexts<number>, values: readonly T[
   return each === 1 ? values : values.flatMap((value) => new Array<T>(each).fill(value));
 }
 
+const textSettings = z.strictObject({
+  ...classSettings,
+  ...verbalizerSettings,
+  outOfScope: z
+    .string()
+    .exactOptional()
+    .describe(
+      "label of texts that belong to none of the others: in-scope accuracy and its recall are scored",
+    ),
+});
+
 /** Text classification, for the registry. */
 export const textClassificationFamily: TaskFamily = family<
   TextExample,
@@ -255,16 +269,8 @@ export const textClassificationFamily: TaskFamily = family<
   title: "one label per text or pair of texts",
   reads: "text",
   hasPresets: true,
-  settings: z.strictObject({
-    ...classSettings,
-    ...verbalizerSettings,
-    outOfScope: z
-      .string()
-      .exactOptional()
-      .describe(
-        "label of texts that belong to none of the others: in-scope accuracy and its recall are scored",
-      ),
-  }),
+  settings: textSettings,
+  saved: textSettings.extend({ ...savedClasses, ...savedVerbalizer }),
   fits: (examples) => examples.every(({ label }) => label !== undefined),
   resolve: (settings, data) => ({ ...usualForm(settings, data), ...resolveClasses(settings, data) }),
   create: (options) => sequenceClassification(options) as Task,

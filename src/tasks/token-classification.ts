@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { detectTagScheme, splitWords, type TokenExample } from "../data/index.ts";
 import { type TokenHeadOptions, tokenHead } from "../heads/index.ts";
-import { family, type TaskFamily } from "./family.ts";
+import { family, savedLabels, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
 import { type EncodedWords, roomFor } from "./word-windows.ts";
 import { spanLabels, type TaggedSpans, type WordTaskOptions, wordSettings, wordTask } from "./words.ts";
@@ -105,6 +105,7 @@ export const tokenClassificationFamily: TaskFamily = family<
   title: "a tag for each word: entities, slots",
   reads: "tokens",
   settings: z.strictObject(wordSettings),
+  saved: z.strictObject({ ...wordSettings, labels: savedLabels }),
   fits: (examples) => examples.every(({ tags }) => tags !== undefined),
   resolve: (settings, { train }) => ({
     labels: spanLabels(train),

@@ -43,6 +43,23 @@ export const verbalizerSettings: z.core.$ZodLooseShape = {
     .describe("take what the untouched backbone says of an empty text off each label"),
 };
 
+/** Ids of a vocabulary. */
+const pieces = z
+  .array(
+    z
+      .int()
+      .nonnegative()
+      .max(2 ** 31 - 1),
+  )
+  .min(1)
+  .max(100);
+
+/** What adapters hold beside that. */
+export const savedVerbalizer: z.core.$ZodLooseShape = {
+  pieces: z.array(z.array(pieces).min(1).max(1000)).min(1).max(100_000).exactOptional(),
+  calibration: z.array(z.number()).max(100_000).exactOptional(),
+};
+
 /** Templates where none is given. */
 export const usualTemplates = {
   single: "{text} It was {mask}.",
@@ -128,7 +145,9 @@ function wordsOf(
       `words of the labels ${labels.slice(0, 10).join(", ")}, got those of "${unknown}"`,
     );
   }
-  return Object.fromEntries(labels.map((label) => [label, [given[label] ?? label].flat()]));
+  return Object.fromEntries(
+    labels.map((label) => [label, [Object.hasOwn(given, label) ? given[label]! : label].flat()]),
+  );
 }
 
 const masked = (cloze: Cloze, pieces: LabelPieces): TextSequences => {

@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf, PtuningError, systemCode } from "../core/index.ts";
+import { messageOf, PtuningError, shown } from "../core/index.ts";
+import { readTextIfThere } from "../files/index.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -59,27 +59,27 @@ export function definitionForWords(json: string): string | undefined {
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return undefined;
-    throw error;
-  }
+  return readTextIfThere(path).catch((cause: unknown) => {
+    throw new PtuningError("BACKBONE_INVALID", messageOf(cause), { cause });
+  });
 }
 
 async function readJsonIfThere(path: string): Promise<Json | undefined> {
   const text = await readIfThere(path);
   if (text === undefined) return undefined;
+  let json: unknown;
   try {
-    return JSON.parse(text);
+    json = JSON.parse(text);
   } catch (cause) {
     throw new PtuningError("BACKBONE_INVALID", `${path}: expected JSON: ${messageOf(cause)}.`, { cause });
   }
+  if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Json;
+  throw new PtuningError("BACKBONE_INVALID", `${path}: expected a JSON object, got ${shown(json)}.`);
 }
 
 const special = (vocab: Json, contents: readonly string[], lstrip: readonly string[] = []): object[] =>
   contents
-    .filter((content) => content in vocab)
+    .filter((content) => Object.hasOwn(vocab, content))
     .map((content) => ({
       id: vocab[content],
       content,

@@ -254,18 +254,18 @@ describe("loading checks", () => {
     });
   });
 
-  test("16-bit tensors are refused by name", async () => {
-    const half = await copy("half");
+  test("integers in the place of weights are refused by name", async () => {
+    const half = await copy("integers");
     const { tensors } = await readSafetensors(join(half, "adapter_model.safetensors"));
     const { shape } = tensors["head.bias"]!;
     const changed = {
       ...tensors,
-      "head.bias": { dtype: "float16", shape, data: new Uint16Array(3) },
+      "head.bias": { dtype: "int8", shape, data: new Int8Array(3) },
     } as const;
     await writeFile(join(half, "adapter_model.safetensors"), encodeSafetensors(changed));
     await expect(loadAdapter(half)).rejects.toMatchObject({
       code: "ADAPTER_INVALID",
-      message: expect.stringContaining('"head.bias": expected F32, got float16'),
+      message: expect.stringContaining('"head.bias": expected F32, F16 or BF16, got int8'),
     });
   });
 

@@ -226,7 +226,7 @@ describe("pseudo-tokens of a template", () => {
     expect(placed({ pooledRow: 0 })).toThrow(/pooledRow: expected text with placement template/);
     expect(placed({ embeddingPasses: 2 })).toThrow(/embeddingPasses: expected 1/);
     expect(() => methodFrom("prompt-tuning", { placement: "behind" })).toThrow(
-      /placement: expected front or template/,
+      /placement: expected one of "front"\|"template"/,
     );
   });
 });

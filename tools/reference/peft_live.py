@@ -3,7 +3,8 @@
   peft_live.py load BACKBONE ADAPTER BATCH OUT    logits of an adapter folder on a batch, or the error it gives
   peft_live.py train BACKBONE FOLDER BATCH OUT    trains an adapter a few steps, saves it to FOLDER, its logits
 
-Then [TYPE [TASK]]: PREFIX_TUNING and SEQ_CLS by default. The batch holds ids, types, mask and what the task's loss takes.
+Then [TYPE [TASK [DTYPE]]]: PREFIX_TUNING, SEQ_CLS and float32 by default; a trained adapter is saved as DTYPE, and the
+logits are those of what was saved. A classifier for one label is one for regression. The batch holds ids, types, mask and what the task's loss takes.
 Heads on tokens give the logits of the real ones, row by row.
 """
 
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig, TaskType, get_peft_model
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
@@ -34,7 +35,10 @@ inputs = {"input_ids": batch["ids"], "token_type_ids": batch["types"], "attentio
 gold = {name: value for name, value in batch.items() if name not in ("ids", "types", "mask")}
 torch.manual_seed(3)
 sizes = {"num_labels": int(batch["labels"].max()) + 1} if "labels" in batch else {}
+if sizes.get("num_labels") == 1:
+    gold = {"labels": gold["labels"].float()}
 base = classes[task_type].from_pretrained(backbone, **sizes)
+dtype = getattr(torch, sys.argv[8] if len(sys.argv) > 8 else "float32")
 
 
 def logits_of(model):
@@ -60,6 +64,10 @@ else:
         model(**inputs, **gold).loss.backward()
         optimizer.step()
     model.save_pretrained(folder)
+    if dtype != torch.float32:
+        file = Path(folder) / "adapter_model.safetensors"
+        save_file({name: tensor.to(dtype) for name, tensor in load_file(file).items()}, file, {"format": "pt"})
+        model = PeftModel.from_pretrained(classes[task_type].from_pretrained(backbone, **sizes), folder)
 if not result:
     model.eval()
     with torch.no_grad():

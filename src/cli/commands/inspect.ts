@@ -1,9 +1,10 @@
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { MultiTaskAdapter, openAdapter } from "../../adapters/index.ts";
 import { loadBackbone } from "../../backbones/index.ts";
 import { escapeControls, messageOf, PtuningError } from "../../core/index.ts";
 import { guessReading } from "../../data/index.ts";
+import { readJson } from "../../files/index.ts";
 import { inventory } from "../../model/index.ts";
 import { formatBytes, formatCount, textTable } from "../../report/index.ts";
 import { adapterFolder } from "../adapter-folder.ts";
@@ -45,7 +46,7 @@ async function adapterFacts(folder: string): Promise<Facts> {
   const { trainable, trainableTotal } = inventory(params, 0);
   const { peft_type: peftType, not_for_peft: refusal } = source
     ? { peft_type: "", not_for_peft: "this is a checkpoint, transformers loads it" }
-    : JSON.parse(await readFile(join(folder, "adapter_config.json"), "utf8"));
+    : ((await readJson(join(folder, "adapter_config.json"))) as Record<string, string>);
   return {
     kind: "adapter",
     task: task.type,
@@ -94,7 +95,7 @@ async function runFacts(folder: string, files: readonly string[]): Promise<Facts
   if (!files.includes("result.json")) {
     return { kind: "run", state: "unfinished", resume: `ptuning train --resume ${folder}` };
   }
-  const result = JSON.parse(await readFile(join(folder, "result.json"), "utf8"));
+  const result = (await readJson(join(folder, "result.json"))) as object;
   return { kind: "run", state: "finished", ...result, ...(await adapterFacts(await adapterFolder(folder))) };
 }
 

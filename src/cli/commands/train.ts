@@ -1,4 +1,4 @@
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { headOf, type SavedAdapter } from "../../adapters/index.ts";
 import { type Backbone, loadBackbone } from "../../backbones/index.ts";
@@ -17,7 +17,7 @@ import {
 } from "../../config/index.ts";
 import { messageOf, PtuningError } from "../../core/index.ts";
 import { describeMachine, nodeEngine } from "../../engine/index.ts";
-import { packageVersion } from "../../files/index.ts";
+import { packageVersion, readText } from "../../files/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { formatBytes, formatDuration } from "../../report/index.ts";
 import {
@@ -207,11 +207,18 @@ export async function readConfig(
   return complete;
 }
 
+/** A configuration is written by hand. */
+const maxConfigBytes = 16 * 2 ** 20;
+
 async function readConfigFile(path: string): Promise<string> {
-  return readFile(path, "utf8").catch((cause: unknown) => {
-    throw new PtuningError("CONFIG_INVALID", `${path}: expected a readable file: ${messageOf(cause)}.`, {
-      cause,
-    });
+  return readText(path, maxConfigBytes).catch((cause: unknown) => {
+    throw new PtuningError(
+      "CONFIG_INVALID",
+      `${path}: ${messageOf(cause).replace(`${path}: `, "").replace(/\.$/, "")}.`,
+      {
+        cause,
+      },
+    );
   });
 }
 
