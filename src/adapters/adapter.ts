@@ -83,9 +83,9 @@ export class Adapter implements AdapterFields {
   }
 
   /**
-   * Writes the adapter folder, or a checkpoint where all weights were trained; an existing folder is replaced as a
-   * whole.
-   * @throws STORAGE_FULL
+   * Writes the adapter folder, or a checkpoint where all weights were trained; an existing adapter is replaced as a
+   * whole, and other files that lie with it stay.
+   * @throws OUTPUT_EXISTS if the folder holds other files and no adapter; STORAGE_FULL
    */
   save(folder: string): Promise<void> {
     return saveAdapter(this, folder);

@@ -6,22 +6,11 @@ import type { Params, Tensor } from "../core/index.ts";
 import { type PendingTensor, readJson, streamSafetensors } from "../files/index.ts";
 import { weightPrefix } from "../model/index.ts";
 import type { AdapterFields } from "./adapter.ts";
+import { checkpointConfig, checkpointWeights, tokenizerFiles } from "./adapter-files.ts";
 import { peftNames } from "./save.ts";
 
 /** Where the weights come from that were not trained, and the files beside them. */
 export type CheckpointSource = Pick<Backbone, "folder" | "architecture" | "weights">;
-
-/** Files of a tokenizer that go with a checkpoint. */
-const tokenizerFiles = [
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "vocab.txt",
-  "vocab.json",
-  "merges.txt",
-];
-
-export const checkpointWeights = "model.safetensors";
 
 /** Classes of transformers that have a head of ours, by PEFT's name of its type. */
 const headClasses: Readonly<Record<string, string>> = {
@@ -73,7 +62,7 @@ export async function writeCheckpoint(
   await writeFile(join(folder, checkpointWeights), streamSafetensors(tensors, { format: "pt" }));
   const config = (await readJson(join(source.folder, "config.json"))) as Record<string, unknown>;
   await writeFile(
-    join(folder, "config.json"),
+    join(folder, checkpointConfig),
     `${JSON.stringify({ ...config, ...headConfig(adapter, architecture.transformersClasses), dtype: "float32" }, null, 2)}\n`,
   );
   const there = new Set(await readdir(source.folder));

@@ -2,13 +2,14 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { architectures, peftModulesOf } from "../backbones/index.ts";
 import { messageOf, type Params, PtuningError, shown, type Tensor, toFloat32 } from "../core/index.ts";
-import { readJson, readSafetensors } from "../files/index.ts";
+import { readJson, readSafetensors, settleFolder } from "../files/index.ts";
 import { type Method, methodFrom, peftMethods } from "../methods/index.ts";
 import { peftTasks, type Task, taskFrom } from "../tasks/index.ts";
 import { Adapter, type AdapterFields, type BackboneReference } from "./adapter.ts";
-import { checkpointSource, checkpointWeights } from "./checkpoint.ts";
+import { checkpointWeights, peftConfigFile, sidecarFile, weightsFile } from "./adapter-files.ts";
+import { checkpointSource } from "./checkpoint.ts";
 import { MultiTaskAdapter } from "./multi-task.ts";
-import { formatVersion, ownPeftType, peftConfigFile, peftNames, sidecarFile, weightsFile } from "./save.ts";
+import { formatVersion, ownPeftType, peftNames } from "./save.ts";
 import {
   invalid,
   isPath,
@@ -62,9 +63,10 @@ export function headOf(adapter: SavedAdapter, head: string | undefined): Adapter
  * @throws ADAPTER_INVALID naming the file and the field
  */
 export async function openAdapter(
-  folder: string,
+  place: string,
   options: Pick<LoadAdapterOptions, "labels"> = {},
 ): Promise<SavedAdapter> {
+  const folder = await settleFolder(place);
   const isFolder = await stat(folder).then(
     (status) => status.isDirectory(),
     () => false,

@@ -1,21 +1,14 @@
-import { mkdir, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import { closest, type Params, PtuningError } from "../core/index.ts";
-import { encodeSafetensors, writeFolderAtomic } from "../files/index.ts";
+import { encodeSafetensors } from "../files/index.ts";
 import type { Method } from "../methods/index.ts";
 import { headParameter } from "../model/index.ts";
 import type { Task } from "../tasks/index.ts";
 import { Adapter, type BackboneReference, type Provenance } from "./adapter.ts";
+import { cardFile, peftConfigFile, sidecarFile, weightsFile, writeAdapterFolder } from "./adapter-files.ts";
 import { multiTaskCard } from "./card.ts";
 import { expectPublishable } from "./publishable.ts";
-import {
-  formatVersion,
-  ownPeftType,
-  peftConfigFile,
-  savedReference,
-  sidecarFile,
-  weightsFile,
-} from "./save.ts";
+import { formatVersion, ownPeftType, savedReference } from "./save.ts";
 
 /** One task of a multi-task adapter: what it does not share with the others. */
 export interface TaskHead {
@@ -77,12 +70,11 @@ export class MultiTaskAdapter implements MultiTaskFields {
   }
 
   /**
-   * Writes one folder that holds the prompt once and every head; an existing folder is replaced as a whole.
-   * @throws STORAGE_FULL; DATA_INVALID if a label, a setting or the name of a head looks like a secret
+   * Writes one folder that holds the prompt once and every head; an existing adapter is replaced as a whole.
+   * @throws OUTPUT_EXISTS if the folder holds other files and no adapter; STORAGE_FULL;
+   *   DATA_INVALID if a label, a setting or the name of a head looks like a secret
    */
   async save(folder: string): Promise<void> {
-    const target = resolve(folder);
-    await mkdir(dirname(target), { recursive: true });
     const { method, shared, heads, backbone, maxLength } = this;
     const own = Object.entries(heads).flatMap(([name, { params, frozen }]) =>
       Object.entries({ ...params, ...frozen }).map(
@@ -108,21 +100,18 @@ export class MultiTaskAdapter implements MultiTaskFields {
       not_for_peft: "one prompt with several heads; each head split off is an adapter of its own",
     };
     const files = {
-      "README.md": multiTaskCard(this),
+      [cardFile]: multiTaskCard(this),
       [weightsFile]: encodeSafetensors({ ...shared, ...Object.fromEntries(own) }, { format: "pt" }),
       [peftConfigFile]: `${JSON.stringify(peft, null, 2)}\n`,
       [sidecarFile]: `${JSON.stringify(sidecar, null, 2)}\n`,
     };
-    await writeFolderAtomic(target, async (temporary) => {
-      for (const [name, content] of Object.entries(files))
-        await writeFile(join(temporary, name), content, { flush: true });
-    });
+    await writeAdapterFolder(folder, files);
   }
 
   /**
    * Writes each head with a copy of the prompt as an adapter of its own, into a folder of its name; PEFT loads those
    * that it can compute.
-   * @throws STORAGE_FULL
+   * @throws OUTPUT_EXISTS, STORAGE_FULL
    */
   async split(folder: string): Promise<void> {
     for (const name of Object.keys(this.heads)) await this.head(name).save(join(folder, name));

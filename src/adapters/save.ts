@@ -1,21 +1,16 @@
-import { mkdir, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
 import { peftModulesOf } from "../backbones/index.ts";
 import type { Tensor } from "../core/index.ts";
-import { encodeSafetensors, writeFolderAtomic } from "../files/index.ts";
+import { encodeSafetensors } from "../files/index.ts";
 import type { PeftHead } from "../heads/index.ts";
 import type { PeftMethod } from "../methods/index.ts";
 import type { AdapterFields, BackboneReference } from "./adapter.ts";
+import { cardFile, peftConfigFile, sidecarFile, weightsFile, writeAdapterFolder } from "./adapter-files.ts";
 import { modelCard } from "./card.ts";
 import { checkpointNames, writeCheckpoint } from "./checkpoint.ts";
 import { expectPublishable } from "./publishable.ts";
 
 /** Version of the sidecar's layout; readers refuse newer ones. */
 export const formatVersion = 1;
-
-export const weightsFile = "adapter_model.safetensors";
-export const peftConfigFile = "adapter_config.json";
-export const sidecarFile = "ptuning.json";
 
 /** `peft_type` of adapters that PEFT cannot compute: it refuses what it does not know. */
 export const ownPeftType = "PTUNING_DEEP_PROMPT";
@@ -27,25 +22,21 @@ const peftVersion = "0.21.2";
  * Writes the adapter folder: `adapter_model.safetensors` and `adapter_config.json` (loadable by PEFT where it
  * computes the same function), `ptuning.json` and a model card. Where the whole backbone was trained, it is instead a
  * checkpoint that transformers loads. The folder appears as a whole.
- * @throws STORAGE_FULL; DATA_INVALID if a label or a setting looks like a secret
+ * @throws OUTPUT_EXISTS if the folder holds other files and no adapter; STORAGE_FULL; DATA_INVALID if a label or
+ *   a setting looks like a secret
  */
 export async function saveAdapter(adapter: AdapterFields, folder: string): Promise<void> {
   expectPublishable({ adapter: sidecar(adapter) });
-  const target = resolve(folder);
-  await mkdir(dirname(target), { recursive: true });
   const { source } = adapter;
-  const files: Record<string, string | Uint8Array> = { "README.md": modelCard(adapter) };
+  const files: Record<string, string | Uint8Array> = { [cardFile]: modelCard(adapter) };
   if (source === undefined) {
     const { tensors, peftConfig } = interchange(adapter);
     files[weightsFile] = encodeSafetensors(tensors, { format: "pt" });
     files[peftConfigFile] = json(peftConfig);
     files[sidecarFile] = json(sidecar(adapter));
   } else files[sidecarFile] = json({ ...sidecar(adapter), tensors: checkpointNames(adapter, source) });
-  await writeFolderAtomic(target, async (temporary) => {
+  await writeAdapterFolder(folder, files, async (temporary) => {
     if (source) await writeCheckpoint(adapter, source, temporary);
-    for (const [name, content] of Object.entries(files)) {
-      await writeFile(join(temporary, name), content, { flush: true });
-    }
   });
 }
 

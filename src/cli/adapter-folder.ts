@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { type Adapter, loadAdapter } from "../adapters/index.ts";
 import { type Backbone, loadBackbone } from "../backbones/index.ts";
 import { nodeEngine } from "../engine/index.ts";
+import { settleFolder } from "../files/index.ts";
 import { downloadReporter } from "./terminal.ts";
 
 /** The adapter folder at a path: the path itself, or the `adapter` folder of a finished run. */
 export async function adapterFolder(path: string): Promise<string> {
-  const inside = join(path, "adapter");
+  const inside = await settleFolder(join(path, "adapter"));
   const isRun = await stat(inside).then(
     (status) => status.isDirectory(),
     () => false,

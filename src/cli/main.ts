@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 import { CommanderError } from "commander";
+import { onLockWait } from "../files/index.ts";
 import { exitCodes, reportError } from "./exit.ts";
 import { createProgram } from "./program.ts";
-import { forTerminal, progressLine } from "./terminal.ts";
+import { forTerminal, note, progressLine } from "./terminal.ts";
 
 // A reader that has seen enough (`| head`) closes the pipe: that is no error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -15,6 +16,9 @@ if (process.channel) {
   process.on("disconnect", () => process.exit(exitCodes.terminated));
   process.channel.unref();
 }
+
+// Who waits should know at once for what.
+onLockWait(({ what, holder }) => note(`Waiting for the ${what}: in use by ${holder}.`));
 
 const program = createProgram();
 for (const command of [

@@ -1,7 +1,15 @@
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { PtuningError } from "../core/index.ts";
-import { lockFile, writeFileAtomic } from "../files/index.ts";
+import { PtuningError, systemCode } from "../core/index.ts";
+import {
+  expectOwnFolder,
+  isTemporaryName,
+  lockFile,
+  renameFirmly,
+  sweepTemporaries,
+  temporaryName,
+  writeFileAtomic,
+} from "../files/index.ts";
 import { type Comparison, comparisonCsv, comparisonMarkdown, renderComparison } from "../report/index.ts";
 import { readTrialResult } from "../trials/index.ts";
 
@@ -32,23 +40,26 @@ export interface ComparisonFolder {
  * Opens the folder of a comparison, new or begun earlier; what ran there is kept.
  * @param fingerprints of data and backbone
  * @param anew removes what is there
- * @throws RUN_INVALID if it was begun with other data or another backbone; LOCKED
+ * @throws OUTPUT_EXISTS if the folder holds other files; RUN_INVALID if it was begun with other data or another backbone; LOCKED
  */
 export async function openComparison(
   folder: string,
   fingerprints: Comparison["fingerprints"],
   anew = false,
 ): Promise<ComparisonFolder> {
+  const expectOwn = (): Promise<boolean> =>
+    expectOwnFolder(folder, {
+      what: "a comparison",
+      traces: [names.lock],
+      isOurs: () => holdsComparison(folder),
+    });
+  await expectOwn();
   await mkdir(folder, { recursive: true });
   const close = await lockFile(join(folder, names.lock), { what: `comparison ${folder}` });
   const path = (name: keyof typeof names): string => join(folder, names[name]);
   try {
-    if (anew) {
-      const { lock, ...products } = names;
-      for (const name of Object.values(products)) {
-        await rm(join(folder, name), { recursive: true, force: true });
-      }
-    }
+    await sweepTemporaries(folder, { isSole: true });
+    if (anew) await removeAll(folder);
     await checkSame(path("json"), folder, fingerprints);
   } catch (error) {
     await close();
@@ -68,6 +79,44 @@ export async function openComparison(
     },
     close,
   };
+}
+
+/** By its record; before there is one, by trials that have begun. */
+async function holdsComparison(folder: string): Promise<boolean> {
+  const text = await readFile(join(folder, names.json), "utf8").catch(() => undefined);
+  if (text !== undefined) return isRecord(text);
+  const others = (await readdir(folder)).filter((name) => name !== names.lock && !isTemporaryName(name));
+  if (others.some((name) => name !== names.trials)) return false;
+  const trials = await readdir(join(folder, names.trials)).catch((): string[] => ["?"]);
+  const begun = await Promise.all(
+    trials.map((id) => readdir(join(folder, names.trials, id)).catch((): string[] => [])),
+  );
+  return begun.every((files) => files.length === 0 || files.includes("trial.yaml"));
+}
+
+function isRecord(text: string): boolean {
+  try {
+    const { fingerprints, variants } = JSON.parse(text);
+    return typeof fingerprints === "object" && Array.isArray(variants);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Takes away what is there. The trials first and the record last: a process that is killed in between leaves no runs
+ * that nobody knows the data of. They are renamed at once, as deleting takes a while.
+ */
+async function removeAll(folder: string): Promise<void> {
+  const { lock, trials, json, ...rest } = names;
+  const rubbish = temporaryName(join(folder, "comparison"));
+  await mkdir(rubbish);
+  for (const name of [trials, ...Object.values(rest), json]) {
+    await renameFirmly(join(folder, name), join(rubbish, name)).catch((error: unknown) => {
+      if (systemCode(error) !== "ENOENT") throw error;
+    });
+  }
+  await rm(rubbish, { recursive: true, force: true });
 }
 
 async function checkSame(

@@ -1,9 +1,18 @@
-export { asStorageError, writeFileAtomic, writeFolderAtomic } from "./atomic.ts";
+export {
+  asStorageError,
+  type FolderOptions,
+  renameFirmly,
+  settleFolder,
+  syncFolder,
+  writeFileAtomic,
+  writeFolderAtomic,
+} from "./atomic.ts";
 export { cacheFolder, type Environment, findInHubCache, hubCacheFolder, isOffline } from "./cache.ts";
 export { hashFile, hashText } from "./hash.ts";
 export { downloadFromHub, type HubDownload } from "./hub.ts";
 export { readJson } from "./json.ts";
-export { isHeldElsewhere, type LockOptions, lockFile } from "./lock.ts";
+export { isHeldElsewhere, type LockOptions, type LockWait, lockFile, onLockWait } from "./lock.ts";
+export { expectOwnFolder, type OutputFolder } from "./output-folder.ts";
 export { type PipDownload, withPipFiles } from "./pip.ts";
 export type { ProgressListener, TransferProgress } from "./progress.ts";
 export {
@@ -17,4 +26,5 @@ export {
   type TensorEntry,
 } from "./safetensors.ts";
 export { type ByteSource, memorySource, openFile, readBytes, readText, readTextIfThere } from "./source.ts";
+export { isTemporaryName, sweepTemporaries, temporariesIn, temporaryName } from "./temporary.ts";
 export { packageVersion } from "./version.ts";

@@ -1,7 +1,9 @@
 export { readRunLog } from "./log.ts";
+export { holdsRun } from "./replace.ts";
 export {
   createRun,
   expectNoRun,
+  expectRunOrNothing,
   isRunElsewhere,
   type RunFolder,
   readRunConfig,

@@ -2,14 +2,17 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunLog } from "../report/index.ts";
 import type { EvaluationEvent, StartEvent, StepEvent, WarningEvent } from "../train/index.ts";
-import { names } from "./run-folder.ts";
+import { names } from "./names.ts";
+import { isReplaced } from "./replace.ts";
 
 /**
  * What a log tells: the whole course of a run, however often it was resumed; nothing where there is none yet.
  * A line that a crash cut off ends it.
  */
 export async function readRunLog(folder: string): Promise<RunLog> {
-  const text = await readFile(join(folder, names.events), "utf8").catch(() => "");
+  // The log of a run that was given up for another is not that one's.
+  const isOld = await isReplaced(folder);
+  const text = isOld ? "" : await readFile(join(folder, names.events), "utf8").catch(() => "");
   let start: StartEvent | undefined;
   const steps: StepEvent[] = [];
   const evaluations: EvaluationEvent[] = [];

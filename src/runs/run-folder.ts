@@ -4,25 +4,20 @@ import { join } from "node:path";
 import { MultiTaskAdapter, type SavedAdapter } from "../adapters/index.ts";
 import { type AnyRunConfig, formatConfig, parseRunConfig, redact, refuseSecrets } from "../config/index.ts";
 import { PtuningError } from "../core/index.ts";
-import { asStorageError, isHeldElsewhere, lockFile, readText, writeFileAtomic } from "../files/index.ts";
+import {
+  asStorageError,
+  expectOwnFolder,
+  isHeldElsewhere,
+  lockFile,
+  readText,
+  sweepTemporaries,
+  writeFileAtomic,
+} from "../files/index.ts";
 import type { RunResult } from "../report/index.ts";
 import { readState, type TrainEvent, type TrainingState } from "../train/index.ts";
 import { openEventFile, scalarsOf, withPrefix } from "./event-file.ts";
-
-/** What a run folder holds. */
-export const names = {
-  config: "config.yaml",
-  events: "events.jsonl",
-  state: "state.safetensors",
-  adapter: "adapter",
-  /** Folder of the adapters that a run of several tasks was split into. */
-  adapters: "adapters",
-  result: "result.json",
-  report: "report.html",
-  /** Folder of TensorBoard event files. */
-  scalars: "tensorboard",
-  lock: "run.lock",
-} as const;
+import { names } from "./names.ts";
+import { beginRun, finishReplacement, holdsRun, isReplaced } from "./replace.ts";
 
 /** A run on disk: its configuration, the log of its events, a state to resume from, and its results. */
 export interface RunFolder {
@@ -41,12 +36,12 @@ export interface RunFolder {
 }
 
 /**
- * Refuses a folder that holds a run already.
+ * Refuses a folder that holds a run already, or anything else that is not ours.
  * @throws OUTPUT_EXISTS
  */
 export async function expectNoRun(folder: string): Promise<void> {
+  if (!(await expectRunOrNothing(folder))) return;
   const status = await runStatus(folder);
-  if (status === "none") return;
   throw new PtuningError("OUTPUT_EXISTS", `${folder}: expected no run there, got a ${status} one.`, {
     hint:
       status === "unfinished"
@@ -56,21 +51,35 @@ export async function expectNoRun(folder: string): Promise<void> {
 }
 
 /**
- * Starts a run in a new folder.
- * @throws OUTPUT_EXISTS if the folder holds a run already; LOCKED if another process uses it; CONFIG_INVALID if folder
- * or configuration hold a secret
+ * Refuses a folder that holds anything but a run.
+ * @returns whether it holds a run
+ * @throws OUTPUT_EXISTS
+ */
+export function expectRunOrNothing(folder: string): Promise<boolean> {
+  return expectOwnFolder(folder, { what: "a run", traces: [names.lock], isOurs: () => holdsRun(folder) });
+}
+
+/**
+ * Starts a run in a new folder, or in that of an earlier one, whose files go; others stay. Whenever the process is
+ * killed, the folder holds the earlier run or the new one.
+ * @throws OUTPUT_EXISTS if the folder holds a run already, unless that is to be overwritten, or anything else;
+ *   LOCKED if another process uses it; CONFIG_INVALID if folder or configuration hold a secret
  */
 export async function createRun(folder: string, config: AnyRunConfig, overwrite = false): Promise<RunFolder> {
   refuseSecrets({ ...config, output: folder }, () => "run");
-  if (!overwrite) await expectNoRun(folder);
+  const expectFree = overwrite ? expectRunOrNothing : expectNoRun;
+  await expectFree(folder);
   await mkdir(folder, { recursive: true });
   const release = await lock(folder);
-  const { config: _, lock: __, ...products } = names;
-  for (const name of Object.values(products)) {
-    await rm(join(folder, name), { recursive: true, force: true });
+  try {
+    // Another process may have begun one meanwhile.
+    await expectFree(folder);
+    await beginRun(folder, formatConfig(config));
+    return await openLocked(folder, config, undefined, release);
+  } catch (error) {
+    await release();
+    throw error;
   }
-  await writeFileAtomic(join(folder, names.config), formatConfig(config));
-  return openLocked(folder, config, undefined, release);
 }
 
 /**
@@ -90,6 +99,8 @@ export async function resumeRun(folder: string): Promise<RunFolder> {
   }
   const release = await lock(folder);
   try {
+    await finishReplacement(folder);
+    await sweepTemporaries(folder, { isSole: true });
     const config = await readRunConfig(folder);
     const hasState = await exists(join(folder, names.state));
     const state = hasState ? await readState(join(folder, names.state)) : undefined;
@@ -106,7 +117,7 @@ export async function resumeRun(folder: string): Promise<RunFolder> {
  * @throws RUN_INVALID if the folder holds no run
  */
 export async function readRunConfig(folder: string): Promise<AnyRunConfig> {
-  const path = join(folder, names.config);
+  const path = join(folder, (await isReplaced(folder)) ? names.next : names.config);
   const text = await readText(path).catch((cause: unknown) => {
     throw new PtuningError("RUN_INVALID", `${folder}: expected a run, got no ${names.config} there.`, {
       hint: "Check the path.",
@@ -118,6 +129,7 @@ export async function readRunConfig(folder: string): Promise<AnyRunConfig> {
 
 /** What a finished run came to; nothing where it is not finished. */
 export async function readRunResult(folder: string): Promise<RunResult | undefined> {
+  if (await isReplaced(folder)) return undefined;
   const text = await readFile(join(folder, names.result), "utf8").catch(() => undefined);
   return text === undefined ? undefined : JSON.parse(text);
 }
@@ -125,6 +137,7 @@ export async function readRunResult(folder: string): Promise<RunResult | undefin
 /** Whether a folder holds a run, and whether it is complete. */
 export async function runStatus(folder: string): Promise<"none" | "unfinished" | "finished"> {
   const files = await readdir(folder).catch((): string[] => []);
+  if (files.includes(names.next)) return "unfinished";
   if (!files.includes(names.config)) return "none";
   return files.includes(names.result) ? "finished" : "unfinished";
 }

@@ -8,7 +8,8 @@ import { longestInput } from "../model/index.ts";
 import { type NamedTaskReport, type RunReport, renderReport, type TaskReport } from "../report/index.ts";
 import type { Review, Task } from "../tasks/index.ts";
 import { readRunLog } from "./log.ts";
-import { names, readRunResult } from "./run-folder.ts";
+import { names } from "./names.ts";
+import { readRunResult } from "./run-folder.ts";
 
 /** What a report shows of a task; what is absent is left out. */
 export interface ReportedTask {

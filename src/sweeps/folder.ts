@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
 import { formatConfig, parseConfig, type RunConfig } from "../config/index.ts";
 import { PtuningError } from "../core/index.ts";
-import { lockFile, readText, writeFileAtomic } from "../files/index.ts";
+import { expectOwnFolder, lockFile, readText, sweepTemporaries, writeFileAtomic } from "../files/index.ts";
 import { type Inputs, inputsOf, readTrialResult, type TrialResult } from "../trials/index.ts";
 
 /** What the folder of a sweep holds. */
@@ -46,11 +46,12 @@ export interface SweepFolder {
 /**
  * Opens the folder of a sweep, new or begun. The search itself may be another than before: what has a result is not run
  * again.
- * @throws OUTPUT_EXISTS if it holds a sweep of another configuration; INPUT_CHANGED if data or backbone are not those
+ * @throws OUTPUT_EXISTS if it holds a sweep of another configuration, or other files; INPUT_CHANGED if data or backbone are not those
  *   that the sweep began with; LOCKED if another process uses it
  */
 export async function openSweep(folder: string, config: RunConfig): Promise<SweepFolder> {
-  await mkdir(join(folder, names.trials), { recursive: true });
+  await expectSweepOrNothing(folder);
+  await mkdir(folder, { recursive: true });
   const release = await lockFile(join(folder, names.lock), { what: `sweep ${folder}` });
   try {
     const begun = await readSweepConfig(folder).catch(() => undefined);
@@ -72,16 +73,36 @@ export async function openSweep(folder: string, config: RunConfig): Promise<Swee
         { hint: "Results on other inputs cannot be compared. Choose another --output." },
       );
     }
-    await writeFileAtomic(join(folder, names.config), formatConfig(config));
+    await sweepTemporaries(folder, { isSole: true });
     const save = (seconds: number): Promise<void> =>
       writeFileAtomic(join(folder, names.state), `${JSON.stringify({ inputs, seconds })}\n`);
+    // The state first: by both a sweep is told from a configuration of the user's that has its name.
     await save(state.seconds);
+    await writeFileAtomic(join(folder, names.config), formatConfig(config));
     const trials = join(folder, names.trials);
+    await mkdir(trials, { recursive: true });
     return { folder, trials, state, known: await readResults(trials), save, close: release };
   } catch (error) {
     await release();
     throw error;
   }
+}
+
+/**
+ * Refuses a folder that holds anything but a sweep: its results replace files of their names.
+ * @throws OUTPUT_EXISTS
+ */
+async function expectSweepOrNothing(folder: string): Promise<void> {
+  const isOurs = async (): Promise<boolean> => {
+    if ((await readState(folder).catch(() => undefined)) === undefined) return false;
+    // Killed between the two, it has nothing but its state.
+    const isBegun = await readSweepConfig(folder).then(
+      () => true,
+      () => false,
+    );
+    return isBegun || (await readdir(folder)).every((name) => /^sweep\.(json|lock)$|^\./.test(name));
+  };
+  await expectOwnFolder(folder, { what: "a sweep", traces: [names.lock], isOurs });
 }
 
 /** The configuration of a sweep, with its search. @throws RUN_INVALID if there is none */

@@ -12,7 +12,7 @@ import {
   type TensorMap,
   type TypedArray,
 } from "../core/index.ts";
-import { cacheFolder } from "../files/index.ts";
+import { asStorageError, cacheFolder, sweepTemporaries, temporaryName } from "../files/index.ts";
 import {
   batchFeeds,
   type ModelParts,
@@ -158,7 +158,8 @@ async function fileStore(dtype: DType, bytes: number): Promise<Store> {
       },
     );
   }
-  const path = join(folder, `trunk-${process.pid}-${Date.now()}.bin`);
+  await sweepTemporaries(folder, { of: "trunk" });
+  const path = temporaryName(join(folder, "trunk"));
   const file = openSync(path, "wx+");
   // Unlinked while it is open, so that not even a killed process leaves it behind; Windows removes it at the end.
   const remove = (): boolean => {
@@ -173,11 +174,17 @@ async function fileStore(dtype: DType, bytes: number): Promise<Store> {
   const size = byteSize(dtype);
   return {
     write(start, elements) {
-      writeSync(file, elements, 0, elements.byteLength, start * size);
+      try {
+        whole(elements.byteLength, (done, left) =>
+          writeSync(file, elements, done, left, start * size + done),
+        );
+      } catch (cause) {
+        throw asStorageError(path, cause);
+      }
     },
     read(start, count) {
       const elements = allocate(dtype, count);
-      readSync(file, elements, 0, elements.byteLength, start * size);
+      whole(elements.byteLength, (done, left) => readSync(file, elements, done, left, start * size + done));
       return elements;
     },
     close() {
@@ -185,4 +192,13 @@ async function fileStore(dtype: DType, bytes: number): Promise<Store> {
       if (!removed) remove();
     },
   };
+}
+
+/** Systems read and write less than they are asked to where it is much, or the disk nearly full: the rest comes next. */
+function whole(bytes: number, transfer: (done: number, left: number) => number): void {
+  for (let done = 0; done < bytes; ) {
+    const count = transfer(done, bytes - done);
+    if (count === 0) throw new Error(`expected ${bytes - done} more bytes of the trunk's file, got none`);
+    done += count;
+  }
 }

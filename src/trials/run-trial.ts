@@ -96,6 +96,7 @@ export async function* runTrial(
         lockedSince = undefined;
       }
     } else if (end.error?.code === "OUTPUT_EXISTS" && !resumed) {
+      if ((await runStatus(place)) === "none") throw asThrown(end.error);
       // A process that outlived its sweep has begun the run meanwhile: it is gone on with, as if found so.
     } else if (end.error?.code === "RUN_INVALID" && resumed) {
       // A state that cannot be gone on from, of other files or damaged: the trial begins anew.

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Adapter, loadAdapter } from "ptuning/adapters";
@@ -68,13 +68,33 @@ describe("saving and loading", () => {
     expect(Object.keys(loaded.params).filter((param) => param.includes("mlp"))).toEqual([]);
   });
 
-  test("saving again replaces the folder as a whole", async () => {
+  test("saving again replaces the adapter as a whole, and nothing else", async () => {
     const path = join(folder, "replaced");
     await (await trained()).save(path);
-    await writeFile(join(path, "stray.txt"), "from before");
+    const own = await readdir(path);
+    await writeFile(join(path, "notes.txt"), "mine");
+    await writeFile(join(path, "model.safetensors"), "of a checkpoint that was here before");
     await (await trained({ seed: 8 })).save(path);
-    expect(await readdir(path)).not.toContain("stray.txt");
-    expect((await readdir(folder)).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+    expect((await readdir(path)).sort()).toEqual([...own, "notes.txt"].sort());
+    expect(await readFile(join(path, "notes.txt"), "utf8")).toBe("mine");
+    expect((await readdir(folder)).filter((name) => name.startsWith("."))).toEqual([]);
+  });
+
+  test("a folder with other files and no adapter is not an adapter's place", async () => {
+    const path = join(folder, "project");
+    await mkdir(path);
+    const files = { "README.md": "my project", "config.json": "{}", "ptuning.json": "[1]" };
+    for (const [name, text] of Object.entries(files)) await writeFile(join(path, name), text);
+    await expect((await trained()).save(path)).rejects.toMatchObject({
+      code: "OUTPUT_EXISTS",
+      message: `${path}: expected an empty folder or an adapter, got other files (README.md, config.json, ptuning.json).`,
+    });
+    for (const [name, text] of Object.entries(files))
+      expect(await readFile(join(path, name), "utf8")).toBe(text);
+    expect(await readdir(path)).toHaveLength(3);
+    await expect((await trained()).save(join(path, "README.md"))).rejects.toMatchObject({
+      code: "OUTPUT_EXISTS",
+    });
   });
 
   test("neither the folder nor the card holds a text of the data or a path of this machine", async () => {

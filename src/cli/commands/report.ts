@@ -11,7 +11,7 @@ import { PtuningError } from "../../core/index.ts";
 import type { Dataset } from "../../data/index.ts";
 import { nodeEngine } from "../../engine/index.ts";
 import { createPredictor } from "../../predict/index.ts";
-import { type ReportedTask, readRunConfig, runStatus, writeReport } from "../../runs/index.ts";
+import { holdsRun, type ReportedTask, readRunConfig, runStatus, writeReport } from "../../runs/index.ts";
 import type { Review } from "../../tasks/index.ts";
 import type { TrainedTask } from "../../train/index.ts";
 import { adapterFolder } from "../adapter-folder.ts";
@@ -23,6 +23,15 @@ export async function reportCommand(
   { threads }: { readonly threads?: string },
 ): Promise<void> {
   const config = await readRunConfig(folder);
+  if (!(await holdsRun(folder))) {
+    throw new PtuningError(
+      "RUN_INVALID",
+      `${folder}: expected a run, got a configuration and no log of ours.`,
+      {
+        hint: "A report replaces report.html: it is only written into the folder of a run.",
+      },
+    );
+  }
   const notes: string[] = [];
   /** A part of the report that may be out of reach by now. */
   const attempt = async <T>(what: string, get: () => Promise<T>): Promise<T | undefined> => {

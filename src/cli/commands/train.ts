@@ -23,6 +23,7 @@ import { formatBytes, formatDuration } from "../../report/index.ts";
 import {
   createRun,
   expectNoRun,
+  expectRunOrNothing,
   type ReportedTask,
   type ReportParts,
   type RunFolder,
@@ -95,6 +96,8 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
   let folder = run;
   let backbone: Backbone | undefined;
   try {
+    if (run === undefined && !flags.dryRun && !flags.findLr)
+      await (flags.overwrite ? expectRunOrNothing : expectNoRun)(config.output!);
     // Data first: a mistake there should not wait for a download.
     const tasks = await readTasks(config);
     backbone = await loadBackbone(config.backbone, {
@@ -121,7 +124,6 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
       await findLr(options, flags.json === true);
       return;
     }
-    if (run === undefined && !flags.overwrite) await expectNoRun(config.output!);
     const open = async (): Promise<RunFolder> => {
       folder ??= await createRun(config.output!, config, flags.overwrite);
       return folder;
