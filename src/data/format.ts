@@ -34,6 +34,8 @@ export interface FormatInput {
   bytes(): Promise<ByteSource>;
   /** A record that cannot be used: throws the error, or counts it where the options say so. */
   reject(error: unknown): void;
+  /** The first characters, without byte order mark. */
+  start(): Promise<string>;
   /** The same file for a look before it is read: nothing of it is counted. */
   ahead(): FormatInput;
   /** Says what was decided for the whole file, so that others of the same form are read alike. */
@@ -61,6 +63,8 @@ export interface Format {
   readonly rows?: (input: FormatInput) => AsyncIterable<Row>;
   /** CSV and TSV: the first row may name the columns. */
   readonly hasHeader?: boolean;
+  /** Separated values: how cells are separated. */
+  dialect?(input: FormatInput): Promise<{ readonly delimiter: string; readonly isQuoted: boolean }>;
   /** One file holds these splits; `options.split` chooses. */
   readonly splits?: readonly Split[];
 }

@@ -209,6 +209,7 @@ function openInput(path: string, options: ReadOptions): OpenInput {
       rejections++;
       if (rejected.length < 3) rejected.push(error.message.replace(`${path}: `, "").replace(/\.$/, ""));
     },
+    start: async () => (await startOf(path, options.encoding)).replace(/^\ufeff/, ""),
     ahead: () => openInput(path, options),
     settle(decided) {
       settled = { ...settled, ...decided };
