@@ -26,7 +26,8 @@ export async function dialectOf(input: FormatInput, usual: string): Promise<Dial
   return { delimiter, isQuoted: delimiter !== "\t" || (await hasQuotedCells(input)) };
 }
 
-async function delimiterOf(input: FormatInput, usual: string): Promise<string> {
+/** What separates cells, where nothing is said. */
+export async function delimiterOf(input: FormatInput, usual: string): Promise<string> {
   const named = namedColumns(input.options);
   const start = await input.start();
   const fits = async (delimiter: string): Promise<number> => {

@@ -63,8 +63,8 @@ export interface Format {
   readonly rows?: (input: FormatInput) => AsyncIterable<Row>;
   /** CSV and TSV: the first row may name the columns. */
   readonly hasHeader?: boolean;
-  /** Separated values: how cells are separated. */
-  dialect?(input: FormatInput): Promise<{ readonly delimiter: string; readonly isQuoted: boolean }>;
+  /** Separated values: what separates the cells of a file, if it is not the usual character. */
+  readonly dialect?: (input: FormatInput) => Promise<string | undefined>;
   /** One file holds these splits; `options.split` chooses. */
   readonly splits?: readonly Split[];
 }

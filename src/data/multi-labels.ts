@@ -58,7 +58,7 @@ function named(fields: Fields, column: Column, names: readonly string[], marks: 
 }
 
 /** Whether a value marks a label as given; `undefined` where it is no mark. */
-function markOf(value: unknown): boolean | undefined {
+export function markOf(value: unknown): boolean | undefined {
   const text = String(value).trim().toLowerCase();
   if (/^(?:1(?:\.0+)?|true)$/.test(text)) return true;
   return /^(?:0(?:\.0+)?|false)$/.test(text) ? false : undefined;

@@ -1,6 +1,6 @@
 import { shown } from "../../core/index.ts";
 import { csvRecords } from "../csv-records.ts";
-import { dialectOf } from "../dialect.ts";
+import { delimiterOf, dialectOf } from "../dialect.ts";
 import { dataError, type Format, type FormatInput, isUntold, type Row } from "../format.ts";
 import { tableReaders } from "../mapping.ts";
 
@@ -33,7 +33,10 @@ function separated(title: string, extensions: RegExp, fallback: string): Format 
     readers: tableReaders(rows),
     rows,
     hasHeader: true,
-    dialect: (input) => dialectOf(input, fallback),
+    async dialect(input) {
+      const delimiter = input.options.delimiter ?? (await delimiterOf(input, fallback));
+      return delimiter === fallback ? undefined : delimiter;
+    },
     fits: ({ name, start }) =>
       (extensions.test(name) && !isJson(start)) || looksSeparated(name, start, fallback),
   };
