@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { copyFile, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { PtuningError } from "../core/index.ts";
 import {
@@ -11,6 +11,7 @@ import {
   lockFile,
   type ProgressListener,
   readJson,
+  renameFirmly,
   withPipFiles,
   writeFileAtomic,
 } from "../files/index.ts";
@@ -104,7 +105,7 @@ async function fetchInto(
       await assertFiles(partial);
       await writeFileAtomic(join(partial, recordFile), `${JSON.stringify(record, null, 2)}\n`);
       await rm(folder, { recursive: true, force: true });
-      await rename(partial, folder);
+      await renameFirmly(partial, folder);
       return true;
     } catch (error) {
       if (!(error instanceof PtuningError) || error.code === "STORAGE_FULL") throw error;

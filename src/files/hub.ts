@@ -1,17 +1,14 @@
-import { createWriteStream } from "node:fs";
-import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { messageOf, PtuningError } from "../core/index.ts";
 import { asStorageError } from "./atomic.ts";
 import type { Environment } from "./cache.ts";
-import { hashFile } from "./hash.ts";
+import { answerTimeoutMs, hubFetch } from "./hub-fetch.ts";
+import { sizeOf, transfer } from "./hub-transfer.ts";
 import type { ProgressListener } from "./progress.ts";
 
-/** The hub gets this long for the first byte of an answer. */
-const answerTimeoutMs = 5_000;
-/** A transfer that brings nothing for this long is given up. */
-const idleTimeoutMs = 30_000;
+/** Files of a repository that are looked at; a listing without an end is given up. */
+const mostFiles = 1_000_000;
 
 /** Which files of which repository go where. */
 export interface HubDownload {
@@ -26,6 +23,8 @@ export interface HubDownload {
   readonly folder: string;
   readonly env?: Environment;
   readonly onProgress?: ProgressListener;
+  /** Ends the transfer; what arrived is kept. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -43,10 +42,10 @@ export async function downloadFromHub(download: HubDownload): Promise<string> {
       cause,
     });
   try {
-    const { datasetInfo, downloadFile, listFiles, modelInfo } = await import("@huggingface/hub");
+    const { datasetInfo, fileDownloadInfo, listFiles, modelInfo } = await import("@huggingface/hub");
     const shared = {
       hubUrl,
-      fetch: await hubFetch(),
+      fetch: await hubFetch(download.signal),
       ...(env.HF_TOKEN && { accessToken: env.HF_TOKEN }),
     };
     const { type = "model" } = download;
@@ -61,47 +60,41 @@ export async function downloadFromHub(download: HubDownload): Promise<string> {
     const { sha } = await (isDataset ? datasetInfo(asked) : modelInfo(asked));
     await startOrContinue(download.folder, sha);
     const files = [];
+    let listed = 0;
     for await (const entry of listFiles({ repo, revision: sha, recursive: isDataset, ...shared })) {
+      if (++listed > mostFiles) throw fail(`expected at most ${mostFiles} files, got more`);
       if (entry.type === "file" && download.wants(entry.path)) files.push(entry);
     }
     const totalBytes = files.reduce((sum, { size }) => sum + size, 0);
+    const base = `${hubUrl}/${isDataset ? "datasets/" : ""}${download.id}/resolve/${encodeURIComponent(sha)}`;
     let doneBytes = 0;
-    for (const { path, size, lfs } of files) {
+    for (const { path, size, lfs, oid } of files) {
       // A name from the network must not leave the folder.
       if (!isInside(path)) throw fail(`expected plain file names, got "${path}"`);
       const target = join(download.folder, path);
       await mkdir(dirname(target), { recursive: true });
-      const part = `${target}.part`;
-      const already = await sizeOf(target);
-      if (already === size) {
-        doneBytes += size;
-        continue;
+      if (size === 0) await writeFile(target, "");
+      else if ((await sizeOf(target)) !== size) {
+        const info = await fileDownloadInfo({ repo, path, revision: sha, ...shared });
+        if (info === null) throw fail(`${path}: the file is gone`);
+        if (info.size !== size)
+          throw fail(`${path}: expected ${size} bytes, as it was announced, got ${info.size}`);
+        // Git's hash of what is no pointer to a large file; mirrors that make tags of their own do not have it.
+        const isGitHash = /^[0-9a-f]{40}$/.test(oid ?? "") && unquoted(info.etag) === oid;
+        const url = `${base}/${path.split("/").map(encodeURIComponent).join("/")}`;
+        const known = lfs ? { sha256: lfs.oid } : isGitHash && oid ? { gitHash: oid } : {};
+        const before = doneBytes;
+        await transfer({ path, url, size, ...known }, target, {
+          fetch: shared.fetch,
+          headers: env.HF_TOKEN ? { authorization: `Bearer ${env.HF_TOKEN}` } : {},
+          onBytes: (bytes) => download.onProgress?.({ name: path, doneBytes: before + bytes, totalBytes }),
+        });
       }
-      const start = Math.min((await sizeOf(part)) ?? 0, size);
-      const blob = await downloadFile({ repo, path, revision: sha, xet: false, ...shared });
-      if (blob === null) throw fail(`${path}: the file is gone`);
-      doneBytes += start;
-      await pipeline(
-        blob.slice(start, size).stream(),
-        async function* (chunks: AsyncIterable<Uint8Array>) {
-          for await (const chunk of withIdleTimeout(chunks)) {
-            doneBytes += chunk.byteLength;
-            download.onProgress?.({ name: path, doneBytes, totalBytes });
-            yield chunk;
-          }
-        },
-        createWriteStream(part, { flags: start > 0 ? "a" : "w" }),
-      );
-      const got = await sizeOf(part);
-      const damaged = got !== size || (lfs && (await hashFile(part)) !== lfs.oid);
-      if (damaged) {
-        await rm(part, { force: true });
-        throw fail(`${path}: expected ${size} bytes of known content, got ${got} others`);
-      }
-      await rename(part, target);
+      doneBytes += size;
     }
     return sha;
   } catch (cause) {
+    if (download.signal?.aborted) throw cause;
     const storage = asStorageError(download.folder, cause);
     if (storage instanceof PtuningError) throw storage;
     throw fail(reasonOf(cause), cause);
@@ -124,37 +117,9 @@ function isInside(path: string): boolean {
     .every((name) => name !== "" && name !== "." && name !== ".." && basename(name) === name);
 }
 
-async function sizeOf(path: string): Promise<number | undefined> {
-  return stat(path).then(
-    (status) => status.size,
-    () => undefined,
-  );
-}
-
-/** `fetch` through the proxy that the environment names, giving up on a silent server. */
-async function hubFetch(): Promise<typeof fetch> {
-  const undici = await import("undici");
-  const dispatcher = new undici.EnvHttpProxyAgent({
-    connectTimeout: answerTimeoutMs,
-    headersTimeout: answerTimeoutMs,
-    bodyTimeout: idleTimeoutMs,
-  });
-  const proxied = (input: string | URL | Request, init?: RequestInit): Promise<unknown> =>
-    undici.fetch(String(input), { ...(init as object), dispatcher });
-  return proxied as typeof fetch;
-}
-
-async function* withIdleTimeout(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const iterator = chunks[Symbol.asyncIterator]();
-  for (;;) {
-    let timer: NodeJS.Timeout | undefined;
-    const idle = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no data for ${idleTimeoutMs / 1000} s`)), idleTimeoutMs);
-    });
-    const next = await Promise.race([iterator.next(), idle]).finally(() => clearTimeout(timer));
-    if (next.done) return;
-    yield next.value;
-  }
+/** The tag of a file, which the hub makes of its hash. */
+function unquoted(etag: string): string {
+  return etag.replace(/^(W\/)?"|"$/g, "");
 }
 
 /** The innermost reason: undici wraps the interesting error in "fetch failed". */

@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { PtuningError } from "../core/index.ts";
 import type { ProgressListener } from "./progress.ts";
+import { sweepTemporaries, temporaryName } from "./temporary.ts";
 
 const run = promisify(execFile);
 
@@ -28,7 +29,9 @@ export async function withPipFiles<T>(
   download: PipDownload,
   use: (folder: string) => Promise<T>,
 ): Promise<T> {
-  const scratch = await mkdtemp(join(tmpdir(), "ptuning-pip-"));
+  await sweepTemporaries(tmpdir(), { of: "ptuning-pip" });
+  const scratch = temporaryName(join(tmpdir(), "ptuning-pip"));
+  await mkdir(scratch, { mode: 0o700 });
   const watching = watch(scratch, download);
   try {
     const python = process.platform === "win32" ? "python" : "python3";

@@ -90,6 +90,134 @@ describe("a backbone from the hub", () => {
     expect(await listCachedBackbones(env)).toEqual([]);
   });
 
+  /** Leaves a part of the weights where an earlier process was killed. */
+  async function leavePart(bytes: Uint8Array): Promise<string> {
+    hub.intercept = (request, response) => {
+      if (!request.url!.includes("/resolve/")) return false;
+      response.destroy();
+      return true;
+    };
+    await expect(locateBackbone(id, { env })).rejects.toMatchObject({ code: "BACKBONE_NOT_FOUND" });
+    hub.intercept = undefined;
+    hub.requests.length = 0;
+    const [partial] = (await readdir(join(env.PTUNING_CACHE!, "backbones"))).filter((name) =>
+      name.endsWith(".partial"),
+    );
+    const path = join(env.PTUNING_CACHE!, "backbones", partial!, "model.safetensors.part");
+    await writeFile(path, bytes);
+    return path;
+  }
+  const transfers = (): string[] =>
+    hub.requests.filter((line) => /^GET.*\/model\.safetensors/.test(line) && !line.endsWith("bytes=0-0"));
+
+  test("a part that is whole goes on to its hash: nothing behind its end is asked for", async () => {
+    await leavePart(files["model.safetensors"]!);
+    const { folder } = await locateBackbone(id, { env });
+    expect(transfers()).toEqual([]);
+    expect(await readFile(join(folder, "model.safetensors"))).toEqual(files["model.safetensors"]);
+    expect((await readdir(folder)).filter((name) => name.endsWith(".part"))).toEqual([]);
+  });
+
+  test.each([
+    ["of another content", (bytes: Uint8Array) => bytes.map((byte) => byte ^ 1)],
+    ["that is too long", (bytes: Uint8Array) => Buffer.concat([bytes, bytes])],
+    ["with a wrong beginning", (bytes: Uint8Array) => bytes.subarray(0, 5000).map((byte) => byte ^ 1)],
+  ])("a part %s is fetched anew", async (_, damage) => {
+    await leavePart(damage(files["model.safetensors"]!));
+    const { folder } = await locateBackbone(id, { env });
+    expect(await readFile(join(folder, "model.safetensors"))).toEqual(files["model.safetensors"]);
+  });
+
+  test("a server that knows no ranges sends the whole file: it is not appended to the part", async () => {
+    const bytes = files["model.safetensors"]!;
+    await leavePart(bytes.subarray(0, 5000));
+    hub.intercept = (request, response) => {
+      if (!request.headers.range || request.headers.range === "bytes=0-0") return false;
+      response.writeHead(200, { "content-length": bytes.length }).end(bytes);
+      return true;
+    };
+    const { folder } = await locateBackbone(id, { env });
+    expect(transfers()).toHaveLength(1);
+    expect(await readFile(join(folder, "model.safetensors"))).toEqual(bytes);
+  });
+
+  test("a body that goes on behind the announced size is cut there", async () => {
+    let sent = 0;
+    hub.intercept = (request, response) => {
+      if (!request.url!.endsWith("/model.safetensors") || request.headers.range === "bytes=0-0") return false;
+      response.writeHead(200);
+      const chunk = Buffer.alloc(1 << 16);
+      const pour = (): void => {
+        sent += chunk.length;
+        if (!response.destroyed && sent < 1e9) response.write(chunk, () => setImmediate(pour));
+      };
+      pour();
+      return true;
+    };
+    await expect(locateBackbone(id, { env })).rejects.toThrow(
+      /model\.safetensors: expected \d+ bytes of known content, got more/,
+    );
+    expect(sent).toBeLessThan(100e6);
+    hub.intercept = undefined;
+    const { folder } = await locateBackbone(id, { env });
+    expect(await readFile(join(folder, "model.safetensors"))).toEqual(files["model.safetensors"]);
+  });
+
+  test("a listing without an end is given up", async () => {
+    let sent = 0;
+    hub.intercept = (request, response) => {
+      if (!request.url!.includes("/tree/")) return false;
+      response.writeHead(200, { "content-type": "application/json" });
+      response.write("[");
+      const entry = Buffer.from(`{"type":"file","path":"${"x".repeat(60_000)}","size":1,"oid":"1"},`);
+      const pour = (): void => {
+        sent += entry.length;
+        if (!response.destroyed && sent < 1e9) response.write(entry, () => setImmediate(pour));
+      };
+      pour();
+      return true;
+    };
+    await expect(locateBackbone(id, { env })).rejects.toThrow(/the answer has more than 32 MiB/);
+    expect(sent).toBeLessThan(200e6);
+  });
+
+  test("a file that is not as large as the listing says, or not what its hash says, is not kept", async () => {
+    const tree = (change: (entry: Record<string, unknown>) => void): void => {
+      hub.intercept = (request, response) => {
+        if (!request.url!.includes("/tree/")) return false;
+        const entries = Object.entries(files).map(([path, bytes]) => {
+          const entry = { type: "file", path, size: bytes.length, oid: hub.gitHash(bytes) };
+          if (path === "config.json") change(entry);
+          return entry;
+        });
+        response.setHeader("content-type", "application/json");
+        response.end(JSON.stringify(entries));
+        return true;
+      };
+    };
+    tree((entry) => {
+      entry.size = 10;
+    });
+    await expect(locateBackbone(id, { env })).rejects.toThrow(
+      /config\.json: expected 10 bytes, as it was announced, got \d+/,
+    );
+    tree(() => {});
+    const config = files["config.json"]!;
+    const listed = hub.intercept!;
+    hub.intercept = (request, response) => {
+      if (!request.url!.endsWith("/config.json") || request.headers.range) return listed(request, response);
+      response.end(config.map((byte) => byte ^ 1));
+      return true;
+    };
+    await expect(locateBackbone(id, { env })).rejects.toThrow(
+      /config\.json: expected \d+ bytes of known content/,
+    );
+    expect(await listCachedBackbones(env)).toEqual([]);
+    expect(
+      (await readdir(join(env.PTUNING_CACHE!, "backbones"))).filter((name) => /config|lock/.test(name)),
+    ).toEqual([]);
+  });
+
   test("two at once make one download", async () => {
     const both = await Promise.all([locateBackbone(id, { env }), locateBackbone(id, { env })]);
     expect(both[0]).toEqual(both[1]);

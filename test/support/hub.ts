@@ -9,6 +9,8 @@ export interface HubServer {
   readonly requests: string[];
   /** Answers instead of the server where it returns true. */
   intercept: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined;
+  /** What Git calls a content. */
+  gitHash(bytes: Uint8Array): string;
   close(): Promise<void>;
 }
 
@@ -21,6 +23,8 @@ export async function startHub(
   const sha = createHash("sha1").update(Object.keys(files).join()).digest("hex");
   const prefix = kind === "models" ? "" : "datasets/";
   const oid = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+  const gitHash = (bytes: Uint8Array): string =>
+    createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     const { pathname } = new URL(request.url!, "http://hub");
     const json = (value: unknown): void => {
@@ -45,7 +49,7 @@ export async function startHub(
           type: "file",
           path,
           size: bytes.length,
-          oid: oid(bytes).slice(0, 40),
+          oid: gitHash(bytes),
           ...(bytes.length > 1000 && { lfs: { ...large, oid: oid(bytes), size: bytes.length } }),
         })),
       );
@@ -57,9 +61,13 @@ export async function startHub(
       }
       const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
       const start = range ? Number(range[1]) : 0;
+      if (range && start >= bytes.length) {
+        response.writeHead(416, { "content-range": `bytes */${bytes.length}` }).end();
+        return;
+      }
       const end = range?.[2] ? Math.min(Number(range[2]), bytes.length - 1) : bytes.length - 1;
       response.writeHead(range ? 206 : 200, {
-        etag: `"${oid(bytes)}"`,
+        etag: `"${bytes.length > 1000 ? oid(bytes) : gitHash(bytes)}"`,
         "content-length": end - start + 1,
         "content-range": `bytes ${start}-${end}/${bytes.length}`,
         "accept-ranges": "bytes",
@@ -78,6 +86,7 @@ export async function startHub(
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
     intercept: undefined,
+    gitHash,
     close: () =>
       new Promise((resolve) => {
         server.closeAllConnections();
