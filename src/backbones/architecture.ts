@@ -89,6 +89,8 @@ export interface Architecture {
   checkpointName(name: string): string;
   /** What the names of transformers' classes start with, by `model_type`: `Bert`. */
   readonly transformersClasses: Readonly<Record<string, string>>;
+  /** Names and shapes of the weights that every checkpoint of a configuration has: all but the pooler and the LM head. */
+  shapes(config: BackboneConfig): Iterable<readonly [name: string, shape: readonly number[]]>;
   /** Whether one of our weight names is the matrix of a frozen linear layer that may be int8. */
   isLinearWeight(name: string): boolean;
   /** Whether one of our weight names is the bias of attention keys, which softmax does not see. */

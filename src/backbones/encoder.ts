@@ -25,10 +25,12 @@ import type {
   InputPrompt,
   RowsRead,
 } from "./architecture.ts";
+import { limits } from "./limits.ts";
 import { type LmHeadFacts, lmHead, lmHeadCheckpointName, lmHeadName } from "./lm-head.ts";
 import { parseConfigWith } from "./parse.ts";
 
 const size = z.int().positive();
+const width = size.max(limits.hiddenSize);
 const rate = z.number().min(0).lt(1);
 
 /** Keys of `config.json`, with the values that transformers assumes where one is missing. */
@@ -36,13 +38,13 @@ const schema = (padTokenId: number) =>
   z
     .object({
       model_type: z.string(),
-      hidden_size: size,
-      num_hidden_layers: size,
-      num_attention_heads: size,
-      intermediate_size: size,
-      vocab_size: size,
-      max_position_embeddings: size,
-      type_vocab_size: z.int().nonnegative().default(2),
+      hidden_size: width,
+      num_hidden_layers: size.max(limits.layers),
+      num_attention_heads: width,
+      intermediate_size: size.max(16 * limits.hiddenSize),
+      vocab_size: size.max(limits.vocabulary),
+      max_position_embeddings: size.max(limits.positions),
+      type_vocab_size: z.int().nonnegative().max(limits.vocabulary).default(2),
       pad_token_id: z.int().nonnegative().default(padTokenId),
       layer_norm_eps: z.number().positive().default(1e-12),
       hidden_act: z.enum(Object.keys(activations)).default("gelu"),
@@ -103,6 +105,7 @@ export function postNormEncoder(facts: EncoderFacts): Architecture {
       if (/^(embeddings|encoder|pooler)\..*\.(weight|bias)$/.test(name)) return name;
       return lmHeadName(facts.lmHead, modern);
     },
+    shapes: encoderShapes,
     // The pooler reads one row per text: nothing to gain, so it keeps its precision.
     isLinearWeight: (name) => /^encoder\..*\.(query|key|value|dense)\.weight$/.test(name),
     isKeyBias: (name) => name.endsWith(".attention.self.key.bias"),
@@ -135,6 +138,29 @@ export function postNormEncoder(facts: EncoderFacts): Architecture {
     }),
     pool: (ctx, config, first) => ctx.b.op("Tanh", [linear(ctx, first, "pooler.dense", config.hiddenSize)]),
   };
+}
+
+function* encoderShapes(config: BackboneConfig): Generator<readonly [string, readonly number[]]> {
+  const { hiddenSize: E, intermediateSize: I, numLayers, vocabSize, maxPositions, typeVocabSize } = config;
+  yield ["embeddings.word_embeddings.weight", [vocabSize, E]];
+  yield ["embeddings.position_embeddings.weight", [maxPositions, E]];
+  if (typeVocabSize > 0) yield ["embeddings.token_type_embeddings.weight", [typeVocabSize, E]];
+  for (const part of ["weight", "bias"]) yield [`embeddings.LayerNorm.${part}`, [E]];
+  for (let layer = 0; layer < numLayers; layer++) {
+    const at = `encoder.layer.${layer}`;
+    const linears = [
+      ...["query", "key", "value"].map((name) => [`${at}.attention.self.${name}`, E, E] as const),
+      [`${at}.attention.output.dense`, E, E] as const,
+      [`${at}.intermediate.dense`, I, E] as const,
+      [`${at}.output.dense`, E, I] as const,
+    ];
+    for (const [name, out, inputs] of linears) {
+      yield [`${name}.weight`, [out, inputs]];
+      yield [`${name}.bias`, [out]];
+    }
+    for (const norm of ["attention.output", "output"])
+      for (const part of ["weight", "bias"]) yield [`${at}.${norm}.LayerNorm.${part}`, [E]];
+  }
 }
 
 /** The rows of the last layer that heads get, of all `[T·B, E]`. */

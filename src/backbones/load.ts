@@ -1,10 +1,11 @@
 import { join } from "node:path";
-import type { ExternalTensor } from "../core/index.ts";
+import { type ExternalTensor, PtuningError } from "../core/index.ts";
 import { type Engine, nodeEngine } from "../engine/index.ts";
 import { readJson } from "../files/index.ts";
 import { openTokenizer, type Tokenizer } from "../text/index.ts";
 import type { Architecture, BackboneConfig } from "./architecture.ts";
-import { openCheckpoint } from "./checkpoint.ts";
+import { catalog } from "./catalog.ts";
+import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
 import { type LocateOptions, locateBackbone } from "./locate.ts";
 import { architectureOf } from "./registry.ts";
 
@@ -27,6 +28,8 @@ export interface Backbone extends AsyncDisposable {
   /** Frees the engine. */
   close(): Promise<void>;
 }
+
+const knownTokenizers = catalog.map(({ tokenizer }) => tokenizer);
 
 /** Where a backbone may come from, and what runs it. */
 export interface LoadBackboneOptions extends LocateOptions {
@@ -53,8 +56,9 @@ export async function loadBackbone(name: string, options: LoadBackboneOptions = 
   const { architecture, config } = await parseArchitecture(folder);
   const [checkpoint, tokenizer] = await Promise.all([
     openCheckpoint(folder, architecture),
-    openTokenizer(folder),
+    openTokenizer(folder, { trusted: knownTokenizers, ...(options.env && { env: options.env }) }),
   ]);
+  checkShapes(architecture.shapes(config), checkpoint.weights, id);
   const engine = options.engine ?? nodeEngine();
   return {
     id,
@@ -68,6 +72,27 @@ export async function loadBackbone(name: string, options: LoadBackboneOptions = 
     close: () => engine.close(),
     [Symbol.asyncDispose]: () => engine.close(),
   };
+}
+
+/**
+ * Makes sure that the weights are there that the configuration speaks of, before anything is made of its numbers.
+ * @throws BACKBONE_INVALID naming the first that is not
+ */
+function checkShapes(
+  shapes: Iterable<readonly [name: string, shape: readonly number[]]>,
+  weights: Checkpoint["weights"],
+  id: string,
+): void {
+  for (const [name, shape] of shapes) {
+    const found = weights.get(name)?.shape;
+    if (`${found}` === `${shape}`) continue;
+    const got = found === undefined ? "no such weight" : `[${found.join(", ")}]`;
+    throw new PtuningError(
+      "BACKBONE_INVALID",
+      `backbone ${id}: weight "${name}": expected [${shape.join(", ")}], got ${got}.`,
+      { hint: "The checkpoint does not fit its config.json, or its download is damaged." },
+    );
+  }
 }
 
 /**

@@ -1,12 +1,12 @@
-import { isMap, isScalar, LineCounter, type ParsedNode, parseDocument, parse as parseYaml } from "yaml";
 import type * as z from "zod";
 import { closest, PtuningError } from "../core/index.ts";
 import type { AnyRunConfig, RunConfig } from "./config.ts";
 import { refuseSecrets } from "./redact.ts";
 import { multiTaskSchema, runSchema } from "./schema.ts";
+import { readYaml, yamlValue } from "./yaml.ts";
 
-/** Names with a meaning in JavaScript objects: never keys of a configuration. */
-const forbiddenKeys = new Set(["__proto__", "constructor", "prototype"]);
+/** An assignment to it changes an object's prototype: never a key of a configuration. Others may be labels of users. */
+const forbiddenKeys = new Set(["__proto__"]);
 
 /** Where a configuration comes from. */
 export interface ConfigSource {
@@ -34,25 +34,15 @@ export function parseConfig(source: ConfigSource): RunConfig {
  * @throws CONFIG_INVALID as {@link parseConfig}
  */
 export function parseRunConfig({ text = "", where = "config", overrides = [] }: ConfigSource): AnyRunConfig {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
-  const [problem] = document.errors;
-  if (problem !== undefined) {
-    const at = problem.linePos?.[0].line;
-    throw invalid(
-      `${where}${at ? `:${at}` : ""}: ${problem.message.split("\n")[0]!.replace(/:$/, "")}`,
-      problem,
-    );
-  }
+  const document = readYaml(text, where);
   const lineOf = (path: readonly PropertyKey[]): string => {
     const key = path.join(".");
     const assigned = overrides.map((override) => override.slice(0, override.indexOf("=")));
-    const isMade = !document.hasIn(path) && assigned.some((one) => one.startsWith(`${key}.`));
+    const isMade = !document.has(path) && assigned.some((one) => one.startsWith(`${key}.`));
     if (isMade || assigned.some((one) => key.startsWith(one))) return "command line";
-    const node = nodeAt(document.contents, path);
-    return node?.range ? `${where}:${lines.linePos(node.range[0]).line}` : where;
+    return document.whereIs(path);
   };
-  const json: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
+  const json: unknown = document.values ?? {};
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw invalid(`${where}: expected keys and values, got ${Array.isArray(json) ? "a list" : typeof json}.`);
   }
@@ -96,15 +86,6 @@ function invalid(message: string, cause?: unknown): PtuningError {
   return new PtuningError("CONFIG_INVALID", message, { cause });
 }
 
-/** The node at a path, or the deepest one that exists on the way. */
-function nodeAt(node: ParsedNode | null, path: readonly PropertyKey[]): ParsedNode | null {
-  const [key, ...rest] = path;
-  if (key === undefined || !isMap(node)) return node;
-  const pair = node.items.find((item) => isScalar(item.key) && item.key.value === key);
-  if (pair === undefined) return node;
-  return rest.length === 0 ? (pair.key as ParsedNode) : nodeAt(pair.value as ParsedNode | null, rest);
-}
-
 /** Throws what `fail` gives for a key, at any depth, that has a meaning in JavaScript objects. */
 export function refuseForbiddenKeys(value: unknown, fail: (key: string) => PtuningError): void {
   if (typeof value !== "object" || value === null) return;
@@ -145,11 +126,8 @@ function assign(config: Record<string, unknown>, dotted: string, value: unknown,
 
 /** YAML where it is YAML, else the text as it is: regular expressions seldom are. */
 function parseValue(text: string): unknown {
-  try {
-    return parseYaml(text);
-  } catch {
-    return text;
-  }
+  const parsed = yamlValue(text);
+  return parsed === undefined ? text : parsed.value;
 }
 
 function issueText(

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { type FormatName, formats } from "../data/index.ts";
+import { threadLimit } from "../engine/index.ts";
 import { optimizerNames } from "../optim/index.ts";
 import { taskFamilies } from "../tasks/index.ts";
 import type { MultiTaskConfig, RunConfig } from "./config.ts";
@@ -11,6 +12,9 @@ import { searchSchema } from "./search.ts";
  * help texts and the comments of generated files.
  */
 const count = z.int().positive();
+/** Settings that decide how much is allocated, or how long a list is. */
+const size = count.max(65_536);
+const repeats = count.max(1_000_000);
 const share = z.number().min(0).lt(1);
 const column = z.union([z.string().min(1), count]);
 const preset = z.enum(["thudm", "peft"]);
@@ -79,16 +83,7 @@ const data = z.strictObject({
   answers: column.exactOptional().describe("column of the answers"),
   id: column.exactOptional().describe("column that names the question"),
   format: formatNames.exactOptional().describe("default: by the file's name, else by how it starts"),
-  delimiter: z
-    .string()
-    .min(1)
-    .max(1)
-    .exactOptional()
-    .describe("default: comma for csv, tab for tsv, or what the first rows have instead"),
-  quotes: z
-    .boolean()
-    .exactOptional()
-    .describe("whether a quote at the start of a cell quotes it; default: csv yes, tsv where all do"),
+  delimiter: z.string().min(1).max(1).exactOptional().describe("default: comma for csv, tab for tsv"),
   header: z.boolean().exactOptional().describe("whether the first row names the columns"),
   encoding: z.string().exactOptional().describe("default utf-8; never guessed"),
   damaged: z.enum(["refuse", "skip"]).exactOptional().describe("records that cannot be read"),
@@ -140,11 +135,11 @@ const untyped = z.strictObject({
 const task = z.discriminatedUnion("type", [untyped, ...typed]);
 
 const training = z.strictObject({
-  epochs: count
+  epochs: repeats
     .exactOptional()
     .describe("passes over the training data; default: about 1,500 updates, from 3 to 30 passes"),
-  batchSize: count.exactOptional().describe("examples per update"),
-  microBatchSize: count
+  batchSize: size.exactOptional().describe("examples per update"),
+  microBatchSize: size
     .exactOptional()
     .describe("examples per pass: smaller saves memory and changes no result"),
   learningRate: z.number().positive().exactOptional().describe("default: what suits the method"),
@@ -154,7 +149,7 @@ const training = z.strictObject({
   warmupSteps: z.int().nonnegative().exactOptional(),
   weightDecay: z.number().nonnegative().exactOptional(),
   clipNorm: z.number().positive().exactOptional().describe("greatest global norm of the gradients"),
-  maxLength: count.exactOptional().describe("tokens per example; longer texts are cut"),
+  maxLength: repeats.exactOptional().describe("tokens per example; longer texts are cut"),
   hiddenDropout: checkpointRate.exactOptional().describe("dropout inside the backbone while training"),
   attentionDropout: checkpointRate.exactOptional(),
   memory: z
@@ -198,6 +193,7 @@ const training = z.strictObject({
 
 const engine = z.strictObject({
   threads: count
+    .max(threadLimit)
     .exactOptional()
     .describe("default: the physical cores, or fewer in a container with a CPU quota"),
   spin: z

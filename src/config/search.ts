@@ -1,18 +1,18 @@
 import * as z from "zod";
 import type { SearchConfig } from "./config.ts";
 
-const count = z.int().positive();
+const count = z.int().positive().max(1_000_000);
 const numbers = z
   .tuple([z.number(), z.number()])
   .refine(([low, high]) => low < high, "expected the lower number first");
 const grain = {
   step: z.number().positive().exactOptional(),
-  points: z.int().min(2).exactOptional(),
+  points: z.int().min(2).max(10_000).exactOptional(),
 };
 
 const parameter = z.union(
   [
-    z.array(z.unknown()).min(1),
+    z.array(z.unknown()).min(1).max(10_000),
     z.strictObject({ uniform: numbers, ...grain }),
     z.strictObject({
       logUniform: numbers.refine(([low]) => low > 0, "expected numbers above 0"),
@@ -26,7 +26,7 @@ const halving = z.strictObject({
   resource: z.string().min(1).default("training.epochs"),
   least: count,
   most: count,
-  factor: z.int().min(2).default(3),
+  factor: z.int().min(2).max(1000).default(3),
   configurations: count.exactOptional(),
 });
 

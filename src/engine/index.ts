@@ -4,4 +4,4 @@ export type { CompileOptions, Engine, Held, Keep, Session, Sweep } from "./engin
 
 export { type NodeEngineOptions, nodeEngine } from "./node.ts";
 export { referenceEngine } from "./reference.ts";
-export { defaultThreads, type ReadSystemFile } from "./threads.ts";
+export { defaultThreads, type ReadSystemFile, threadLimit } from "./threads.ts";

@@ -6,7 +6,7 @@ import { type Graph, simplify } from "../graph/index.ts";
 import { encodeModel } from "../onnx/index.ts";
 import { type CompileOptions, type Engine, type Held, isHeld, type Session } from "./engine.ts";
 import type { EngineReply, EngineRequest } from "./protocol.ts";
-import { defaultThreads } from "./threads.ts";
+import { defaultThreads, threadLimit } from "./threads.ts";
 
 /** How ONNX Runtime uses the machine. */
 export interface NodeEngineOptions {
@@ -120,6 +120,12 @@ const closedReason = "the engine was closed.";
  */
 export function nodeEngine(options: NodeEngineOptions = {}): Engine {
   const threads = options.threads ?? defaultThreads();
+  if (!Number.isInteger(threads) || threads < 1 || threads > threadLimit) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `threads: expected a whole number from 1 to ${threadLimit}, got ${threads}.`,
+    );
+  }
   const spin = options.spin ?? false;
   const places = new WeakMap<Held, HeldPlace>();
   let current: EngineThread | undefined;

@@ -2,6 +2,9 @@ import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 
+/** Threads of an engine at most: each has a stack, and more than the cores only wait for each other. */
+export const threadLimit = 512;
+
 /** Reads a small file of the system; `undefined` where there is none. */
 export type ReadSystemFile = (path: string) => string | undefined;
 

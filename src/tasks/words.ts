@@ -86,6 +86,7 @@ export const wordSettings: z.core.$ZodLooseShape = {
   stride: z
     .int()
     .nonnegative()
+    .max(100_000)
     .exactOptional()
     .describe("tokens that neighbouring windows of a long sentence share"),
 };

@@ -20,4 +20,5 @@ export {
   type TextInput,
   type Tokenizer,
 } from "./tokenizer.ts";
+export type { TrustOptions } from "./trust.ts";
 export { type TokenWindow, tokenWindows, windowWithMostContext } from "./windows.ts";

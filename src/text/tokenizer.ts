@@ -10,6 +10,7 @@ import {
 import { layOutWords, TextPieceCollector, type TextPieces, type WordPieces } from "./pieces.ts";
 import { SequenceCollector, type TokenSequences } from "./sequences.ts";
 import { type Template, templateOf } from "./template.ts";
+import { expectSound, type TrustOptions } from "./trust.ts";
 
 /** One text, or the two texts of a pair. */
 export type TextInput = string | readonly [first: string, second: string];
@@ -53,15 +54,22 @@ const wordChunkSize = 4096;
 /**
  * Opens the tokenizer of a backbone's folder: `tokenizer.json`, or `vocab.txt` of a BERT WordPiece vocabulary, or
  * `vocab.json` and `merges.txt` of a byte-level BPE.
- * @throws BACKBONE_INVALID if none is there or a file is damaged
+ * One that is not known by its hash is tried in a process of its own first.
+ * @throws BACKBONE_INVALID if none is there, a file is damaged, or the trial ended badly
  */
-export async function openTokenizer(folder: string): Promise<Tokenizer> {
+export async function openTokenizer(folder: string, trust: TrustOptions = {}): Promise<Tokenizer> {
   const definition = await readDefinition(folder);
+  await expectSound(definition.json, folder, trust);
   const native = openNative(definition.json, folder);
   let nativeForWords: NativeTokenizer | undefined;
-  const plain = { addSpecialTokens: false };
+  const encodeBatch = (by: NativeTokenizer, texts: string[]): ReturnType<NativeTokenizer["encodeBatch"]> =>
+    by.encodeBatch(texts, { addSpecialTokens: false }).catch((cause: unknown) => {
+      throw invalid(folder, cause);
+    });
 
-  const template = await templateOf(native, folder);
+  const template = await templateOf(native, folder).catch((cause: unknown) => {
+    throw cause instanceof PtuningError ? cause : invalid(folder, cause);
+  });
   return {
     ...template,
     specialTokens: specialTokensOf(native, definition),
@@ -69,7 +77,7 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
       const collected = new SequenceCollector();
       for (const chunk of chunks(texts, chunkSize)) {
         signal?.throwIfAborted();
-        const encodings = await native.encodeBatch(chunk.flat() as string[], plain);
+        const encodings = await encodeBatch(native, chunk.flat() as string[]);
         let next = 0;
         for (const text of chunk) {
           const first = encodings[next++]!.getIds();
@@ -89,7 +97,7 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
       const idsOf = new Map<string, readonly number[]>();
       for (const chunk of chunks(words, wordChunkSize)) {
         signal?.throwIfAborted();
-        const encodings = await nativeForWords.encodeBatch(chunk, plain);
+        const encodings = await encodeBatch(nativeForWords, chunk);
         for (const [i, encoding] of encodings.entries()) idsOf.set(chunk[i]!, encoding.getIds());
       }
       return layOutWords(sentences, idsOf);
@@ -98,7 +106,7 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
       const collected = new TextPieceCollector();
       for (const chunk of chunks(texts, chunkSize)) {
         signal?.throwIfAborted();
-        const encodings = await native.encodeBatch(chunk, plain);
+        const encodings = await encodeBatch(native, chunk);
         for (const [i, encoding] of encodings.entries()) {
           collected.add(chunk[i]!, encoding.getIds(), encoding.getOffsets());
         }
@@ -131,13 +139,18 @@ function openNative(definition: string, folder: string): NativeTokenizer {
     return native;
   } catch (cause) {
     if (cause instanceof PtuningError) throw cause;
-    throw new PtuningError("BACKBONE_INVALID", `${folder}: tokenizer: ${messageOf(cause)}`, { cause });
+    throw invalid(folder, cause);
   }
 }
 
 function openForWords(definition: string, folder: string): NativeTokenizer | undefined {
   const changed = definitionForWords(definition);
   return changed === undefined ? undefined : openNative(changed, folder);
+}
+
+function invalid(folder: string, cause: unknown): PtuningError {
+  const reason = messageOf(cause).replace(/\.$/, "");
+  return new PtuningError("BACKBONE_INVALID", `${folder}: tokenizer: ${reason}.`, { cause });
 }
 
 /** How BERT and RoBERTa write their special tokens, for folders whose settings do not say. */

@@ -182,6 +182,9 @@ function defaultEpochs(stepsPerEpoch: number): number {
   return Math.min(mostEpochs, Math.max(fewestEpochs, epochs));
 }
 
+/** Settings that lists are made by. */
+const most = { epochs: 1_000_000, batchSize: 65_536, microBatchSize: 65_536, maxLength: 1_000_000 } as const;
+
 /** Longer texts are rare in classification and cost much: the default cuts here, unless the task has its own. */
 const defaultMaxLength = 256;
 
@@ -230,6 +233,7 @@ export function resolveSettings(options: AnyTrainOptions, parts: ModelParts): Re
   for (const key of ["epochs", "batchSize", "microBatchSize", "maxLength"] as const) {
     const value = resolved[key];
     if (!Number.isInteger(value) || value < 1) throw invalid(key, "a whole number above 0", value);
+    if (value > most[key]) throw invalid(key, `at most ${most[key]}`, value);
   }
   for (const key of ["learningRate", "headLearningRate", "clipNorm"] as const) {
     if (!(resolved[key] > 0)) throw invalid(key, "a number above 0", resolved[key]);

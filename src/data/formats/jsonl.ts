@@ -1,5 +1,4 @@
 import type { Format } from "../format.ts";
-import { isJsonLines } from "../json-outline.ts";
 import { jsonRows } from "../lines.ts";
 import { tableReaders } from "../mapping.ts";
 
@@ -8,5 +7,6 @@ export const jsonl: Format = {
   title: "JSON lines",
   readers: tableReaders(jsonRows),
   rows: jsonRows,
-  fits: isJsonLines,
+  fits: ({ name, start }) =>
+    /\.(jsonl|ndjson)$/.test(name) || (!/\.json$/.test(name) && start.trimStart().startsWith("{")),
 };
