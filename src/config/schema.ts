@@ -83,7 +83,16 @@ const data = z.strictObject({
   answers: column.exactOptional().describe("column of the answers"),
   id: column.exactOptional().describe("column that names the question"),
   format: formatNames.exactOptional().describe("default: by the file's name, else by how it starts"),
-  delimiter: z.string().min(1).max(1).exactOptional().describe("default: comma for csv, tab for tsv"),
+  delimiter: z
+    .string()
+    .min(1)
+    .max(1)
+    .exactOptional()
+    .describe("default: comma for csv, tab for tsv, or what the first rows have instead"),
+  quotes: z
+    .boolean()
+    .exactOptional()
+    .describe("whether a quote at the start of a cell quotes it; default: csv yes, tsv where all do"),
   header: z.boolean().exactOptional().describe("whether the first row names the columns"),
   encoding: z.string().exactOptional().describe("default utf-8; never guessed"),
   damaged: z.enum(["refuse", "skip"]).exactOptional().describe("records that cannot be read"),

@@ -7,6 +7,19 @@ export interface CsvRecord {
   /** Line that it starts on. */
   readonly line: number;
   readonly fields: string[];
+  /** How many of its cells are in quotes. */
+  readonly quoted: number;
+  /** How many lines it takes. */
+  readonly lines: number;
+}
+
+/** How records are cut. */
+export interface CsvDialect {
+  readonly delimiter: string;
+  /** Whether `"` at the start of a cell quotes it. */
+  readonly isQuoted: boolean;
+  /** Quotes inside cells that do not start with one are characters like others, not errors. */
+  readonly isLenient?: boolean;
 }
 
 const quote = 0x22;
@@ -14,29 +27,28 @@ const newline = 0x0a;
 const carriageReturn = 0x0d;
 
 /** What one attempt to read a record ends with: the place behind it, or why there is none. */
-type Attempt = { readonly end: number } | { readonly wrong: string } | "incomplete";
+type Attempt = { readonly end: number; readonly quoted: number } | { readonly wrong: string } | "incomplete";
 
 /**
  * The records of separated values, as Python's `csv` reads them: line ends \n, \r\n and \r, quotes doubled inside
- * quoted fields, blank lines skipped. Quotes at other places are errors. Behind a record that is rejected reading goes on
+ * quoted fields, blank lines skipped. Quotes at other places are errors, unless `isLenient`. Behind a record that is rejected reading goes on
  * with the line after its first, so that a stray quote hides no other record.
  * Our own parser: with csv-parse reading took a quarter of the time from CSV to tokens (bench/csv.mjs).
  */
 export async function* csvRecords(
   input: FormatInput,
-  delimiter: string,
-  isQuoted: boolean,
-  check: (fields: readonly string[]) => string | undefined,
+  dialect: CsvDialect,
+  check: (fields: readonly string[]) => string | undefined = () => undefined,
 ): AsyncGenerator<CsvRecord> {
+  const { delimiter } = dialect;
   if (delimiter.length !== 1) {
     throw new PtuningError("OPTION_INVALID", `delimiter: expected one character, got "${delimiter}".`);
   }
-  const separator = delimiter.charCodeAt(0);
   const chunks = input.text()[Symbol.asyncIterator]();
   let [buffer, at, line, isLast] = ["", 0, 1, false];
   for (;;) {
     const fields: string[] = [];
-    const attempt = readRecord(buffer, at, isLast, separator, isQuoted, fields);
+    const attempt = readRecord(buffer, at, isLast, dialect, fields);
     let wrong: string | undefined;
     if (attempt === "incomplete") {
       if (buffer.length - at <= maxRecordCharacters) {
@@ -51,8 +63,9 @@ export async function* csvRecords(
       const isBlank = fields.length === 1 && fields[0] === "" && buffer.charCodeAt(at) !== quote;
       wrong = isBlank ? undefined : check(fields);
       if (wrong === undefined) {
-        if (!isBlank) yield { line, fields };
-        line += lineEnds(buffer, at, attempt.end);
+        const lines = lineEnds(buffer, at, attempt.end);
+        if (!isBlank) yield { line, fields, quoted: attempt.quoted, lines };
+        line += lines;
         at = attempt.end;
         continue;
       }
@@ -74,10 +87,11 @@ function readRecord(
   text: string,
   start: number,
   isLast: boolean,
-  separator: number,
-  isQuoted: boolean,
+  { delimiter, isQuoted, isLenient = false }: CsvDialect,
   fields: string[],
 ): Attempt {
+  const separator = delimiter.charCodeAt(0);
+  let quoted = 0;
   let at = start;
   for (;;) {
     if (at >= text.length && !isLast) return "incomplete";
@@ -93,11 +107,12 @@ function readRecord(
       if (close + 1 >= text.length && !isLast) return "incomplete";
       const field = text.slice(at + 1, close);
       fields.push(hasDoubled ? field.replaceAll('""', '"') : field);
+      quoted++;
       end = close + 1;
     } else {
       let code = text.charCodeAt(end);
       while (end < text.length && code !== separator && code !== newline && code !== carriageReturn) {
-        if (code === quote && isQuoted) {
+        if (code === quote && isQuoted && !isLenient) {
           return { wrong: "a quote stands inside a field that does not start with one" };
         }
         code = text.charCodeAt(++end);
@@ -105,13 +120,13 @@ function readRecord(
       if (end >= text.length && !isLast) return "incomplete";
       fields.push(text.slice(at, end));
     }
-    if (end >= text.length) return { end };
+    if (end >= text.length) return { end, quoted };
     const code = text.charCodeAt(end);
     if (code === separator) at = end + 1;
-    else if (code === newline) return { end: end + 1 };
+    else if (code === newline) return { end: end + 1, quoted };
     else if (code === carriageReturn) {
       if (end + 1 >= text.length && !isLast) return "incomplete";
-      return { end: text.charCodeAt(end + 1) === newline ? end + 2 : end + 1 };
+      return { end: text.charCodeAt(end + 1) === newline ? end + 2 : end + 1, quoted };
     } else return { wrong: "expected a delimiter or a line end behind a closing quote" };
   }
 }

@@ -34,6 +34,8 @@ export interface FormatInput {
   bytes(): Promise<ByteSource>;
   /** A record that cannot be used: throws the error, or counts it where the options say so. */
   reject(error: unknown): void;
+  /** The first characters, without byte order mark. */
+  start(): Promise<string>;
   /** The same file for a look before it is read: nothing of it is counted. */
   ahead(): FormatInput;
   /** Says what was decided for the whole file, so that others of the same form are read alike. */
@@ -61,6 +63,8 @@ export interface Format {
   readonly rows?: (input: FormatInput) => AsyncIterable<Row>;
   /** CSV and TSV: the first row may name the columns. */
   readonly hasHeader?: boolean;
+  /** Separated values: what separates the cells of a file, if it is not the usual character. */
+  readonly dialect?: (input: FormatInput) => Promise<string | undefined>;
   /** One file holds these splits; `options.split` chooses. */
   readonly splits?: readonly Split[];
 }

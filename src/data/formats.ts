@@ -4,6 +4,7 @@ import { clinc } from "./formats/clinc.ts";
 import { conll } from "./formats/conll.ts";
 import { conllu } from "./formats/conllu.ts";
 import { conlluRoles } from "./formats/conllu-roles.ts";
+import { json } from "./formats/json-records.ts";
 import { jsonl } from "./formats/jsonl.ts";
 import { labelStudio, labelStudioMin } from "./formats/label-studio.ts";
 import { parquet } from "./formats/parquet.ts";
@@ -47,6 +48,7 @@ export type FormatName =
   | "conll"
   | "csv"
   | "tsv"
+  | "json"
   | "jsonl"
   | "lines";
 
@@ -77,6 +79,7 @@ export const formats: { readonly [F in FormatName]: Format } = {
   spert,
   "word-tags": wordTags,
   conll,
+  json,
   csv,
   tsv,
   jsonl,

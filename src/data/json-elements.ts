@@ -1,5 +1,6 @@
+import { shown } from "../core/index.ts";
 import { dataError, type FormatInput } from "./format.ts";
-import { parseJson } from "./lines.ts";
+import { parseJson, whyNoJson } from "./lines.ts";
 
 /** A value inside a JSON document. */
 export interface JsonElement {
@@ -40,7 +41,8 @@ async function* walk(
     try {
       value = parseJson(text);
     } catch (cause) {
-      input.reject(dataError(input.path, line, "expected a JSON value", { cause }));
+      const what = `expected a JSON value, got ${shown(text)}${whyNoJson(text, cause)}`;
+      input.reject(dataError(input.path, line, what, { cause }));
       return;
     }
     if (path.length === pattern.length && fits(path, pattern)) yield { path, value, line };

@@ -1,4 +1,4 @@
-import { PtuningError } from "../core/index.ts";
+import { PtuningError, shown } from "../core/index.ts";
 import { dataError, type FormatInput, type Row } from "./format.ts";
 
 /** Longer records are mistakes: a quote that is never closed, a file that is not a table. */
@@ -76,10 +76,21 @@ function parseObject(path: string, line: number, text: string): Record<string, u
   try {
     value = parseJson(text);
   } catch (cause) {
-    throw dataError(path, line, "expected a JSON object", { cause });
+    throw dataError(path, line, `expected a JSON object, got ${shown(text)}${whyNoJson(text, cause)}`, {
+      cause,
+    });
   }
   if (isRecord(value)) return value;
-  throw dataError(path, line, "expected a JSON object, got another value");
+  throw dataError(path, line, `expected a JSON object, got ${shown(value)}`);
+}
+
+/** What stands in the way of reading a text as JSON, as the end of a message. */
+export function whyNoJson(text: string, cause: unknown): string {
+  const word = /(?:[:[,]\s*)(NaN|[+-]?Infinity|None|True|False|undefined)\b/.exec(text)?.[1];
+  if (word !== undefined) return `, where ${word} is no JSON value`;
+  const at = cause instanceof SyntaxError ? /at position (\d+)/.exec(cause.message)?.[1] : undefined;
+  if (at === undefined) return ", which ends too early";
+  return `, which is no JSON from character ${Number(at) + 1} on: ${shown(text.slice(Number(at)), 30)}`;
 }
 
 /** Whether an error says that data are wrong, and not the options or the program. */

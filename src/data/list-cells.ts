@@ -90,13 +90,17 @@ export class ListColumn {
     return this.#typed > 0 && this.#seen.size === 0;
   }
 
-  /** @throws DATA_INVALID naming the line of a cell that fits no reading of the whole column, or two */
-  decide(): ListForm {
+  /**
+   * @param isTolerant cells that do not fit are left out later
+   * @throws DATA_INVALID naming the line of a cell that fits no reading of the whole column, or two
+   */
+  decide(isTolerant: boolean): ListForm {
     const [list, broken, plain] = [this.#seen.get("list"), this.#seen.get("broken"), this.#seen.get("plain")];
+    const bracketed = (list?.count ?? 0) + (broken?.count ?? 0);
+    if (isTolerant) return bracketed > (plain?.count ?? 0) ? "lists" : "joined";
     if (plain === undefined && broken === undefined) return list === undefined ? "joined" : "lists";
     if (plain === undefined) throw this.#broken(broken!);
     if (list === undefined && broken === undefined) return "joined";
-    const bracketed = (list?.count ?? 0) + (broken?.count ?? 0);
     if (this.#isProse && plain.count > bracketed) return "joined";
     // What is rarer is what is wrong.
     if (plain.count > bracketed) {

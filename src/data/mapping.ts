@@ -126,7 +126,7 @@ const choices: Mapping<"choices"> = async (input, survey) => {
       list.add(fields.line, fields.raw(columns[0]!));
       if (list.isTyped) break;
     }
-    form = list.decide();
+    form = list.decide(input.options.damaged === "skip");
   }
   let reading = options.choiceLabels ?? "from-0";
   const { label: labelColumn } = options;
@@ -179,7 +179,9 @@ async function wordForm(
     }
     if ([...seen.values()].every((list) => list.isTyped)) return "lists";
   }
-  const forms = [...seen.values()].filter((list) => !list.isTyped).map((list) => list.decide());
+  const forms = [...seen.values()]
+    .filter((list) => !list.isTyped)
+    .map((list) => list.decide(input.options.damaged === "skip"));
   // Columns of words never hold lists beside columns of joined ones.
   return forms.length > 0 && forms.every((one) => one === "lists") ? "lists" : "joined";
 }

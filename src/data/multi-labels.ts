@@ -28,7 +28,7 @@ export async function labelsReader(
     seen.add(fields.line, fields.raw(one));
     if (++rows >= enoughRows && seen.isSettled) break;
   }
-  const form = options.listCells ?? seen.form();
+  const form = options.listCells ?? seen.form(options.damaged === "skip");
   const separator = options.labelSeparator ?? (form === "joined" ? seen.separator() : ",");
   const { labelNames } = options;
   if (labelNames === undefined) seen.refuseMarks();
@@ -58,7 +58,7 @@ function named(fields: Fields, column: Column, names: readonly string[], marks: 
 }
 
 /** Whether a value marks a label as given; `undefined` where it is no mark. */
-function markOf(value: unknown): boolean | undefined {
+export function markOf(value: unknown): boolean | undefined {
   const text = String(value).trim().toLowerCase();
   if (/^(?:1(?:\.0+)?|true)$/.test(text)) return true;
   return /^(?:0(?:\.0+)?|false)$/.test(text) ? false : undefined;
@@ -117,8 +117,8 @@ class LabelsColumn {
     return this.isTyped && !this.#isMarks;
   }
 
-  form(): ListForm {
-    return this.#lists.decide();
+  form(isTolerant: boolean): ListForm {
+    return this.#lists.decide(isTolerant);
   }
 
   /** @throws DATA_INVALID if two separators occur */

@@ -75,7 +75,10 @@ export interface ReadOptions extends ColumnOptions {
   readonly kind?: ExampleKind;
   /** Default: by the file's name, else by how it starts. */
   readonly format?: FormatName;
+  /** Default: a comma for CSV, a tab for TSV; another of comma, tab, `;` and `|` where the first rows have only that. */
   readonly delimiter?: string;
+  /** Whether `"` at the start of a cell quotes it. Default: true, for tabs where all that open a cell close it. */
+  readonly quotes?: boolean;
   /** Whether the first row of a CSV or TSV names the columns. Default: true if a column is given by name. */
   readonly header?: boolean;
   /** Default `utf-8`; others are named, never guessed. */

@@ -72,11 +72,18 @@ export async function readExamples<K extends ExampleKind = "text">(
   return { path, examples, sha256: opened.sha256(), warnings, format, settled: opened.settled() };
 }
 
+/** A table whose columns are not chosen yet. */
+export interface OpenedRows {
+  readonly rows: AsyncIterable<Row>;
+  readonly format: FormatName;
+  /** SHA-256 of the bytes on disk; complete once all rows were read. */
+  sha256(): string;
+  /** What separates cells, where it is another character than the format's name says. */
+  delimiter?(): Promise<string | undefined>;
+}
+
 /** The rows of a table file as a stream, before columns are chosen. */
-export async function openRows(
-  path: string,
-  options: ReadOptions,
-): Promise<{ rows: AsyncIterable<Row>; format: FormatName; sha256: () => string }> {
+export async function openRows(path: string, options: ReadOptions): Promise<OpenedRows> {
   const look = await lookAt(path, options.encoding);
   const name = options.format ?? fitting(look).find((format) => formats[format].rows !== undefined);
   const rows = name === undefined ? undefined : formats[name].rows;
@@ -86,7 +93,13 @@ export async function openRows(
     });
   }
   const input = openInput(path, options);
-  return { rows: rows(input), format: name, sha256: input.sha256 };
+  const { dialect } = formats[name];
+  return {
+    rows: rows(input),
+    format: name,
+    sha256: input.sha256,
+    ...(dialect && { delimiter: () => dialect(openInput(path, options)) }),
+  };
 }
 
 /** The formats that a file looks like, likeliest first. */
@@ -209,6 +222,7 @@ function openInput(path: string, options: ReadOptions): OpenInput {
       rejections++;
       if (rejected.length < 3) rejected.push(error.message.replace(`${path}: `, "").replace(/\.$/, ""));
     },
+    start: async () => (await startOf(path, options.encoding)).replace(/^\ufeff/, ""),
     ahead: () => openInput(path, options),
     settle(decided) {
       settled = { ...settled, ...decided };

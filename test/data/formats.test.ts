@@ -29,6 +29,7 @@ const names: { readonly [F in FormatName]?: string } = {
   squad: "data.json",
   clinc: "data.json",
   spert: "data.json",
+  json: "data.json",
   "label-studio": "data.json",
   "label-studio-min": "data.json",
   jsonl: "data.jsonl",
@@ -148,7 +149,7 @@ describe("messages", () => {
       "a format without such examples",
       "a,b\n",
       { format: "squad", kind: "roles" },
-      "FILE: expected a format with roles (parquet, gold-conll, conll-2012, conll-2005, role-lines, conllu-roles, csv, tsv, jsonl), got squad.",
+      "FILE: expected a format with roles (parquet, gold-conll, conll-2012, conll-2005, role-lines, conllu-roles, json, csv, tsv, jsonl), got squad.",
     ],
   ])("%s", async ([, text, options, message]) => {
     expect(await refusal(file(text, "x"), options)).toBe(message);

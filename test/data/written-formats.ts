@@ -170,6 +170,18 @@ export const writtenFormats: { readonly [F in Exclude<FormatName, "parquet">]: W
       );
     },
   },
+  json: {
+    kind: "text",
+    options: { text: "t", label: "y" },
+    head: "[",
+    foot: '{"t": "", "y": "x"}]',
+    end: ",\n",
+    survives: "before",
+    record(rng) {
+      const [text, label] = [`${sentence(rng)}\n"`, pick(rng, types)];
+      return line({ t: text, y: label }, { text, label });
+    },
+  },
   lines: {
     kind: "text",
     options: { text: 1, labelPattern: "^(?<label>\\w+) (?<text>.*)$" },

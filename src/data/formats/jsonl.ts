@@ -1,4 +1,5 @@
 import type { Format } from "../format.ts";
+import { isJsonLines } from "../json-outline.ts";
 import { jsonRows } from "../lines.ts";
 import { tableReaders } from "../mapping.ts";
 
@@ -7,6 +8,5 @@ export const jsonl: Format = {
   title: "JSON lines",
   readers: tableReaders(jsonRows),
   rows: jsonRows,
-  fits: ({ name, start }) =>
-    /\.(jsonl|ndjson)$/.test(name) || (!/\.json$/.test(name) && start.trimStart().startsWith("{")),
+  fits: isJsonLines,
 };

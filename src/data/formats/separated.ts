@@ -1,20 +1,24 @@
+import { shown } from "../../core/index.ts";
 import { csvRecords } from "../csv-records.ts";
+import { delimiterOf, dialectOf } from "../dialect.ts";
 import { dataError, type Format, type FormatInput, isUntold, type Row } from "../format.ts";
 import { tableReaders } from "../mapping.ts";
 
 /** Values separated by a delimiter, as Python's `csv` reads them. */
-function separated(title: string, extensions: RegExp, fallback: string, isQuoted: boolean): Format {
+function separated(title: string, extensions: RegExp, fallback: string): Format {
   async function* rows(input: FormatInput): AsyncGenerator<Row> {
-    const { delimiter = fallback, header = true } = input.options;
+    const { header = true } = input.options;
+    const dialect = await dialectOf(input, fallback);
+    const isTabs = dialect.delimiter === "\t";
     // Without quotes and header, trailing fields of some rows are harmless (STS-B's files have them).
-    const mayGrow = !isQuoted && !header;
+    const mayGrow = isTabs && !dialect.isQuoted && !header;
     let names: string[] | undefined;
     const check = ({ length }: readonly string[]): string | undefined => {
       if (names === undefined || length === names.length || (mayGrow && length > names.length))
         return undefined;
       return `expected ${names.length} fields as in the rows before, got ${length}`;
     };
-    for await (const record of csvRecords(input, delimiter, isQuoted && delimiter !== "\t", check)) {
+    for await (const record of csvRecords(input, { ...dialect, isLenient: isTabs }, check)) {
       if (names === undefined) {
         names = header ? columnNames(record.fields, input.path) : record.fields.map((_, i) => String(i + 1));
         if (header) continue;
@@ -29,9 +33,17 @@ function separated(title: string, extensions: RegExp, fallback: string, isQuoted
     readers: tableReaders(rows),
     rows,
     hasHeader: true,
-    fits: ({ name, start }) => extensions.test(name) || looksSeparated(name, start, fallback),
+    async dialect(input) {
+      const delimiter = input.options.delimiter ?? (await delimiterOf(input, fallback));
+      return delimiter === fallback ? undefined : delimiter;
+    },
+    fits: ({ name, start }) =>
+      (extensions.test(name) && !isJson(start)) || looksSeparated(name, start, fallback),
   };
 }
+
+/** A header never begins as records in JSON do. */
+const isJson = (start: string): boolean => /^\s*(?:\{\s*"|\[\s*\{)/.test(start);
 
 /**
  * Files whose name does not say it: the delimiter stands in the first line, and in a text file as often in all of the
@@ -50,15 +62,18 @@ function looksSeparated(name: string, start: string, delimiter: string): boolean
 /** Lines of a text file that must have as many delimiters. */
 const textLines = 50;
 
+/** Columns without a name get one, as pandas gives them: rows that are written with their numbers have one. */
 function columnNames(record: readonly string[], path: string): string[] {
-  const names = record.map((name) => name.trim());
+  const names = record.map((name, i) => name.trim() || `Unnamed: ${i}`);
   const repeated = names.find((name, i) => names.indexOf(name) !== i);
   if (repeated === undefined) return names;
-  throw dataError(path, 1, `the column "${repeated}" occurs twice`);
+  throw dataError(path, 1, `the column ${shown(repeated)} occurs twice`, {
+    hint: "If the first row is an example, say header: false.",
+  });
 }
 
 /** Comma-separated values, quoted with `"`. */
-export const csv: Format = separated("CSV", /\.csv$/, ",", true);
+export const csv: Format = separated("CSV", /\.csv$/, ",");
 
-/** Tab-separated values without quotes. */
-export const tsv: Format = separated("TSV", /\.(tsv|tab)$/, "\t", false);
+/** Tab-separated values, with quotes where all that open a cell close it. */
+export const tsv: Format = separated("TSV", /\.(tsv|tab)$/, "\t");

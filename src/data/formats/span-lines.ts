@@ -1,5 +1,6 @@
 import type { TokenExample } from "../example.ts";
 import { dataError, type Format, type FormatInput } from "../format.ts";
+import { isJsonLines } from "../json-outline.ts";
 import { isRecord, jsonRows } from "../lines.ts";
 import { type OffsetUnit, type Span, taggedWords } from "../spans.ts";
 
@@ -34,8 +35,7 @@ function spanLines(
   return {
     title,
     readers: { tokens: read },
-    fits: ({ name, start }) =>
-      !/\.json$/.test(name) && /^\s*\{/.test(start) && fits(start.trimStart().split("\n", 1)[0]!),
+    fits: (look) => isJsonLines(look) && fits(look.start.trimStart().split("\n", 1)[0]!),
   };
 }
 

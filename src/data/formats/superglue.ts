@@ -1,5 +1,6 @@
 import type { ChoiceExample, ExampleKind, ExampleKinds, TextExample } from "../example.ts";
 import { dataError, type Format, type FormatInput, type Reader } from "../format.ts";
+import { isJsonLines } from "../json-outline.ts";
 import { isRecord, jsonRows } from "../lines.ts";
 
 /** One record of a SuperGLUE file, with messages that say what was expected. */
@@ -72,7 +73,7 @@ export function superglueTask<K extends ExampleKind>(
   return {
     title,
     readers: { [kind]: reader },
-    fits: ({ name, start }) => !/\.json$/.test(name) && /^\s*\{/.test(start) && keys.test(firstKeys(start)),
+    fits: (look) => isJsonLines(look) && keys.test(firstKeys(look.start)),
   };
 }
 
