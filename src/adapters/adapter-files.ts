@@ -1,7 +1,7 @@
 /** Which files an adapter folder consists of, and how one takes the place of another. */
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { expectOwnFolder, readJson, settleFolder, writeFolderAtomic } from "../files/index.ts";
+import { expectOwnFolder, makeFolder, readJson, settleFolder, writeFolderAtomic } from "../files/index.ts";
 
 export const weightsFile = "adapter_model.safetensors";
 export const peftConfigFile = "adapter_config.json";
@@ -36,7 +36,7 @@ export async function writeAdapterFolder(
   fill: (folder: string) => Promise<void> = async () => {},
 ): Promise<void> {
   const target = resolve(folder);
-  await mkdir(dirname(target), { recursive: true });
+  await makeFolder(dirname(target));
   const there = await settleFolder(target);
   await expectOwnFolder(there, { what: "an adapter", traces: [], isOurs: () => holdsAdapter(there) });
   await writeFolderAtomic(

@@ -9,6 +9,7 @@ import {
   hashFile,
   isOffline,
   lockFile,
+  makeFolder,
   type ProgressListener,
   readJson,
   renameFirmly,
@@ -80,7 +81,7 @@ export async function locateBackbone(name: string, options: LocateOptions = {}):
       hint: `Fetch it with: ptuning backbones add ${name}`,
     });
   }
-  await mkdir(join(cacheFolder(env), "backbones"), { recursive: true });
+  await makeFolder(join(cacheFolder(env), "backbones"));
   const release = await lockFile(`${folder}.lock`, { what: `download of ${id}`, timeoutMs: 30 * 60_000 });
   try {
     if (!(await isComplete(folder))) await fetchInto(folder, id, entry, { ...options, env });

@@ -1,11 +1,13 @@
-import { mkdir, realpath } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { ExternalTensor, Tensor } from "../core/index.ts";
 import {
   type ByteSource,
   cacheFolder,
   type Environment,
+  inCacheOrAside,
   lockFile,
+  makeFolder,
   openFile,
   type PendingTensor,
   readSafetensorsHeader,
@@ -14,6 +16,8 @@ import {
   writeFileAtomic,
 } from "../files/index.ts";
 import type { Backbone } from "./load.ts";
+
+const weightsFile = "model.safetensors";
 
 /** Version of the cached file's layout; part of its name. */
 const layoutVersion = 2;
@@ -34,11 +38,19 @@ export async function quantizedWeights(
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, ExternalTensor>> {
   const key = backbone.fingerprint.replace(/^.*:/, "").slice(0, 32);
-  const folder = join(cacheFolder(env), "quantized", `${key}-int${bits}-v${layoutVersion}`);
-  const path = join(folder, "model.safetensors");
-  const known = await openQuantized(path, backbone.fingerprint);
-  if (known !== undefined) return known;
-  await mkdir(folder, { recursive: true });
+  const cached = join(cacheFolder(env), "quantized", `${key}-int${bits}-v${layoutVersion}`);
+  const known = await openQuantized(join(cached, weightsFile), backbone.fingerprint);
+  return known ?? (await inCacheOrAside(cached, (folder) => makeIn(folder, backbone, bits, signal)));
+}
+
+async function makeIn(
+  folder: string,
+  backbone: Pick<Backbone, "id" | "architecture" | "config" | "weights" | "fingerprint">,
+  bits: 7 | 8,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<string, ExternalTensor>> {
+  const path = join(folder, weightsFile);
+  await makeFolder(folder);
   const release = await lockFile(join(folder, "lock"), {
     what: `int8 weights of ${backbone.id}`,
     timeoutMs: 10 * 60_000,
@@ -68,7 +80,7 @@ async function openQuantized(
     const { tensors, metadata } = await readSafetensorsHeader(source);
     if (metadata.fingerprint !== fingerprint) return undefined;
     const real = await realpath(path);
-    const place = { folder: dirname(real), file: "model.safetensors" };
+    const place = { folder: dirname(real), file: weightsFile };
     return new Map([...tensors].map(([name, entry]) => [name, { ...entry, ...place }]));
   } catch {
     // A damaged file is made again.

@@ -1,4 +1,5 @@
 import { PtuningError } from "../core/index.ts";
+import { asSystemRefusal } from "../files/index.ts";
 import { note, printJson, style } from "./terminal.ts";
 
 /** What the process ends with. Documented in docs/cli.md. */
@@ -15,7 +16,9 @@ export const exitCodes = {
 } as const;
 
 /** Shows an error the way users should see it and gives the exit code. */
-export function reportError(error: unknown, asJson: boolean): number {
+export function reportError(thrown: unknown, asJson: boolean): number {
+  // What a system refuses at a place that a user named is no defect, whichever call met it first.
+  const error = asSystemRefusal(thrown) ?? thrown;
   if (error instanceof PtuningError) {
     if (asJson) {
       const { code, message, hint } = error;

@@ -1,15 +1,21 @@
 #!/usr/bin/env node
 import { CommanderError } from "commander";
-import { onLockWait } from "../files/index.ts";
+import { asUnwritable, onCacheRefusal, onLockWait } from "../files/index.ts";
 import { exitCodes, reportError } from "./exit.ts";
 import { createProgram } from "./program.ts";
-import { forTerminal, note, progressLine } from "./terminal.ts";
+import { forTerminal, note, progressLine, warn } from "./terminal.ts";
 
-// A reader that has seen enough (`| head`) closes the pipe: that is no error.
+// A reader that has seen enough (`| head`) closes the pipe: that is no error. A full disk is one.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(exitCodes.ok);
-  throw error;
+  process.exit(reportError(asUnwritable("standard output", error), false));
 });
+// Nobody can be told of it.
+process.stderr.on("error", () => {});
+
+onCacheRefusal(({ message }) =>
+  warn(`int8 weights are made anew each time, as the cache cannot be written: ${message}`),
+);
 
 // A trial ends with the process that started it, at once: what it saved is whole, and nobody waits for the rest.
 if (process.channel) {

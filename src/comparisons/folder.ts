@@ -5,6 +5,7 @@ import {
   expectOwnFolder,
   isTemporaryName,
   lockFile,
+  makeFolder,
   renameFirmly,
   sweepTemporaries,
   temporaryName,
@@ -54,7 +55,7 @@ export async function openComparison(
       isOurs: () => holdsComparison(folder),
     });
   await expectOwn();
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const close = await lockFile(join(folder, names.lock), { what: `comparison ${folder}` });
   const path = (name: keyof typeof names): string => join(folder, names[name]);
   try {

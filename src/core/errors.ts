@@ -22,6 +22,7 @@ export const errorCodes = [
   "LOCKED",
   "OPTION_INVALID",
   "OUTPUT_EXISTS",
+  "OUTPUT_UNWRITABLE",
   "QUEUE_FAILED",
   "QUEUE_UNAVAILABLE",
   "RUN_INVALID",

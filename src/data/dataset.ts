@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { PtuningError } from "../core/index.ts";
 import type { Dataset, ExampleFile, ExampleKind, ExampleKinds } from "./example.ts";
@@ -10,6 +10,7 @@ import { kinds } from "./kinds.ts";
 import { choosesColumns } from "./mapping.ts";
 import { filesBySplit, noTrainingFile, type SplitFiles } from "./parts.ts";
 import { formatsOf, type ReadOptionsFor, readExamples } from "./read.ts";
+import { readFolder } from "./source.ts";
 import { splitOff } from "./split.ts";
 
 /** How a data set is read and split. */
@@ -157,7 +158,7 @@ async function findParts(path: string, options: DatasetOptions): Promise<Parts> 
   // A format may take the folder as it is: parallel files.
   const isWhole = !isFolder || (format !== undefined && options.format === undefined);
   if (!isWhole) {
-    const found = filesBySplit(path, await readdir(path));
+    const found = filesBySplit(path, await readFolder(path));
     return partsOf(
       Object.fromEntries(
         Object.entries(found).map(([part, entries]) => [part, entries.map((entry) => join(path, entry))]),

@@ -1,4 +1,4 @@
-import { readdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ColumnFacts } from "./column-facts.ts";
 import { choiceNames, wordNames } from "./column-names.ts";
@@ -13,7 +13,7 @@ import { choosesColumns, kindOfColumns } from "./mapping.ts";
 import type { ReadOptions } from "./options.ts";
 import { filesBySplit, noTrainingFile } from "./parts.ts";
 import { formatsOf, openRows } from "./read.ts";
-import { startOf } from "./source.ts";
+import { readFolder, startOf } from "./source.ts";
 
 /** What a data file seems to hold. */
 export interface Guess {
@@ -79,7 +79,7 @@ async function trainingFile(path: string): Promise<string> {
   if (isHubReference(path)) return (await locateHubDataset(path)).train?.[0] ?? path;
   const status = await stat(path).catch(() => undefined);
   if (!status?.isDirectory() || (await formatsOf(path)).length > 0) return path;
-  const [first] = filesBySplit(path, await readdir(path)).train ?? [];
+  const [first] = filesBySplit(path, await readFolder(path)).train ?? [];
   if (first === undefined) throw noTrainingFile(path);
   return join(path, first);
 }

@@ -1,4 +1,4 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { PtuningError } from "../core/index.ts";
@@ -8,6 +8,7 @@ import {
   type Environment,
   isOffline,
   lockFile,
+  makeFolder,
   type ProgressListener,
   readJson,
   writeFileAtomic,
@@ -68,7 +69,7 @@ export async function locateHubDataset(path: string, options: HubDatasetOptions 
   if (isOffline(env)) {
     throw new PtuningError("DOWNLOAD_FAILED", `${path}: HF_HUB_OFFLINE is set and the data set is not here.`);
   }
-  await mkdir(join(folder, ".."), { recursive: true });
+  await makeFolder(join(folder, ".."));
   const release = await lockFile(`${folder}.lock`, { what: `download of ${path}`, timeoutMs: 30 * 60_000 });
   try {
     return (await readRecord(folder)) ?? (await fetchInto(folder, path, reference, { ...options, env }));

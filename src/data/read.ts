@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { closest, PtuningError } from "../core/index.ts";
 import type { ExampleFile, ExampleKind, ExampleKinds } from "./example.ts";
@@ -8,7 +8,7 @@ import { type FormatName, formats } from "./formats.ts";
 import { isDataError } from "./lines.ts";
 import { choosesColumns, kindOfColumns } from "./mapping.ts";
 import type { ReadOptions } from "./options.ts";
-import { openBytesAt, openTextFile, startOf } from "./source.ts";
+import { openBytesAt, openTextFile, readFolder, startOf } from "./source.ts";
 
 /** A file whose examples come as a stream. */
 export interface OpenedExamples<E> {
@@ -124,7 +124,7 @@ function namesOf(wanted: (format: Format) => boolean): string {
 async function lookAt(path: string, encoding?: string): Promise<FileLook> {
   const name = basename(path).toLowerCase().replace(/\.gz$/, "");
   const status = await stat(path).catch(() => undefined);
-  if (status?.isDirectory()) return { name, start: "", entries: (await readdir(path)).sort() };
+  if (status?.isDirectory()) return { name, start: "", entries: (await readFolder(path)).sort() };
   return { name, start: (await startOf(path, encoding)).replace(/^\ufeff/, ""), entries: [] };
 }
 

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream, type ReadStream } from "node:fs";
-import { mkdtemp, open, rm, stat } from "node:fs/promises";
+import { access, constants, mkdtemp, open, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { TextDecoder } from "node:util";
 import { createGunzip } from "node:zlib";
 import { messageOf, PtuningError, systemCode } from "../core/index.ts";
-import { type ByteSource, hashFile, openFile } from "../files/index.ts";
+import { type ByteSource, hashFile, openFile, refusalReason } from "../files/index.ts";
 
 /** A gzip file may not unpack to more than this, 8 GiB: a small file can hold petabytes of zeros. */
 export const defaultMaxUnpackedBytes: number = 8 * 2 ** 30;
@@ -30,8 +30,9 @@ export interface TextSource {
 
 /** @throws DATA_NOT_FOUND if there is no such file; DATA_INVALID if it is empty */
 async function checkFile(path: string): Promise<void> {
-  const status = await stat(path).catch((cause: unknown) => {
-    const reason = systemCode(cause) === "ENOENT" ? "no such file" : messageOf(cause);
+  const fail = (cause: unknown): never => {
+    const reason =
+      systemCode(cause) === "ENOENT" ? "no such file" : (refusalReason(cause) ?? messageOf(cause));
     // What earlier versions wrote for folders that only look like tokens.
     const wasReplaced = path.includes("[redacted]");
     throw new PtuningError("DATA_NOT_FOUND", `${path}: expected a data file, got ${reason}.`, {
@@ -40,9 +41,21 @@ async function checkFile(path: string): Promise<void> {
       }),
       cause,
     });
-  });
+  };
+  const status = await stat(path).catch(fail);
   if (!status.isFile()) throw new PtuningError("DATA_NOT_FOUND", `${path}: expected a file, got a folder.`);
+  await access(path, constants.R_OK).catch(fail);
   if (status.size === 0) throw new PtuningError("DATA_INVALID", `${path}: the file is empty.`);
+}
+
+/** The names in a folder. @throws DATA_NOT_FOUND if it cannot be read */
+export async function readFolder(path: string): Promise<string[]> {
+  return readdir(path).catch((cause: unknown) => {
+    const reason = refusalReason(cause) ?? messageOf(cause);
+    throw new PtuningError("DATA_NOT_FOUND", `${path}: expected a folder with data files, got ${reason}.`, {
+      cause,
+    });
+  });
 }
 
 /**

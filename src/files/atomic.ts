@@ -1,9 +1,10 @@
 import { renameSync } from "node:fs";
-import { lstat, mkdir, open, readdir, readlink, rename, rm, writeFile } from "node:fs/promises";
+import { lstat, open, readdir, readlink, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { PtuningError, systemCode } from "../core/index.ts";
+import { systemCode } from "../core/index.ts";
 import { livenessOfTag } from "./owner.ts";
+import { asUnwritable, makeFolder } from "./refusals.ts";
 import { isAbandoned, sweepTemporaries, temporariesIn, temporaryName } from "./temporary.ts";
 
 /** Pauses between attempts of a rename: virus scanners and indexers hold files for a moment (Windows). */
@@ -34,7 +35,7 @@ async function firmly<T>(
 
 /**
  * Replaces a file as a whole: after a crash the path holds the old bytes or the new, never a mixture.
- * @throws STORAGE_FULL if the disk is full; the old file is kept
+ * @throws STORAGE_FULL if the disk is full, OUTPUT_UNWRITABLE if it cannot be written; the old file is kept
  */
 export async function writeFileAtomic(
   path: string,
@@ -52,8 +53,8 @@ export async function writeFileAtomic(
     await renameFirmly(temporary, path);
     await syncFolder(dirname(path));
   } catch (cause) {
-    await rm(temporary, { force: true });
-    throw asStorageError(path, cause);
+    await rm(temporary, { force: true }).catch(() => {});
+    throw asUnwritable(path, cause);
   }
 }
 
@@ -67,7 +68,7 @@ export interface FolderOptions {
  * Fills a new folder through `fill` and puts it in the place of `path` as a whole. No system swaps two folders in one
  * step, so there is a moment between two renames: a process that is killed there leaves the new folder, whole, under a
  * hidden name, and {@link settleFolder} or the next call here puts it in its place.
- * @throws STORAGE_FULL if the disk is full; the old folder is kept
+ * @throws STORAGE_FULL if the disk is full, OUTPUT_UNWRITABLE if it cannot be written; the old folder is kept
  */
 export async function writeFolderAtomic(
   path: string,
@@ -81,7 +82,7 @@ export async function writeFolderAtomic(
   try {
     await settleFolder(target);
     await clear(target, options);
-    await mkdir(unfinished, { recursive: true });
+    await makeFolder(unfinished);
     await fill(unfinished);
     await syncTree(unfinished);
     await renameFirmly(unfinished, whole);
@@ -90,8 +91,8 @@ export async function writeFolderAtomic(
     await syncFolder(parent);
     for (const old of replaced) await discard(old, target, options);
   } catch (cause) {
-    for (const rest of [unfinished, whole]) await rm(rest, { recursive: true, force: true });
-    throw asStorageError(path, cause);
+    for (const rest of [unfinished, whole]) await rm(rest, { recursive: true, force: true }).catch(() => {});
+    throw asUnwritable(path, cause);
   }
 }
 
@@ -224,14 +225,4 @@ export async function syncFolder(folder: string): Promise<void> {
   } catch (error) {
     if (!unsyncable.has(systemCode(error))) throw error;
   }
-}
-
-/** ENOSPC and EDQUOT as an error that a user can act on; anything else unchanged. */
-export function asStorageError(path: string, cause: unknown): unknown {
-  const code = systemCode(cause);
-  if (code !== "ENOSPC" && code !== "EDQUOT") return cause;
-  return new PtuningError("STORAGE_FULL", `${path}: expected room to write, the disk is full.`, {
-    hint: "What was saved before is intact. Free some space and run the command again.",
-    cause,
-  });
 }

@@ -1,11 +1,11 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { messageOf, PtuningError } from "../core/index.ts";
-import { asStorageError } from "./atomic.ts";
 import type { Environment } from "./cache.ts";
 import { answerTimeoutMs, hubFetch } from "./hub-fetch.ts";
 import { sizeOf, transfer } from "./hub-transfer.ts";
 import type { ProgressListener } from "./progress.ts";
+import { asUnwritable } from "./refusals.ts";
 
 /** Files of a repository that are looked at; a listing without an end is given up. */
 const mostFiles = 1_000_000;
@@ -95,7 +95,7 @@ export async function downloadFromHub(download: HubDownload): Promise<string> {
     return sha;
   } catch (cause) {
     if (download.signal?.aborted) throw cause;
-    const storage = asStorageError(download.folder, cause);
+    const storage = asUnwritable(download.folder, cause);
     if (storage instanceof PtuningError) throw storage;
     throw fail(reasonOf(cause), cause);
   }

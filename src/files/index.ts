@@ -1,5 +1,4 @@
 export {
-  asStorageError,
   type FolderOptions,
   renameFirmly,
   settleFolder,
@@ -16,6 +15,13 @@ export { expectOwnFolder, type OutputFolder } from "./output-folder.ts";
 export { type PipDownload, withPipFiles } from "./pip.ts";
 export type { ProgressListener, TransferProgress } from "./progress.ts";
 export {
+  asSystemRefusal,
+  asUnwritable,
+  expectWritable,
+  makeFolder,
+  refusalReason,
+} from "./refusals.ts";
+export {
   encodeSafetensors,
   type PendingTensor,
   readSafetensors,
@@ -26,5 +32,6 @@ export {
   type TensorEntry,
 } from "./safetensors.ts";
 export { type ByteSource, memorySource, openFile, readBytes, readText, readTextIfThere } from "./source.ts";
+export { inCacheOrAside, onCacheRefusal } from "./stand-in.ts";
 export { isTemporaryName, sweepTemporaries, temporariesIn, temporaryName } from "./temporary.ts";
 export { packageVersion } from "./version.ts";

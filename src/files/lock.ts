@@ -5,6 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { PtuningError, systemCode } from "../core/index.ts";
 import { type Liveness, livenessOf, ownProcess, type ProcessMark, processPlace } from "./owner.ts";
+import { asUnwritable } from "./refusals.ts";
 import { isAbandoned, sweepTemporaries, temporariesIn, temporaryName } from "./temporary.ts";
 
 /** What a lock file says. */
@@ -87,7 +88,9 @@ async function acquire(
   } satisfies Holder);
   // A complete file appears under the name in one step, so that nobody reads half a lock.
   const draft = temporaryName(path);
-  const handle = await open(draft, "wx");
+  const handle = await open(draft, "wx").catch((cause: unknown) => {
+    throw asUnwritable(path, cause);
+  });
   let isTaken = false;
   try {
     await handle.writeFile(text);

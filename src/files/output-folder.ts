@@ -1,5 +1,6 @@
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { PtuningError, systemCode } from "../core/index.ts";
+import { asUnwritable } from "./refusals.ts";
 import { isTemporaryName } from "./temporary.ts";
 
 /** What systems put into folders that are only looked at. */
@@ -25,10 +26,11 @@ export async function expectOwnFolder(
   folder: string,
   { what, traces, isOurs }: OutputFolder,
 ): Promise<boolean> {
+  const status = await stat(folder).catch(() => undefined);
+  if (status?.isDirectory() === false) throw refusal(folder, what, "a file");
   const names = await readdir(folder).catch((error: unknown): string[] => {
     if (systemCode(error) === "ENOENT") return [];
-    if (systemCode(error) !== "ENOTDIR") throw error;
-    throw refusal(folder, what, "a file");
+    throw asUnwritable(folder, error);
   });
   const passing = new Set([...droppings, ...traces]);
   const others = names.filter((name) => !passing.has(name) && !isTemporaryName(name));

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { PtuningError, systemCode } from "../core/index.ts";
+import { messageOf, PtuningError, systemCode } from "../core/index.ts";
+import { refusalReason } from "./refusals.ts";
 
 /** A named pipe would hold `open` until somebody writes into it. */
 const readWithoutWaiting = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
@@ -54,7 +55,8 @@ export async function openFile(path: string): Promise<ByteSource> {
   try {
     handle = await open(path, readWithoutWaiting);
   } catch (cause) {
-    const reason = systemCode(cause) === "ENOENT" ? "no such file" : String(cause);
+    const reason =
+      systemCode(cause) === "ENOENT" ? "no such file" : (refusalReason(cause) ?? messageOf(cause));
     throw new PtuningError("FILE_INVALID", `${path}: expected a readable file, got ${reason}.`, { cause });
   }
   const status = await handle.stat();

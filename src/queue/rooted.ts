@@ -1,6 +1,7 @@
-import { mkdir, readdir, realpath } from "node:fs/promises";
+import { readdir, realpath } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, sep } from "node:path";
 import { messageOf, PtuningError } from "../core/index.ts";
+import { makeFolder } from "../files/index.ts";
 
 /**
  * A path as jobs carry it: from the root, which is another folder on each machine. `./data/train.csv`.
@@ -58,7 +59,7 @@ export async function makeRooted(root: string, rooted: string): Promise<string> 
     real = await realpath(existing).catch(() => undefined);
   }
   checkInside(realRoot, real, rooted);
-  await mkdir(wanted, { recursive: true }).catch((cause: unknown) => {
+  await makeFolder(wanted).catch((cause: unknown) => {
     throw refused(`${rooted}: expected a folder that can be made under the root: ${messageOf(cause)}.`);
   });
   checkInside(realRoot, await realpath(wanted), rooted);

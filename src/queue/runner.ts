@@ -1,8 +1,8 @@
-import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Job, Queue, QueueEvents } from "bullmq";
 import * as z from "zod";
 import { type ErrorCode, errorCodes, PtuningError } from "../core/index.ts";
+import { makeFolder } from "../files/index.ts";
 import {
   Channel,
   type Inputs,
@@ -203,7 +203,7 @@ class QueuedTrials {
         throw new PtuningError("QUEUE_FAILED", `trial ${trial.id}: expected a result, got another value.`);
       }
       result = { ...parsed.data, overrides: trial.overrides };
-      await mkdir(home, { recursive: true });
+      await makeFolder(home);
       await writeTrialResult(home, result);
     }
     this.#open.delete(trial.id);

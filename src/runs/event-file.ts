@@ -1,10 +1,9 @@
 import { createWriteStream } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import crc32c from "crc-32/crc32c.js";
 import type { SavedAdapter } from "../adapters/index.ts";
-import { asStorageError } from "../files/index.ts";
+import { asUnwritable, makeFolder } from "../files/index.ts";
 import type { TrainEvent } from "../train/index.ts";
 import { EventSchema } from "./event_pb.ts";
 
@@ -26,7 +25,7 @@ const sessionStart = 1;
  * @throws STORAGE_FULL
  */
 export async function openEventFile(folder: string, step: number): Promise<EventFile> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   // Readers take files in the order of their names.
   const [seconds, rest] = (Date.now() / 1000).toFixed(3).split(".");
   const path = join(folder, `events.out.tfevents.${seconds}.${rest}.ptuning`);
@@ -40,7 +39,7 @@ export async function openEventFile(folder: string, step: number): Promise<Event
       stream.write(bytes, (error) => (error ? reject(error) : resolve())),
     );
     return Promise.race([written, failure]).catch((cause) => {
-      throw asStorageError(path, cause);
+      throw asUnwritable(path, cause);
     });
   };
   await add({ what: { case: "fileVersion", value: fileVersion } });

@@ -1,14 +1,15 @@
 import { createWriteStream, type WriteStream } from "node:fs";
-import { mkdir, readdir, readFile, rm, stat, truncate } from "node:fs/promises";
+import { readdir, readFile, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { MultiTaskAdapter, type SavedAdapter } from "../adapters/index.ts";
 import { type AnyRunConfig, formatConfig, parseRunConfig, redact, refuseSecrets } from "../config/index.ts";
 import { PtuningError } from "../core/index.ts";
 import {
-  asStorageError,
+  asUnwritable,
   expectOwnFolder,
   isHeldElsewhere,
   lockFile,
+  makeFolder,
   readText,
   sweepTemporaries,
   writeFileAtomic,
@@ -69,7 +70,7 @@ export async function createRun(folder: string, config: AnyRunConfig, overwrite 
   refuseSecrets({ ...config, output: folder }, () => "run");
   const expectFree = overwrite ? expectRunOrNothing : expectNoRun;
   await expectFree(folder);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const release = await lock(folder);
   try {
     // Another process may have begun one meanwhile.
@@ -176,7 +177,7 @@ async function openLocked(
       }
       await Promise.race([append(log, `${JSON.stringify(redact(plain(event)))}\n`), failure]).catch(
         (cause) => {
-          throw asStorageError(join(folder, names.events), cause);
+          throw asUnwritable(join(folder, names.events), cause);
         },
       );
       if ("step" in event) await scalars?.write(event.step, scalarsOf(event));

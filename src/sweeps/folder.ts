@@ -1,10 +1,17 @@
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
 import { formatConfig, parseConfig, type RunConfig } from "../config/index.ts";
 import { PtuningError } from "../core/index.ts";
-import { expectOwnFolder, lockFile, readText, sweepTemporaries, writeFileAtomic } from "../files/index.ts";
+import {
+  expectOwnFolder,
+  lockFile,
+  makeFolder,
+  readText,
+  sweepTemporaries,
+  writeFileAtomic,
+} from "../files/index.ts";
 import { type Inputs, inputsOf, readTrialResult, type TrialResult } from "../trials/index.ts";
 
 /** What the folder of a sweep holds. */
@@ -51,7 +58,7 @@ export interface SweepFolder {
  */
 export async function openSweep(folder: string, config: RunConfig): Promise<SweepFolder> {
   await expectSweepOrNothing(folder);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const release = await lockFile(join(folder, names.lock), { what: `sweep ${folder}` });
   try {
     const begun = await readSweepConfig(folder).catch(() => undefined);
@@ -80,7 +87,7 @@ export async function openSweep(folder: string, config: RunConfig): Promise<Swee
     await save(state.seconds);
     await writeFileAtomic(join(folder, names.config), formatConfig(config));
     const trials = join(folder, names.trials);
-    await mkdir(trials, { recursive: true });
+    await makeFolder(trials);
     return { folder, trials, state, known: await readResults(trials), save, close: release };
   } catch (error) {
     await release();

@@ -1,6 +1,6 @@
 /** Legend: E hidden size. */
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
-import { mkdir, statfs } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { Backbone } from "../backbones/index.ts";
 import {
@@ -12,7 +12,7 @@ import {
   type TensorMap,
   type TypedArray,
 } from "../core/index.ts";
-import { asStorageError, cacheFolder, sweepTemporaries, temporaryName } from "../files/index.ts";
+import { asUnwritable, cacheFolder, makeFolder, sweepTemporaries, temporaryName } from "../files/index.ts";
 import {
   batchFeeds,
   type ModelParts,
@@ -147,7 +147,7 @@ function memoryStore(dtype: DType, bytes: number): Store {
 /** A file in our cache folder that no other process sees and that goes with this one. */
 async function fileStore(dtype: DType, bytes: number): Promise<Store> {
   const folder = cacheFolder();
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const { bavail, bsize } = await statfs(folder);
   if (bytes > bavail * bsize * diskShare) {
     throw new PtuningError(
@@ -179,7 +179,7 @@ async function fileStore(dtype: DType, bytes: number): Promise<Store> {
           writeSync(file, elements, done, left, start * size + done),
         );
       } catch (cause) {
-        throw asStorageError(path, cause);
+        throw asUnwritable(path, cause);
       }
     },
     read(start, count) {

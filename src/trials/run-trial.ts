@@ -1,9 +1,9 @@
-import { cp, mkdir, readdir, rm } from "node:fs/promises";
+import { cp, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { formatConfig } from "../config/index.ts";
 import { type ErrorCode, PtuningError } from "../core/index.ts";
-import { writeFileAtomic, writeFolderAtomic } from "../files/index.ts";
+import { makeFolder, writeFileAtomic, writeFolderAtomic } from "../files/index.ts";
 import { isRunElsewhere, runStatus } from "../runs/index.ts";
 import type { TrialEvent } from "./events.ts";
 import type { Inputs } from "./inputs.ts";
@@ -38,6 +38,7 @@ export interface RunTrialOptions {
 /** Errors of the machine, not of the trial: it would be wrong to record them as its result. */
 const machineErrors: ReadonlySet<string> = new Set<ErrorCode>([
   "STORAGE_FULL",
+  "OUTPUT_UNWRITABLE",
   "ENGINE_UNAVAILABLE",
   "INPUT_CHANGED",
 ]);
@@ -52,7 +53,7 @@ const stoppedCodes: ReadonlySet<number | null> = new Set([130, 143]);
  * Runs a trial to its end, going on from where it was stopped, and records the result; one that has a result is not
  * run again.
  * @returns the result; nothing if it was stopped
- * @throws STORAGE_FULL, ENGINE_UNAVAILABLE, INPUT_CHANGED: nothing is recorded then
+ * @throws STORAGE_FULL, OUTPUT_UNWRITABLE, ENGINE_UNAVAILABLE, INPUT_CHANGED: nothing is recorded then
  */
 export async function* runTrial(
   trial: Trial,
@@ -64,7 +65,7 @@ export async function* runTrial(
     yield { type: "trial-done", trial, result: known, ran: false };
     return known;
   }
-  await mkdir(home, { recursive: true });
+  await makeFolder(home);
   const configPath = join(home, "trial.yaml");
   const engine = { threads, ...trial.config.engine };
   await writeFileAtomic(configPath, formatConfig({ ...trial.config, engine }));

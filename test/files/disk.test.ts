@@ -25,7 +25,9 @@ describe("writing as a whole", () => {
     }
     await expect(writeFileAtomic(path, broken())).rejects.toMatchObject({ code: "STORAGE_FULL" });
     expect(await readFile(path, "utf8")).toBe("old");
-    await expect(writeFileAtomic(join(folder, "nowhere/x"), "")).rejects.toMatchObject({ code: "ENOENT" });
+    await expect(writeFileAtomic(join(folder, "nowhere/x"), "")).rejects.toMatchObject({
+      code: "OUTPUT_UNWRITABLE",
+    });
     expect(await readdir(folder)).toEqual(["state"]);
   });
 

@@ -12,6 +12,9 @@ export interface CliOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly input?: string;
+  /** Another user. */
+  readonly uid?: number;
+  readonly gid?: number;
   /** Gets the process while it runs. */
   readonly onStart?: (child: ChildProcess) => void;
 }
@@ -22,6 +25,7 @@ export function ptuning(args: readonly string[], options: CliOptions = {}): Prom
     const child = spawn(process.execPath, [`${repository}dist/cli/main.js`, ...args], {
       cwd: options.cwd ?? repository,
       env: { ...process.env, ...options.env },
+      ...(options.uid !== undefined && { uid: options.uid, gid: options.gid }),
     });
     const output = { stdout: "", stderr: "" };
     child.stdout.setEncoding("utf8").on("data", (text: string) => {

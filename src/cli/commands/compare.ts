@@ -13,6 +13,7 @@ import {
 import { readData, refuseSecrets } from "../../config/index.ts";
 import { PtuningError } from "../../core/index.ts";
 import { nodeEngine } from "../../engine/index.ts";
+import { expectWritable } from "../../files/index.ts";
 import { methods } from "../../methods/index.ts";
 import { comparisonText, textTable } from "../../report/index.ts";
 import { jsonComparisonReporter, textComparisonReporter } from "../compare-reporter.ts";
@@ -52,6 +53,9 @@ export async function compareCommand(source: string, flags: CompareFlags): Promi
   const { shared, settings } = splitSettings(set);
   const config = await readConfig(source, { ...rest, set: shared });
   const name = basename(config.output!);
+  const folder = output ?? join("comparisons", preset.name === "methods" ? name : `${name}-${preset.name}`);
+  refuseSecrets({ output: folder }, () => "command line");
+  if (!flags.dryRun) await expectWritable(folder);
   // Data first: a mistake there should not wait for a download.
   const data = await readData(config);
   const backbone = await loadBackbone(config.backbone, {
@@ -70,8 +74,6 @@ export async function compareCommand(source: string, flags: CompareFlags): Promi
     printPlan(plan, json === true);
     return;
   }
-  const folder = output ?? join("comparisons", preset.name === "methods" ? name : `${name}-${preset.name}`);
-  refuseSecrets({ output: folder }, () => "command line");
   await compareInto(folder, plan, flags);
 }
 

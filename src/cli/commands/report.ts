@@ -10,6 +10,7 @@ import {
 import { PtuningError } from "../../core/index.ts";
 import type { Dataset } from "../../data/index.ts";
 import { nodeEngine } from "../../engine/index.ts";
+import { expectWritable } from "../../files/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { holdsRun, type ReportedTask, readRunConfig, runStatus, writeReport } from "../../runs/index.ts";
 import type { Review } from "../../tasks/index.ts";
@@ -32,6 +33,7 @@ export async function reportCommand(
       },
     );
   }
+  await expectWritable(folder);
   const notes: string[] = [];
   /** A part of the report that may be out of reach by now. */
   const attempt = async <T>(what: string, get: () => Promise<T>): Promise<T | undefined> => {

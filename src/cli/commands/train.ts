@@ -17,7 +17,7 @@ import {
 } from "../../config/index.ts";
 import { messageOf, PtuningError } from "../../core/index.ts";
 import { describeMachine, nodeEngine } from "../../engine/index.ts";
-import { packageVersion, readText } from "../../files/index.ts";
+import { expectWritable, packageVersion, readText } from "../../files/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { formatBytes, formatDuration } from "../../report/index.ts";
 import {
@@ -96,8 +96,10 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
   let folder = run;
   let backbone: Backbone | undefined;
   try {
-    if (run === undefined && !flags.dryRun && !flags.findLr)
+    if (run === undefined && !flags.dryRun && !flags.findLr) {
       await (flags.overwrite ? expectRunOrNothing : expectNoRun)(config.output!);
+      await expectWritable(config.output!);
+    }
     // Data first: a mistake there should not wait for a download.
     const tasks = await readTasks(config);
     backbone = await loadBackbone(config.backbone, {
