@@ -10,7 +10,7 @@ import { checkpointNames, writeCheckpoint } from "./checkpoint.ts";
 import { expectPublishable } from "./publishable.ts";
 
 /** Version of the sidecar's layout; readers refuse newer ones. */
-export const formatVersion = 1;
+export const formatVersion = 2;
 
 /** `peft_type` of adapters that PEFT cannot compute: it refuses what it does not know. */
 export const ownPeftType = "PTUNING_DEEP_PROMPT";

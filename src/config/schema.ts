@@ -108,9 +108,21 @@ const data = z.strictObject({
     .exactOptional()
     .describe("input text of WiC and WSC"),
   misaligned: z
-    .enum(["refuse", "snap", "drop"])
+    .enum(["refuse", "cut", "snap", "drop"])
     .exactOptional()
     .describe("spans that do not end at word borders"),
+  offsets: z
+    .enum(["auto", "utf-16", "codepoints", "graphemes"])
+    .exactOptional()
+    .describe("what offsets of spans count; default auto: as the whole file bears out"),
+  cut: z
+    .strictObject({
+      at: z.enum(["runs", "words", "characters"]),
+      endings: z.array(z.string().min(1)).exactOptional(),
+      beginnings: z.array(z.string().min(1)).exactOptional(),
+    })
+    .exactOptional()
+    .describe("how texts are cut into words; default: so that spans end at words"),
   overlapping: z.enum(["refuse", "longest"]).exactOptional().describe("spans that overlap"),
   devShare: share.default(0.1).describe("share of train that becomes dev where no dev file is given"),
   testShare: share

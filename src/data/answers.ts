@@ -1,4 +1,5 @@
 import { shown } from "../core/index.ts";
+import { type Counting, countingName, countings, OffsetReader } from "./counting.ts";
 import type { AnswerExample } from "./example.ts";
 import { dataError, type FormatInput } from "./format.ts";
 import { isRecord, parseJson } from "./lines.ts";
@@ -58,50 +59,105 @@ function rawAnswer(value: unknown): RawAnswer | undefined {
     : undefined;
 }
 
+/** An example whose answers have no place in the context yet. */
+export type UnplacedAnswers = Omit<AnswerExample, "answers"> & { readonly answers?: readonly RawAnswer[] };
+
 /**
- * Gives the answers of an example their place in the context, as JavaScript string indices. An answer that does
- * not stand where the file says (blanks around it do not count) is located: where it occurs once, or nearest to
- * the place where it should be. Without any place, or equally near to two, the example is rejected.
+ * Gives the answers of all examples of a file their place in the context, as JavaScript string indices. What offsets
+ * count is what holds most of the answers in the whole file. An answer that does not stand at its offset (blanks around
+ * it do not count) is located: where it occurs once, or nearest to the place where it should be. Without any place, or
+ * equally near to two, the example is rejected.
+ *
+ * @param examples reads the file; reports what it cannot read to `input.reject`
  */
-export function placeAnswers(
+export async function* placedAnswers(
   input: FormatInput,
-  example: Omit<AnswerExample, "answers"> & { readonly answers?: readonly RawAnswer[] },
-): AnswerExample | undefined {
-  const { answers, ...rest } = example;
-  if (answers === undefined) return rest;
-  const { context, line = 0 } = rest;
+  examples: (input: FormatInput) => AsyncIterable<UnplacedAnswers>,
+): AsyncGenerator<AnswerExample> {
+  const isOpen = input.options.gold === false;
+  const counting = isOpen ? usualWay : await countingOf(input, examples);
+  for await (const { answers, ...rest } of examples(input)) {
+    if (isOpen || answers === undefined) {
+      yield rest;
+      continue;
+    }
+    const placed = placeAll(input, { ...rest, answers }, counting);
+    if (placed !== undefined) yield { ...rest, answers: placed };
+  }
+}
+
+const ways = countings("codepoints");
+const usualWay = ways[0]!;
+
+async function countingOf(
+  input: FormatInput,
+  examples: (input: FormatInput) => AsyncIterable<UnplacedAnswers>,
+): Promise<Counting> {
+  const { offsets = "auto" } = input.options;
+  const own = offsets === "auto" ? ways : countings(offsets, offsets);
+  const hits = own.map(() => 0);
+  try {
+    for await (const { context, answers = [] } of examples(input.ahead())) {
+      const reader = new OffsetReader(context);
+      if (!reader.isAmbiguous) continue;
+      for (const { text, start } of answers) {
+        if (start === undefined || text === "") continue;
+        const places = own.map((way) => reader.index(start, way));
+        if (places.every((place) => place === places[0])) continue;
+        for (const [i, place] of places.entries()) if (heldAt(context, text, place)) hits[i]!++;
+      }
+    }
+  } catch {
+    // Said when the file is read.
+  }
+  const counting = own[hits.indexOf(Math.max(...hits))]!;
+  if (counting !== own[0]) {
+    input.note(`offsets were read as ${countingName(counting)}, so that most answers stand at theirs`);
+  }
+  return counting;
+}
+
+/** The end of a text that stands at a place of the context; a `\r` that the text lacks does not count. */
+function heldAt(context: string, text: string, start: number | undefined): number | undefined {
+  if (start === undefined || text === "") return undefined;
+  if (context.startsWith(text, start)) return start + text.length;
+  if (!text.includes("\n") || text.includes("\r")) return undefined;
+  let at = start;
+  for (const unit of text.split("")) {
+    if (unit === "\n" && context[at] === "\r") at++;
+    if (context[at++] !== unit) return undefined;
+  }
+  return at;
+}
+
+function placeAll(
+  input: FormatInput,
+  { id, context, line = 0, answers }: UnplacedAnswers & { readonly answers: readonly RawAnswer[] },
+  counting: Counting,
+): { text: string; start: number }[] | undefined {
+  const reader = new OffsetReader(context);
   const placed: { text: string; start: number }[] = [];
-  for (const { text, start: codePoint } of answers) {
-    const start = codePoint === undefined ? undefined : stringIndex(context, codePoint);
-    if (start !== undefined && text !== "" && context.startsWith(text, start)) {
-      placed.push({ text, start });
+  for (const { text, start: offset } of answers) {
+    const start = offset === undefined ? undefined : (reader.index(offset, counting) ?? context.length);
+    const end = heldAt(context, text, start);
+    if (start !== undefined && end !== undefined) {
+      placed.push({ text: context.slice(start, end), start });
       continue;
     }
     const found = locate(context, text.trim(), start);
     if (typeof found === "string") {
       const shown = JSON.stringify(text.slice(0, 40));
-      input.reject(dataError(input.path, line, `the answer ${shown} of "${rest.id}" ${found}`));
+      input.reject(dataError(input.path, line, `the answer ${shown} of "${id}" ${found}`));
       return undefined;
     }
     input.notice(
-      codePoint === undefined
+      offset === undefined
         ? "answers without an offset were located in their context"
         : "answers did not stand at their offset and were located nearby",
     );
     placed.push(found);
   }
-  return { ...rest, answers: placed };
-}
-
-/** JavaScript string index of a code point's number; they differ behind astral characters. */
-function stringIndex(text: string, codePoint: number): number {
-  let index = 0;
-  for (let seen = 0; seen < codePoint && index < text.length; seen++) {
-    const code = text.charCodeAt(index);
-    const isPair = code >= 0xd800 && code < 0xdc00 && (text.charCodeAt(index + 1) & 0xfc00) === 0xdc00;
-    index += isPair ? 2 : 1;
-  }
-  return index;
+  return placed;
 }
 
 function locate(
@@ -111,12 +167,23 @@ function locate(
 ): { text: string; start: number } | string {
   if (text === "") return "is empty";
   const places: number[] = [];
-  for (let at = context.indexOf(text); at >= 0; at = context.indexOf(text, at + 1)) places.push(at);
+  const [head] = text.split("\n", 1);
+  const ends = new Map<number, number>();
+  for (let at = context.indexOf(head!); at >= 0; at = context.indexOf(head!, at + 1)) {
+    const end = heldAt(context, text, at);
+    if (end === undefined) continue;
+    places.push(at);
+    ends.set(at, end);
+  }
+  const placed = (at: number): { text: string; start: number } => ({
+    text: context.slice(at, ends.get(at)),
+    start: at,
+  });
   if (places.length === 0) return "does not occur in its context";
-  if (places.length === 1) return { text, start: places[0]! };
+  if (places.length === 1) return placed(places[0]!);
   if (near === undefined) return `occurs ${places.length} times in its context and has no offset`;
   const distance = (at: number): number => Math.abs(at - near);
   const [first, second] = places.toSorted((a, b) => distance(a) - distance(b));
   if (distance(first!) === distance(second!)) return "occurs twice, equally near to its offset";
-  return { text, start: first! };
+  return placed(first!);
 }

@@ -12,6 +12,7 @@ import { filesBySplit, noTrainingFile, type SplitFiles } from "./parts.ts";
 import { formatsOf, type ReadOptionsFor, readExamples } from "./read.ts";
 import { readFolder } from "./source.ts";
 import { splitOff } from "./split.ts";
+import { formerCut, joinedCut, type WordCut } from "./word-cut.ts";
 
 /** How a data set is read and split. */
 export interface DatasetOptions extends ReadOptionsFor<ExampleKind> {
@@ -67,23 +68,18 @@ export async function readDataset<K extends ExampleKind>(
     );
   }
   if (parts.train === undefined) throw noTrainingFile([path].flat().join(", "));
-  const filesRead: ExampleFile<ExampleKinds[K]>[] = [];
-  // What the first file decides holds for all: a short one alone may leave it open.
-  let settled: Readonly<Record<string, unknown>> = {};
-  const read = async (ofSplit: readonly Part[] | undefined): Promise<ExampleKinds[K][] | undefined> => {
-    if (ofSplit === undefined) return undefined;
+  const { files: filesRead, settled } = await readAlike<K>(parts, reading);
+  const examplesOf = (name: Split): ExampleKinds[K][] | undefined => {
+    if (parts[name] === undefined) return undefined;
     const examples: ExampleKinds[K][] = [];
-    for (const { path: one, split: part } of ofSplit) {
-      const file = await readExamples<K>(one, { ...reading, ...settled, ...(part && { split: part }) });
-      filesRead.push(file);
-      settled = { ...file.settled, ...settled };
-      for (const example of file.examples) examples.push(example);
+    for (const { split: own, file } of filesRead) {
+      if (own === name) for (const example of file.examples) examples.push(example);
     }
     return examples;
   };
-  const all = (await read(parts.train))!;
-  const devExamples = await read(parts.dev);
-  const testExamples = await read(parts.test);
+  const all = examplesOf("train")!;
+  const devExamples = examplesOf("dev");
+  const testExamples = examplesOf("test");
   const { kept: train, taken: testTaken } = splitOff<ExampleKinds[K], K>(
     all,
     testShare,
@@ -97,7 +93,7 @@ export async function readDataset<K extends ExampleKind>(
   const trainLabels = labelsOf(options.kind, split.kept);
   const seen = new Set(trainLabels);
   const devOnly = labelsOf(options.kind, split.taken).filter((label) => !seen.has(label));
-  const warnings = filesRead.flatMap((file) => file.warnings);
+  const warnings = filesRead.flatMap(({ file }) => file.warnings);
   if (devOnly.length > 0) {
     const named = devOnly.slice(0, 10).join(", ");
     warnings.push(`${devOnly.length} labels occur in the dev data only and cannot be learnt: ${named}.`);
@@ -112,9 +108,9 @@ export async function readDataset<K extends ExampleKind>(
       },
     );
   }
-  const { format, kind, ...columns } = reading;
+  const { format, kind, offsets, ...columns } = reading;
   const hash = createHash("sha256");
-  for (const { sha256 } of filesRead) hash.update(sha256);
+  for (const { file } of filesRead) hash.update(file.sha256);
   return {
     train: split.kept,
     dev: split.taken,
@@ -124,6 +120,44 @@ export async function readDataset<K extends ExampleKind>(
     fingerprint: `sha256:${hash.digest("hex")}`,
     warnings,
   };
+}
+
+interface ReadPart<E> {
+  readonly split: Split;
+  readonly file: ExampleFile<E>;
+}
+
+/**
+ * Reads the files of all splits alike: what the first decides holds for all, as a short one alone may leave it open.
+ * Only where words are cut all decide together.
+ */
+async function readAlike<K extends ExampleKind>(
+  parts: Parts,
+  reading: ReadOptionsFor<K>,
+): Promise<{ files: ReadPart<ExampleKinds[K]>[]; settled: Readonly<Record<string, unknown>> }> {
+  const listed = (["train", "dev", "test"] as const).flatMap((split) =>
+    (parts[split] ?? []).map((part) => ({ split, part })),
+  );
+  const files: ReadPart<ExampleKinds[K]>[] = [];
+  let settled: Readonly<Record<string, unknown>> = {};
+  const read = ({ path, split }: Part, more: object): Promise<ExampleFile<ExampleKinds[K]>> =>
+    readExamples<K>(path, { ...reading, ...settled, ...(split && { split }), ...more });
+  for (const { split, part } of listed) {
+    const file = await read(part, {});
+    files.push({ split, file });
+    const { cut, ...others } = file.settled ?? {};
+    settled = { ...others, ...settled };
+  }
+  const cuts = files.flatMap(({ file }) => (file.settled?.cut as WordCut | undefined) ?? []);
+  if (cuts.length === 0) return { files, settled };
+  const cut = joinedCut(cuts);
+  for (const [i, { part }] of listed.entries()) {
+    const { file, split } = files[i]!;
+    if (JSON.stringify(file.settled?.cut ?? formerCut) === JSON.stringify(cut)) continue;
+    const { warnings } = file;
+    files[i] = { split, file: { ...(await read(part, { cut })), warnings } };
+  }
+  return { files, settled: { ...settled, cut } };
 }
 
 function labelsOf<K extends ExampleKind>(kind: K, examples: readonly ExampleKinds[K][]): string[] {

@@ -42,6 +42,8 @@ export interface FormatInput {
   settle(options: Partial<ReadOptions>): void;
   /** Counts something for the warnings: `what` continues "12 …". */
   notice(what: string): undefined;
+  /** A warning on the file as a whole: a sentence without its full stop. */
+  note(what: string): undefined;
 }
 
 /** Reads one kind of example from a file. */
@@ -57,8 +59,11 @@ export interface Format {
   readonly readers: { readonly [K in ExampleKind]?: Reader<K> };
   /** Whether a file looks like this. */
   fits(look: FileLook): boolean;
-  /** The options that a file which starts like this needs beside the usual ones; asked where it is guessed how to read a file. */
-  guess?(start: string): ReadOptions;
+  /**
+   * The options that a file which starts like this needs beside those that are given, or in place of those that do not
+   * fit it; asked where it is guessed how to read a file.
+   */
+  guess?(start: string, given: ReadOptions): ReadOptions;
   /** Table formats: the records before columns are chosen. */
   readonly rows?: (input: FormatInput) => AsyncIterable<Row>;
   /** CSV and TSV: the first row may name the columns. */

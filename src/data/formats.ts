@@ -6,7 +6,7 @@ import { conllu } from "./formats/conllu.ts";
 import { conlluRoles } from "./formats/conllu-roles.ts";
 import { json } from "./formats/json-records.ts";
 import { jsonl } from "./formats/jsonl.ts";
-import { labelStudio, labelStudioMin } from "./formats/label-studio.ts";
+import { labelStudio, labelStudioChoices, labelStudioMin } from "./formats/label-studio.ts";
 import { parquet } from "./formats/parquet.ts";
 import { plainLines } from "./formats/plain-lines.ts";
 import { roleLines } from "./formats/role-lines.ts";
@@ -36,6 +36,7 @@ export type FormatName =
   | "record"
   | "label-studio"
   | "label-studio-min"
+  | "label-studio-choices"
   | "prodigy"
   | "spans"
   | "doccano"
@@ -69,6 +70,7 @@ export const formats: { readonly [F in FormatName]: Format } = {
   record,
   "label-studio": labelStudio,
   "label-studio-min": labelStudioMin,
+  "label-studio-choices": labelStudioChoices,
   prodigy,
   spans,
   doccano,

@@ -51,7 +51,7 @@ export async function guessReading(
   const format = fitting.find((name) => kind === undefined || formats[name]?.readers[kind] !== undefined);
   if (format !== undefined && formats[format].rows === undefined && !choosesColumns(given)) {
     const found = kind ?? (Object.keys(formats[format].readers)[0] as ExampleKind);
-    const options = formats[format].guess?.(await startOf(file, given.encoding)) ?? {};
+    const options = formats[format].guess?.(await startOf(file, given.encoding), given) ?? {};
     return { path: file, kind: found, format, options, labels: [], rows: 0, columns: [] };
   }
   if (format === "lines" && given.text === undefined && given.labelPattern === undefined) {

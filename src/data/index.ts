@@ -1,3 +1,4 @@
+export type { OffsetUnit } from "./counting.ts";
 export { type DatasetOptions, readDataset } from "./dataset.ts";
 export { type ExampleText, exampleKinds, type KindDescription } from "./describe.ts";
 export type {
@@ -25,7 +26,7 @@ export {
   readExamples,
 } from "./read.ts";
 export { drawShots } from "./shots.ts";
-export { splitWords } from "./spans.ts";
 export { splitOff } from "./split.ts";
 export { readTable, type TableOptions } from "./table.ts";
 export { decodeTags, detectTagScheme, encodeSpans, type TagScheme, type TypedSpan } from "./tag-scheme.ts";
+export { formerCut, splitWords, type WordCut } from "./word-cut.ts";

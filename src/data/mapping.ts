@@ -1,25 +1,19 @@
 import { PtuningError, shown } from "../core/index.ts";
-import { answersFrom, placeAnswers } from "./answers.ts";
+import { answersFrom, placedAnswers, type UnplacedAnswers } from "./answers.ts";
 import { ChoiceLabels, choiceOf, choiceTitle } from "./choice-labels.ts";
-import type {
-  AnswerExample,
-  ChoiceExample,
-  ExampleKind,
-  ExampleKinds,
-  RoleExample,
-  TextExample,
-  TokenExample,
-} from "./example.ts";
+import type { ChoiceExample, ExampleKind, RoleExample, TextExample, TokenExample } from "./example.ts";
 import { Fields } from "./fields.ts";
-import { dataError, type Format, type FormatInput, type Reader, type Row } from "./format.ts";
+import { dataError, type Format, type FormatInput, type Row } from "./format.ts";
 import { LabelSpellings } from "./label-spellings.ts";
 import { ListColumn, type ListForm } from "./list-cells.ts";
 import { labelsReader } from "./multi-labels.ts";
 import type { Column, ColumnOptions } from "./options.ts";
+import { cutText } from "./spans.ts";
+import { defaultCut } from "./word-cut.ts";
 
 /** Readers of every kind of example from the records of a table, by a column mapping. */
 export function tableReaders(rows: (input: FormatInput) => AsyncIterable<Row>): Format["readers"] {
-  const reader = <K extends ExampleKind>(map: Mapping<K>): Reader<K> =>
+  const reader = <E>(map: Mapping<E>): ((input: FormatInput) => AsyncIterable<E>) =>
     async function* examples(input) {
       const read = await map(input, async function* survey() {
         for await (const row of rows(input.ahead())) yield new Fields(input.path, row);
@@ -38,7 +32,7 @@ export function tableReaders(rows: (input: FormatInput) => AsyncIterable<Row>): 
     choices: reader(choices),
     tokens: reader(tokens),
     roles: reader(roles),
-    answers: reader(answers),
+    answers: (input) => placedAnswers(input, reader(answers)),
   };
 }
 
@@ -57,15 +51,15 @@ export function kindOfColumns(options: ColumnOptions): ExampleKind {
   return options.question === undefined ? "text" : "answers";
 }
 
-type ReadRow<K extends ExampleKind> = (fields: Fields) => ExampleKinds[K] | undefined;
+type ReadRow<E> = (fields: Fields) => E | undefined;
 
 /** @param survey all rows, for what is decided for the whole file before the first example */
-type Mapping<K extends ExampleKind> = (
+type Mapping<E> = (
   input: FormatInput,
   survey: () => AsyncIterable<Fields>,
-) => ReadRow<K> | Promise<ReadRow<K>>;
+) => ReadRow<E> | Promise<ReadRow<E>>;
 
-const texts: Mapping<"text"> = async (input, survey) => {
+const texts: Mapping<TextExample> = async (input, survey) => {
   const { notice, path } = input;
   let { options } = input;
   if (options.text === undefined && options.label === undefined) options = { ...options, text: "text" };
@@ -112,7 +106,7 @@ const texts: Mapping<"text"> = async (input, survey) => {
   };
 };
 
-const choices: Mapping<"choices"> = async (input, survey) => {
+const choices: Mapping<ChoiceExample> = async (input, survey) => {
   const { options, path } = input;
   const column = options.choices ?? "choices";
   const columns = [column].flat() as Column[];
@@ -192,15 +186,27 @@ const wordColumn = (fields: Fields, { tokens }: ColumnOptions): Column =>
 const tagColumn = (fields: Fields, { tags }: ColumnOptions): Column | undefined =>
   tags ?? fields.first("tags", "ner_tags", "labels", "pos_tags");
 
-const tokens: Mapping<"tokens"> = async (input, survey) => {
-  const { options } = input;
-  const form = await wordForm(input, survey, (fields) => [
-    wordColumn(fields, options),
-    tagColumn(fields, options),
-  ]);
+/** The column of a text where there is none of words: data that are only to be predicted. */
+const textColumn = (fields: Fields, { tokens, text }: ColumnOptions): Column | undefined =>
+  fields.first(tokens, "tokens", "words") === undefined
+    ? fields.first(...([text].flat() as Column[]), "text", "sentence")
+    : undefined;
+
+const tokens: Mapping<TokenExample> = async (input, survey) => {
+  const { options, notice } = input;
+  const form = await wordForm(input, survey, (fields) =>
+    textColumn(fields, options) === undefined
+      ? [wordColumn(fields, options), tagColumn(fields, options)]
+      : [],
+  );
   return (fields): TokenExample | undefined => {
+    const text = textColumn(fields, options);
+    if (text !== undefined) {
+      const example = cutText(fields.text(text), options.cut ?? defaultCut, fields.line);
+      return example ?? notice("rows with an empty text were left out");
+    }
     const words = fields.list(wordColumn(fields, options), /\s+/, form);
-    const tags = tagColumn(fields, options);
+    const tags = options.gold === false ? undefined : tagColumn(fields, options);
     return words.length === 0
       ? undefined
       : { words, ...(tags !== undefined && { tags: tagsOf(fields, tags, words, form) }), line: fields.line };
@@ -213,7 +219,7 @@ function tagsOf(fields: Fields, column: Column, words: readonly string[], form: 
   return fields.fail(column, `a tag for each of ${words.length} words`, tags.length);
 }
 
-const roles: Mapping<"roles"> = async (input, survey) => {
+const roles: Mapping<RoleExample> = async (input, survey) => {
   const { options } = input;
   const tagsIn = (fields: Fields): Column | undefined => options.tags ?? fields.first("tags", "labels");
   const form = await wordForm(input, survey, (fields) => [wordColumn(fields, options), tagsIn(fields)]);
@@ -237,24 +243,26 @@ const roles: Mapping<"roles"> = async (input, survey) => {
   };
 };
 
-const answers: Mapping<"answers"> =
+const answers: Mapping<UnplacedAnswers> =
   (input) =>
-  (fields): AnswerExample | undefined => {
+  (fields): UnplacedAnswers => {
     const { options } = input;
     const context = fields.text(options.context ?? "context");
     const column = options.answers ?? fields.first("answers");
     const id = options.id ?? fields.first("id", "idx");
     const group = options.group ?? fields.first("title");
     const found =
-      column === undefined ? undefined : answersFrom(input.path, fields.line, fields.value(column));
-    return placeAnswers(input, {
+      column === undefined || options.gold === false
+        ? undefined
+        : answersFrom(input.path, fields.line, fields.value(column));
+    return {
       id: id === undefined ? `line ${fields.line}` : fields.text(id),
       question: fields.text(options.question ?? "question"),
       context,
       ...(found && { answers: found }),
       ...(group !== undefined && { group: fields.text(group) }),
       line: fields.line,
-    });
+    };
   };
 
 function compilePattern(source: string | undefined): RegExp | undefined {

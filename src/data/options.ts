@@ -1,8 +1,10 @@
 import type { ChoiceReading } from "./choice-labels.ts";
+import type { OffsetUnit } from "./counting.ts";
 import type { ExampleKind } from "./example.ts";
 import type { Split } from "./format.ts";
 import type { FormatName } from "./formats.ts";
 import type { ListForm } from "./list-cells.ts";
+import type { WordCut } from "./word-cut.ts";
 
 /** A column by name, or by number counted from 1 in files without a header. */
 export type Column = string | number;
@@ -60,12 +62,13 @@ export interface ColumnOptions {
 }
 
 /** Options that name what is to be predicted: left out when a file is only to be predicted. */
-export const goldOptions: readonly (keyof ColumnOptions)[] = [
+export const goldOptions: readonly (keyof ReadOptions)[] = [
   "label",
   "labelPattern",
   "labels",
   "score",
   "tags",
+  "tagColumn",
   "answers",
 ];
 
@@ -95,8 +98,17 @@ export interface ReadOptions extends ColumnOptions {
   readonly tagColumn?: number;
   /** WiC and WSC: 0 (the default, used with RoBERTa) or 1 (used with BERT); see paper.md 1.11. */
   readonly template?: 0 | 1;
-  /** Spans that do not end at word borders: an error (the default), widened to whole words, or left out. */
-  readonly misaligned?: "refuse" | "snap" | "drop";
+  /**
+   * Spans that do not end at word borders: an error (the default), words cut there, in predictions likewise, widened to
+   * whole words, or left out. Without a choice words are cut where that is how the language writes.
+   */
+  readonly misaligned?: "refuse" | "cut" | "snap" | "drop";
+  /** What offsets of spans count. Default `auto`: what the whole file bears out. */
+  readonly offsets?: OffsetUnit | "auto";
+  /** How texts are cut into words. Default: so that the spans of the file end at words. */
+  readonly cut?: WordCut;
+  /** `false`: what is to be predicted is not looked at, whether it is there or not. Default `true`. */
+  readonly gold?: boolean;
   /** Spans that overlap: an error (the default), or the longest is kept. */
   readonly overlapping?: "refuse" | "longest";
 }

@@ -199,6 +199,7 @@ function openInput(path: string, options: ReadOptions): OpenInput {
   const notices = new Map<string, number>();
   const rejected: string[] = [];
   let rejections = 0;
+  const notes: string[] = [];
   let settled: Partial<ReadOptions> = {};
   const tolerant = options.damaged === "skip";
   return {
@@ -232,6 +233,10 @@ function openInput(path: string, options: ReadOptions): OpenInput {
       notices.set(what, (notices.get(what) ?? 0) + 1);
       return undefined;
     },
+    note(what) {
+      notes.push(what);
+      return undefined;
+    },
     sha256() {
       if (hashes.length === 1) return hashes[0]!();
       const hash = createHash("sha256");
@@ -239,7 +244,10 @@ function openInput(path: string, options: ReadOptions): OpenInput {
       return hash.digest("hex");
     },
     warnings() {
-      const found = [...notices].map(([what, count]) => `${path}: ${count} ${what}.`);
+      const found = [
+        ...notes.map((what) => `${path}: ${what}.`),
+        ...[...notices].map(([what, count]) => `${path}: ${count} ${what}.`),
+      ];
       if (rejections > 0) {
         found.push(`${path}: ${rejections} damaged records were left out: ${rejected.join("; ")}.`);
       }

@@ -1,6 +1,6 @@
 import type { Architecture, BackboneConfig } from "../backbones/index.ts";
 import type { TensorMap } from "../core/index.ts";
-import type { ExampleKind } from "../data/index.ts";
+import type { ExampleKind, ReadOptions } from "../data/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import type { Head } from "../heads/index.ts";
 import type { Scores } from "../metrics/index.ts";
@@ -155,6 +155,8 @@ export interface Task<E = unknown, N extends Encoded = Encoded, P = unknown> {
   trivial?(train: N): TrivialAnswer<N>;
   /** What a linear classifier on texts can learn of it; absent where that makes no sense. */
   readonly linear?: LinearView<N>;
+  /** How files must be read for it, beside what a user says of a file. */
+  readonly reading?: ReadOptions;
   /** A text and nothing else as an example, for predictions from a command line; absent where that makes no sense. */
   fromText?(text: string, pair?: string): E;
   /** A prediction as lines of a table. @param detailed also with the scores of what was not chosen */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { detectTagScheme, splitWords, type TokenExample } from "../data/index.ts";
+import { detectTagScheme, formerCut, splitWords, type TokenExample, type WordCut } from "../data/index.ts";
 import { type TokenHeadOptions, tokenHead } from "../heads/index.ts";
 import { family, savedLabels, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
@@ -7,7 +7,13 @@ import { type EncodedWords, roomFor } from "./word-windows.ts";
 import { spanLabels, type TaggedSpans, type WordTaskOptions, wordSettings, wordTask } from "./words.ts";
 
 /** Settings of token classification. */
-export interface TokenClassificationOptions extends WordTaskOptions, TokenHeadOptions {}
+export interface TokenClassificationOptions extends WordTaskOptions, TokenHeadOptions {
+  /**
+   * How plain texts are cut into words: as those that were learnt from. Default: at blanks and punctuation, without
+   * dictionaries.
+   */
+  readonly cut?: WordCut;
+}
 
 /** A span of words that was found, and where. */
 export interface Entity {
@@ -43,11 +49,12 @@ export interface TokenPrediction {
 export function tokenClassification(
   options: TokenClassificationOptions,
 ): Task<TokenExample, EncodedWords & { examples: readonly TokenExample[] }, TokenPrediction> {
-  const { headDropout, ...rest } = options;
+  const { headDropout, cut = formerCut, ...rest } = options;
   return wordTask<TokenExample, TokenPrediction>(rest, {
     type: "token-classification",
     reads: "tokens",
-    options: {},
+    options: options.cut === undefined ? {} : { cut },
+    reading: { cut },
     head: tokenHead(options.labels.length, headDropout === undefined ? {} : { headDropout }),
     scores: ["f1", "precision", "recall", "tagAccuracy"],
     scoresOf: (metrics) => metrics.result(),
@@ -57,7 +64,7 @@ export function tokenClassification(
       assemble: (start, end) => tokenizer.assemble(ids.subarray(start, end)),
     }),
     prediction: (example, { tags, spans }) => ({ tags, entities: entitiesOf(example, spans) }),
-    fromText,
+    fromText: (text) => fromText(text, cut),
     tabulate: (_, { entities }) =>
       entities.map(({ text, type, score, start, end, offsets }) => ({
         entity: text,
@@ -90,8 +97,8 @@ function joinedOffsets(words: readonly string[]): [start: number, end: number][]
 }
 
 /** A plain text as the readers of character spans cut it. */
-function fromText(text: string): TokenExample {
-  const offsets = splitWords(text);
+function fromText(text: string, cut: WordCut): TokenExample {
+  const offsets = splitWords(text, cut);
   return { text, words: offsets.map(([start, end]) => text.slice(start, end)), offsets };
 }
 
@@ -107,7 +114,8 @@ export const tokenClassificationFamily: TaskFamily = family<
   settings: z.strictObject(wordSettings),
   saved: z.strictObject({ ...wordSettings, labels: savedLabels }),
   fits: (examples) => examples.every(({ tags }) => tags !== undefined),
-  resolve: (settings, { train }) => ({
+  resolve: (settings, { train, table }) => ({
+    ...(table?.cut !== undefined && { cut: table.cut as WordCut }),
     labels: spanLabels(train),
     scheme: detectTagScheme(train.flatMap(({ tags }) => (tags === undefined ? [] : [tags]))) ?? "IOB2",
     ...settings,

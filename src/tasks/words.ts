@@ -6,7 +6,14 @@
  */
 import * as z from "zod";
 import { floats, PtuningError } from "../core/index.ts";
-import { decodeTags, type ExampleKind, encodeSpans, type TagScheme, type TypedSpan } from "../data/index.ts";
+import {
+  decodeTags,
+  type ExampleKind,
+  encodeSpans,
+  type ReadOptions,
+  type TagScheme,
+  type TypedSpan,
+} from "../data/index.ts";
 import type { Head } from "../heads/index.ts";
 import { type Scores, SpanMetrics } from "../metrics/index.ts";
 import { crossEntropy } from "../nn/index.ts";
@@ -63,6 +70,8 @@ export interface WordKind<E extends TaggedWords, P> {
   layout(example: E, pieces: SentencePieces, tokenizer: Tokenizer, maxLength: number): SentenceLayout;
   prediction(example: E, found: TaggedSpans): P;
   fromText?(text: string): E;
+  /** How files must be read for it. */
+  readonly reading?: ReadOptions;
   tabulate(example: E, prediction: P, detailed: boolean): readonly TableRow[];
 }
 
@@ -157,6 +166,7 @@ export function wordTask<E extends TaggedWords, P>(
         return Array.from({ length: rows.length * length }, () => outside).flat();
       },
     }),
+    ...(kind.reading && { reading: kind.reading }),
     ...(kind.fromText && { fromText: (text: string) => kind.fromText!(text) }),
     tabulate: (example, prediction, detailed) => kind.tabulate(example, prediction, detailed),
   };

@@ -25,13 +25,18 @@ export function tokenWindows(count: number, size: number, stride: number): Token
 
 /**
  * Number of the window in which token `at` has most context: the greatest distance to the nearer end, the earlier
- * window where two are alike.
+ * window where two are alike. Starts and ends of the windows grow.
  */
 export function windowWithMostContext(windows: readonly TokenWindow[], at: number): number {
-  let [best, most] = [0, Number.NEGATIVE_INFINITY];
-  for (const [number, { start, end }] of windows.entries()) {
-    const context = Math.min(at - start, end - 1 - at);
-    if (context > most) [best, most] = [number, context];
+  // Up to the last window whose middle is not behind the token its end comes nearer, from there on its start leaves.
+  let [low, high] = [0, windows.length - 1];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    const { start, end } = windows[middle]!;
+    if (start + end - 1 <= 2 * at) low = middle;
+    else high = middle - 1;
   }
-  return best;
+  const context = ({ start, end }: TokenWindow): number => Math.min(at - start, end - 1 - at);
+  const next = windows[low + 1];
+  return next !== undefined && context(next) > context(windows[low]!) ? low + 1 : low;
 }

@@ -32,6 +32,7 @@ const names: { readonly [F in FormatName]?: string } = {
   json: "data.json",
   "label-studio": "data.json",
   "label-studio-min": "data.json",
+  "label-studio-choices": "data.json",
   jsonl: "data.jsonl",
 };
 

@@ -510,6 +510,18 @@ export const writtenFormats: { readonly [F in Exclude<FormatName, "parquet">]: W
       return line({ text, id, label: [{ start, end, text: part, labels: [label] }], annotator: 1 }, example);
     },
   },
+  "label-studio-choices": {
+    kind: "text",
+    head: "[",
+    foot: '{"data": {"text": ""}, "annotations": []}]',
+    end: ",\n",
+    survives: "before",
+    record(rng, id) {
+      const [text, label] = [sentence(rng), pick(rng, types)];
+      const result = [{ value: { choices: [label] }, from_name: "type", to_name: "text", type: "choices" }];
+      return line({ id, data: { text }, annotations: [{ result }] }, { text, label });
+    },
+  },
 };
 
 /** A whole file of undamaged records, or one text per parallel file. */

@@ -189,10 +189,39 @@ describe("token classification", () => {
     expect(evaluation.loss).toBeLessThan(1e-9);
   });
 
+  test("scores the tags that predictions give, not those that make no sense", async () => {
+    const task = tokenClassification({ labels });
+    const examples = [{ words: ["\u4e00", "\u4e01", "\u4e02"], tags: ["B-A", "I-A", "B-B"] }];
+    const encoded = await task.encode(examples, characterTokenizer(), 8);
+    const [evaluator, decoder] = [task.evaluator(encoded), task.decoder(encoded)];
+    const length = tokenCount(encoded.sequences, 0);
+    const logits = new Float64Array(length * labels.length);
+    const chosen = ["I-A", "I-A", "I-B"];
+    for (const { word, position } of placesOf(encoded)) {
+      logits[position * labels.length + labels.indexOf(chosen[word]!)] = 9;
+    }
+    for (const taker of [evaluator, decoder]) taker.add({ rows: Int32Array.of(0), length, logits });
+    expect(decoder.finish()[0]!.tags).toEqual(["B-A", "I-A", "B-B"]);
+    expect(evaluator.result().scores).toMatchObject({ f1: 1, tagAccuracy: 1 });
+  });
+
+  test("cuts plain text as its training data was cut, adapters without a choice as before there was one", () => {
+    const wordsOf = (text: string, cut?: object): readonly string[] =>
+      tokenClassification({ labels, ...(cut && { cut: cut as never }) }).fromText!(text).words;
+    expect(wordsOf("ไปกรุงเทพ")).toEqual(["ไปกรุงเทพ"]);
+    expect(wordsOf("ไปกรุงเทพ", { at: "words" })).toEqual(["ไป", "กรุงเทพ"]);
+    expect(wordsOf("กรุง서울", { at: "characters" })).toEqual(["ก", "รุ", "ง", "서", "울"]);
+    const cut = { at: "words", endings: ["ssa", "a"], beginnings: ["al"] };
+    expect(wordsOf("Helsingissa alku a", cut)).toEqual(["Helsingi", "ss", "a", "al", "ku", "a"]);
+  });
+
   test("takes tags and scheme from the training data", () => {
     const data = { train: [{ words: ["a", "b"], tags: ["B-X", "L-X"] }, { words: ["c"] }] };
     const resolved = familyOf("token-classification").resolve({}, data as never);
     expect(resolved).toEqual({ labels: ["O", "B-X", "I-X"], scheme: "BILOU" });
+    const table = { cut: { at: "characters" } };
+    const cut = familyOf("token-classification").resolve({}, { ...data, table } as never).cut;
+    expect(cut).toEqual({ at: "characters" });
     expect(familyOf("token-classification").resolve({ scheme: "IOB1" }, data as never).scheme).toBe("IOB1");
   });
 

@@ -9,7 +9,7 @@ const treebankColumns = 10;
 const isEmpty = (cell: string | undefined): boolean => cell === undefined || cell === "" || cell === "_";
 
 async function* read(input: FormatInput): AsyncGenerator<RoleExample> {
-  for await (const sentence of sentencesOf(input, splitTabs)) {
+  for await (const sentence of sentencesOf(input, { split: splitTabs })) {
     try {
       yield* examplesOf(wordsOf(sentence, input), input);
     } catch (error) {

@@ -16,14 +16,16 @@ export function wordsOf(sentence: Sentence, input: FormatInput): Sentence {
 }
 
 async function* read(input: FormatInput): AsyncGenerator<TokenExample> {
-  for await (const sentence of sentencesOf(input, splitTabs)) {
+  for await (const sentence of sentencesOf(input, { split: splitTabs })) {
     try {
       const rows = wordsOf(sentence, input);
       const width = rows.rows[0]!.length;
       const words = column(rows, input.options.tokenColumn ?? 2, input);
       // Ten columns are Universal Dependencies: the fourth is the part of speech. Three end with the tag.
       const tags =
-        width < 3 ? undefined : column(rows, input.options.tagColumn ?? (width >= 10 ? 4 : width), input);
+        width < 3 || input.options.gold === false
+          ? undefined
+          : column(rows, input.options.tagColumn ?? (width >= 10 ? 4 : width), input);
       const text = sentence.comments
         .find((comment) => /^text\s*=/.test(comment))
         ?.replace(/^text\s*=\s*/, "");

@@ -1,10 +1,9 @@
-import { answersFrom, placeAnswers } from "../answers.ts";
-import type { AnswerExample } from "../example.ts";
+import { answersFrom, placedAnswers, type UnplacedAnswers } from "../answers.ts";
 import { dataError, type Format, type FormatInput } from "../format.ts";
 import { jsonElements } from "../json-elements.ts";
 import { isRecord } from "../lines.ts";
 
-async function* read(input: FormatInput): AsyncGenerator<AnswerExample> {
+async function* unplaced(input: FormatInput): AsyncGenerator<UnplacedAnswers> {
   let articles = 0;
   for await (const { value, line } of jsonElements(input, ["data", "*"])) {
     articles++;
@@ -22,8 +21,7 @@ async function* read(input: FormatInput): AsyncGenerator<AnswerExample> {
       }
       for (const question of paragraph.qas as unknown[]) {
         try {
-          const example = exampleOf(input, question, paragraph.context, title, line);
-          if (example !== undefined) yield example;
+          yield exampleOf(input, question, paragraph.context, title, line);
         } catch (error) {
           input.reject(error);
         }
@@ -38,7 +36,7 @@ function exampleOf(
   context: string,
   group: string,
   line: number,
-): AnswerExample | undefined {
+): UnplacedAnswers {
   const fail = (expected: string): never => {
     throw dataError(input.path, line, `"${group}": expected ${expected}`);
   };
@@ -46,21 +44,21 @@ function exampleOf(
   const { id, question: text, answers, is_impossible: impossible } = question;
   if (typeof text !== "string" || text.trim() === "") return fail("a question that is not empty");
   if (typeof id !== "string" && typeof id !== "number") return fail(`an id for "${text.slice(0, 40)}"`);
-  const list = impossible === true ? [] : answers;
-  return placeAnswers(input, {
+  const list = input.options.gold === false ? undefined : impossible === true ? [] : answers;
+  return {
     id: String(id),
     question: text,
     context,
     ...(list !== undefined && { answers: answersFrom(input.path, line, list) }),
     group,
     line,
-  });
+  };
 }
 
 /** The JSON of SQuAD 1.1 and 2.0: articles, their paragraphs, questions and answers with code point offsets. */
 export const squad: Format = {
   title: "SQuAD 1.1 or 2.0 (JSON)",
-  readers: { answers: read },
+  readers: { answers: (input) => placedAnswers(input, unplaced) },
   fits: ({ start }) =>
     /^\s*\{/.test(start) && /"data"\s*:\s*\[/.test(start) && /"(paragraphs|title)"\s*:/.test(start),
 };
