@@ -2,7 +2,7 @@ import * as z from "zod";
 import { type FormatName, formats } from "../data/index.ts";
 import { threadLimit } from "../engine/index.ts";
 import { optimizerNames } from "../optim/index.ts";
-import { taskFamilies } from "../tasks/index.ts";
+import { taskFamilies, wordCutSchema } from "../tasks/index.ts";
 import type { MultiTaskConfig, RunConfig } from "./config.ts";
 import { methodSchema } from "./methods.ts";
 import { searchSchema } from "./search.ts";
@@ -115,12 +115,7 @@ const data = z.strictObject({
     .enum(["auto", "utf-16", "codepoints", "graphemes"])
     .exactOptional()
     .describe("what offsets of spans count; default auto: as the whole file bears out"),
-  cut: z
-    .strictObject({
-      at: z.enum(["runs", "words", "characters"]),
-      endings: z.array(z.string().min(1)).exactOptional(),
-      beginnings: z.array(z.string().min(1)).exactOptional(),
-    })
+  cut: wordCutSchema
     .exactOptional()
     .describe("how texts are cut into words; default: so that spans end at words"),
   overlapping: z.enum(["refuse", "longest"]).exactOptional().describe("spans that overlap"),

@@ -57,6 +57,7 @@ export {
   type TokenClassificationOptions,
   type TokenPrediction,
   tokenClassification,
+  wordCutSchema,
 } from "./token-classification.ts";
 export type { VerbalizerOptions } from "./verbalizer.ts";
 export type { EncodedWords } from "./word-windows.ts";

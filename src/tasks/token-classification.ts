@@ -102,6 +102,15 @@ function fromText(text: string, cut: WordCut): TokenExample {
   return { text, words: offsets.map(([start, end]) => text.slice(start, end)), offsets };
 }
 
+const affixes = z.array(z.string().min(1).max(100)).max(10_000).exactOptional();
+
+/** How texts are cut into words, in a configuration and in an adapter. */
+export const wordCutSchema: z.ZodType<WordCut> = z.strictObject({
+  at: z.enum(["runs", "words", "characters"]),
+  endings: affixes,
+  beginnings: affixes,
+});
+
 /** Token classification, for the registry. */
 export const tokenClassificationFamily: TaskFamily = family<
   TokenExample,
@@ -112,7 +121,7 @@ export const tokenClassificationFamily: TaskFamily = family<
   title: "a tag for each word: entities, slots",
   reads: "tokens",
   settings: z.strictObject(wordSettings),
-  saved: z.strictObject({ ...wordSettings, labels: savedLabels }),
+  saved: z.strictObject({ ...wordSettings, labels: savedLabels, cut: wordCutSchema.exactOptional() }),
   fits: (examples) => examples.every(({ tags }) => tags !== undefined),
   resolve: (settings, { train, table }) => ({
     ...(table?.cut !== undefined && { cut: table.cut as WordCut }),
