@@ -15,7 +15,12 @@ export const rules: { readonly [O in OpName]: Rule<O> | null } = {
   ...normalize,
   ...layout,
   DequantizeLinear: null,
+  // What only quantisation reads.
+  Abs: null,
+  ReduceMax: null,
   // Rounding has no gradient; layers that use it say what to do instead (`withGradient`).
+  QuantizeLinear: null,
+  MatMulIntegerToFloat: null,
   DynamicQuantizeMatMul: null,
   Shape: null,
 };

@@ -1,6 +1,6 @@
 import { type CpuFacts, cpuFacts } from "../engine/index.ts";
 import type { Backbone } from "./load.ts";
-import { quantizedWeights } from "./quantize.ts";
+import { isQuantized, quantizedWeights } from "./quantize.ts";
 
 /**
  * Precision of the frozen linear layers, forward and backward. `auto` takes int8 where the CPU multiplies it
@@ -27,9 +27,7 @@ export async function withPrecision(
   if (choosePrecision(precision, cpu) === backbone.precision) return backbone;
   // Products of full 8-bit weights overflow on x86 without VNNI: there they keep 7 bits.
   const bits = cpu.x86 && !cpu.int8Dot ? 7 : 8;
-  return {
-    ...backbone,
-    precision: "int8",
-    weights: await quantizedWeights(backbone, bits, process.env, signal),
-  };
+  const weights = await quantizedWeights(backbone, bits, process.env, signal);
+  // What was built, not what was asked for: a checkpoint may have no layer that int8 suits.
+  return { ...backbone, precision: isQuantized(weights) ? "int8" : "fp32", weights };
 }

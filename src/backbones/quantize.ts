@@ -1,6 +1,6 @@
 import { realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { ExternalTensor, Tensor } from "../core/index.ts";
+import { type ExternalTensor, type Tensor, toFloat32 } from "../core/index.ts";
 import {
   type ByteSource,
   cacheFolder,
@@ -20,7 +20,7 @@ import type { Backbone } from "./load.ts";
 const weightsFile = "model.safetensors";
 
 /** Version of the cached file's layout; part of its name. */
-const layoutVersion = 2;
+const layoutVersion = 3;
 
 /**
  * Weights of the linear layers as int8, made once per backbone in our cache (the backbone's own folder may be
@@ -63,6 +63,11 @@ async function makeIn(
   } finally {
     await release();
   }
+}
+
+/** Whether any layer has an int8 form. */
+export function isQuantized(weights: Backbone["weights"]): boolean {
+  return [...weights.keys()].some((name) => name.endsWith(".int8.forward"));
 }
 
 /** The file's tensors, if it is there, whole, and of this backbone. */
@@ -109,12 +114,12 @@ async function write(
   const pending: Record<string, PendingTensor> = {};
   for (const [name, tensor] of weights) {
     const { dtype, shape } = tensor;
-    if (!architecture.isLinearWeight(name) || dtype !== "float32") {
+    if (!architecture.isLinearWeight(name)) {
       pending[name] = { dtype, shape, bytes: async () => bytesOf((await read(tensor)).data) };
       continue;
     }
     const [rows, columns] = shape as [number, number];
-    const matrix = async (): Promise<Float32Array> => (await read(tensor)).data as Float32Array;
+    const matrix = async (): Promise<Float32Array> => toFloat32(await read(tensor)).data;
     for (const direction of ["forward", "backward"] as const) {
       const [height, width] = direction === "forward" ? [columns, rows] : [rows, columns];
       const layout: Layout = { rows, columns, direction, largest: 2 ** (bits - 1) - 1 };

@@ -118,6 +118,15 @@ export class GraphBuilder {
     }));
   }
 
+  /** A uint8 constant: a scalar. */
+  byte(value: number): Value {
+    return this.#constant(`byte:${value}`, `byte ${value}`, () => ({
+      dtype: "uint8",
+      shape: [],
+      data: Uint8Array.of(value),
+    }));
+  }
+
   /** An int64 vector constant. */
   integers(values: readonly number[]): Value {
     return this.#constant(`ints:${values}`, `ints [${values}]`, () => int64s([values.length], values));

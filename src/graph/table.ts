@@ -12,6 +12,7 @@ export interface OpAttributes {
   Mul: NoAttributes;
   Div: NoAttributes;
   Neg: NoAttributes;
+  Abs: NoAttributes;
   Exp: NoAttributes;
   Erf: NoAttributes;
   Tanh: NoAttributes;
@@ -21,6 +22,8 @@ export interface OpAttributes {
   Gelu: elementwise.GeluAttributes;
   Cast: elementwise.CastAttributes;
   DequantizeLinear: NoAttributes;
+  QuantizeLinear: quantize.QuantizeLinearAttributes;
+  MatMulIntegerToFloat: NoAttributes;
   DynamicQuantizeMatMul: NoAttributes;
   MatMul: NoAttributes;
   Gemm: matmul.GemmAttributes;
@@ -30,6 +33,7 @@ export interface OpAttributes {
   LayerNormalization: normalize.LayerNormalizationAttributes;
   ReduceSum: normalize.ReduceAttributes;
   ReduceMean: normalize.ReduceAttributes;
+  ReduceMax: normalize.ReduceAttributes;
   Shape: layout.ShapeAttributes;
   Reshape: NoAttributes;
   Transpose: layout.TransposeAttributes;

@@ -2,7 +2,7 @@
 import type { BackboneConfig, LmHead } from "../backbones/index.ts";
 import { floats, multiplyDims, type Tensor } from "../core/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
-import type { LayerContext } from "../nn/index.ts";
+import { affine, type LayerContext } from "../nn/index.ts";
 import type { Head } from "./head.ts";
 
 /** The words of each label, each as the ids of its pieces. */
@@ -42,7 +42,7 @@ export function verbalizerHead(pieces: LabelPieces, offsets: readonly number[] =
         const offset = constant(b, "verbalizer.offsets", [shares.length], shares);
         if (counts.at(-1) === 1) {
           const scores = wordLogits(ctx, lmHead, config, features, groups[0]!.words.flat());
-          return b.op("Add", [labelMeans(b, scores, groups[0]!), offset]);
+          return labelMeans(ctx, scores, groups[0]!, offset);
         }
         const batch = markCounts!.shape[0]!;
         const logProbabilities = b.op("LogSoftmax", [vocabularyLogits(ctx, lmHead, config, features)], {
@@ -54,14 +54,14 @@ export function verbalizerHead(pieces: LabelPieces, offsets: readonly number[] =
             return b.op("Gather", [at, b.integers(group.words.map((word) => word[k]!))], { axis: 1 });
           });
           const summed = scores.reduce((sum, score) => b.op("Add", [sum, score]));
-          return b.op("Mul", [labelMeans(b, summed, group), hasCount(b, markCounts!, counts[g]!)]);
+          return b.op("Mul", [labelMeans(ctx, summed, group), hasCount(b, markCounts!, counts[g]!)]);
         });
         return b.op("Add", [sums.reduce((sum, part) => b.op("Add", [sum, part])), offset]);
       }),
   };
 }
 
-/** Words of one length, and the share `[W, C]` that each has in the score of its label. */
+/** Words of one length, and the share `[C, W]` that each has in the score of its label. */
 interface WordGroup {
   readonly words: readonly (readonly number[])[];
   readonly shares: readonly (readonly number[])[];
@@ -69,17 +69,18 @@ interface WordGroup {
 
 function groupOf(pieces: LabelPieces, count: number): WordGroup {
   const found = pieces.flatMap((words, label) =>
-    words
-      .filter(({ length }) => length === count)
-      .map((word) => ({ word, share: pieces.map((_, c) => (c === label ? 1 / words.length : 0)) })),
+    words.filter(({ length }) => length === count).map((word) => ({ word, label, share: 1 / words.length })),
   );
-  return { words: found.map(({ word }) => word), shares: found.map(({ share }) => share) };
+  return {
+    words: found.map(({ word }) => word),
+    shares: pieces.map((_, label) => found.map((one) => (one.label === label ? one.share : 0))),
+  };
 }
 
-/** `[B, W]` → `[B, C]`. */
-function labelMeans(b: GraphBuilder, scores: Value, { shares }: WordGroup): Value {
+/** `[B, W]` → `[B, C]`, and an offset for each label. */
+function labelMeans(ctx: LayerContext, scores: Value, { shares }: WordGroup, offset?: Value): Value {
   const size = [shares.length, shares[0]!.length];
-  return b.op("MatMul", [scores, constant(b, "verbalizer.shares", size, shares.flat())]);
+  return affine(ctx, scores, constant(ctx.b, "verbalizer.shares", size, shares.flat()), offset);
 }
 
 function constant(b: GraphBuilder, name: string, shape: readonly number[], values: readonly number[]): Value {
@@ -107,7 +108,7 @@ function wordLogits(
   const words = b.integers(ids);
   const rows = b.op("Gather", [ctx.weight(lmHead.table, [vocabSize, hiddenSize]), words], { axis: 0 });
   const bias = b.op("Gather", [ctx.weight(lmHead.bias, [vocabSize]), words], { axis: 0 });
-  return b.op("Gemm", [features, rows, bias], { transB: 1 });
+  return affine(ctx, features, rows, bias);
 }
 
 /** Logits of all words: `[N, E]` → `[N, V]`. */
@@ -118,5 +119,5 @@ function vocabularyLogits(
   features: Value,
 ): Value {
   const table = ctx.weight(lmHead.table, [vocabSize, hiddenSize]);
-  return ctx.b.op("Gemm", [features, table, ctx.weight(lmHead.bias, [vocabSize])], { transB: 1 });
+  return affine(ctx, features, table, ctx.weight(lmHead.bias, [vocabSize]));
 }

@@ -275,6 +275,7 @@ function layerContext(
     precision,
     unevenGradients: head?.perPosition ?? false,
     dropout,
+    batchInvariant: dropout === undefined,
     hasWeight: (name) => `${weightPrefix}${name}` in params || name in frozen || weights.has(name),
     weight(name, shape) {
       const known = values.get(name);

@@ -5,7 +5,7 @@
 import { type Dim, divideDims } from "../core/index.ts";
 import { failGraph, type Value } from "../graph/index.ts";
 import type { LayerContext } from "./context.ts";
-import { linear } from "./layers.ts";
+import { linear } from "./linear.ts";
 
 /** Keys and values in front of the text's own at one layer, each `[P, B, H, D]`. */
 export interface LayerPrompt {

@@ -17,6 +17,11 @@ export interface LayerContext {
   readonly unevenGradients?: boolean;
   /** Absent in evaluation: then nothing is dropped. */
   readonly dropout: Dropout | undefined;
+  /**
+   * Whether the numbers of an example may not depend, to the bit, on the examples beside it: in evaluation and prediction.
+   * Training takes cheaper forms.
+   */
+  readonly batchInvariant: boolean;
   /** Told the keys and values of the text, `[S, B, H, D]` each, layer by layer; absent where nobody asks. */
   readonly onKeysAndValues?: (key: Value, value: Value) => void;
 }

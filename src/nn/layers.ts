@@ -3,61 +3,10 @@
  * row `s·B + b` of `[S·B, E]` is position `s` of example `b`. Then the first rows are the first positions, and
  * attention reads its heads without a transposition.
  *
- * Legend: B batch, S sequence, E hidden size, I and O widths of a linear layer.
+ * Legend: B batch, S sequence, E hidden size.
  */
-import type { GraphBuilder, Value } from "../graph/index.ts";
+import type { Value } from "../graph/index.ts";
 import type { LayerContext } from "./context.ts";
-
-/**
- * `x · Wᵀ + bias`: `[N, I]` → `[N, O]`; the checkpoint stores W as `[O, I]`. The one place where the precision of
- * frozen weights is decided: where the weights hold an int8 form of this layer, the product is int8 in both
- * directions.
- */
-export function linear(ctx: LayerContext, x: Value, name: string, outWidth: number): Value {
-  const inWidth = x.shape[1] as number;
-  const { b } = ctx;
-  const bias = ctx.weight(`${name}.bias`, [outWidth]);
-  const forward = `${name}.weight.int8.forward`;
-  if (ctx.precision === "fp32" || !ctx.hasWeight(forward)) {
-    const weight = ctx.weight(`${name}.weight`, [outWidth, inWidth]);
-    return b.scope(name, () => b.op("Gemm", [x, weight, bias], { transB: 1 }));
-  }
-  const backward = `${name}.weight.int8.backward`;
-  const product = (left: Value, at: string, size: readonly [number, number], added?: Value): Value =>
-    b.op("DynamicQuantizeMatMul", [
-      left,
-      ctx.weight(at, size),
-      ctx.weight(`${at}.scale`, [size[1]]),
-      undefined,
-      added,
-    ]);
-  const scaled = ctx.unevenGradients ? byRow(b) : (rows: Value, map: (rows: Value) => Value) => map(rows);
-  return b.scope(name, () =>
-    b.withGradient(
-      [x, bias],
-      () => product(x, forward, [inWidth, outWidth], bias),
-      (grad, needs) => [
-        needs[0] ? scaled(grad, (rows) => product(rows, backward, [outWidth, inWidth])) : undefined,
-        needs[1] ? b.sum(grad, [0], 0) : undefined,
-      ],
-    ),
-  );
-}
-
-/** Added to the size of a row, which may be 0. */
-const tiny = 1e-20;
-
-/**
- * Maps rows linearly, each brought to mean square 1 before and back after: one scale of a quantised product then serves
- * all rows. Gradients of a span loss were off by 13 % so instead of by 34 %, those of a tag loss by 6 % instead of 10 %.
- */
-function byRow(b: GraphBuilder): (rows: Value, map: (rows: Value) => Value) => Value {
-  return (rows, map) => {
-    const square = b.op("ReduceMean", [b.op("Mul", [rows, rows]), b.integers([-1])], { keepdims: 1 });
-    const size = b.op("Add", [b.op("Sqrt", [square]), b.scalar(tiny)]);
-    return b.op("Mul", [map(b.op("Div", [rows, size])), size]);
-  };
-}
 
 /** Normalises the last axis and applies the scale and bias of this name. */
 export function layerNorm(ctx: LayerContext, x: Value, name: string, epsilon: number): Value {

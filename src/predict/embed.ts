@@ -21,7 +21,7 @@ export async function embedTexts(
   await using session = await backbone.engine.compile(meanPoolingGraph(backbone));
   const width = backbone.config.hiddenSize;
   const vectors = new Array<Float32Array>(texts.length);
-  for await (const { rows, logits } of forward(session, { sequences }, backbone)) {
+  for await (const { rows, logits } of forward(session, { sequences }, backbone, maxLength)) {
     for (const [i, row] of rows.entries()) {
       const vector = Float32Array.from({ length: width }, (_, j) => logits[i * width + j]!);
       const norm = Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0));

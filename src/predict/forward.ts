@@ -14,19 +14,22 @@ export interface ForwardPass extends HeadOutput {
 /** Feeds of a pass beside its tokens. */
 export type PassFeeds = (pass: PassShape) => TensorMap;
 
-/** Runs an inference session over all sequences, in batches of like length. */
+/**
+ * Runs an inference session over all sequences. What comes out for a sequence does not depend on the others, to the bit.
+ * @param maxLength the greatest length that the model takes
+ */
 export async function* forward(
   session: Session,
   { sequences }: Pick<Encoded, "sequences">,
   backbone: Pick<Backbone, "config">,
+  maxLength: number,
   more: PassFeeds = () => ({}),
 ): AsyncGenerator<ForwardPass> {
   let done = 0;
-  for (const rows of forwardBatches(sequences)) {
-    const batch = padBatch(sequences, rows, backbone.config.padTokenId);
-    const { logits } = await session.run({ ...batchFeeds(batch), ...more({ rows, length: batch.length }) });
+  for (const { rows, length } of forwardBatches(sequences, maxLength)) {
+    const batch = padBatch(sequences, rows, backbone.config.padTokenId, length);
+    const { logits } = await session.run({ ...batchFeeds(batch), ...more({ rows, length }) });
     done += rows.length;
-    const { length } = batch;
     yield { rows, length, logits: logits!.data as Float32Array, done: done / sequences.count };
   }
 }
@@ -37,9 +40,10 @@ export async function evaluateSession(
   task: Task,
   encoded: Encoded,
   backbone: Pick<Backbone, "config">,
+  maxLength: number,
   more?: PassFeeds,
 ): Promise<Evaluation> {
   const evaluator = task.evaluator(encoded);
-  for await (const pass of forward(session, encoded, backbone, more)) evaluator.add(pass);
+  for await (const pass of forward(session, encoded, backbone, maxLength, more)) evaluator.add(pass);
   return evaluator.result();
 }

@@ -3,7 +3,7 @@ import { abortable, type Backbone, type Precision, withPrecision } from "../back
 import { Resources } from "../core/index.ts";
 import { abortableSession } from "../engine/index.ts";
 import { precisionFor } from "../methods/index.ts";
-import { inferenceGraph } from "../model/index.ts";
+import { inferenceGraph, prepackFor } from "../model/index.ts";
 import type { Encoded, Evaluation, Review } from "../tasks/index.ts";
 import { type ForwardPass, forward } from "./forward.ts";
 
@@ -54,7 +54,8 @@ export async function createPredictor<E = unknown, P = unknown>(
   const wanted = precisionFor(adapter.method, precision);
   const parts = attach(adapter, await withPrecision(backbone, wanted, undefined, signal));
   await using opened = new Resources();
-  const session = opened.use(await backbone.engine.compile(inferenceGraph(parts, params)));
+  const prepack = prepackFor("lean", parts.backbone.precision);
+  const session = opened.use(await backbone.engine.compile(inferenceGraph(parts, params), { prepack }));
   await session.bind(params);
   signal?.throwIfAborted();
   const owned = opened.move();
@@ -67,7 +68,7 @@ export async function createPredictor<E = unknown, P = unknown>(
     encoded: Encoded,
     { onProgress, signal: stop }: AnswerOptions,
   ): AsyncGenerator<ForwardPass> {
-    for await (const pass of forward(abortableSession(session, stop), encoded, backbone)) {
+    for await (const pass of forward(abortableSession(session, stop), encoded, backbone, maxLength)) {
       yield pass;
       onProgress?.(pass.done);
     }

@@ -18,7 +18,8 @@ export async function settleTask(task: Task, backbone: Backbone): Promise<Task> 
     async logits(head, sequences) {
       await using session = await backbone.engine.compile(inferenceGraph({ backbone, method, head }, {}));
       const rows: (readonly number[])[] = [];
-      for await (const pass of forward(session, { sequences }, backbone)) {
+      const maxLength = backbone.architecture.maxLength(backbone.config, 0);
+      for await (const pass of forward(session, { sequences }, backbone, maxLength)) {
         const width = pass.logits.length / pass.rows.length;
         for (const [b, row] of pass.rows.entries()) {
           rows[row] = Array.from({ length: width }, (_, i) => pass.logits[b * width + i]!);

@@ -51,26 +51,48 @@ export function shuffledBatches(items: BatchItems, batchSize: number, rng: Rng):
   );
 }
 
-/** Rows of one forward pass, and tokens including padding: beyond this a batch gains no speed. */
+/** Rows of one forward pass, and tokens including padding: larger ones leave the cache and are slower per token. */
 const forwardRows = 64;
-const forwardTokens = 4096;
+const forwardTokens = 1024;
 
-/** All sequences in batches of like length, shortest first: for evaluation and prediction. */
-export function forwardBatches(sequences: TokenSequences): Int32Array[] {
+/** Lengths of forward passes are multiples of this at least, and of an eighth of the power of two below them. */
+const leastStep = 4;
+
+/**
+ * The length that a sequence is padded to in evaluation and prediction. Sums over positions come out differently, in
+ * the last bit, with another number of them; so the length depends on the sequence alone, and its answer is the same in
+ * any company.
+ *
+ * @param tokens its own
+ * @param limit the greatest length that the model takes
+ */
+export function paddedLength(tokens: number, limit: number): number {
+  const step = Math.max(leastStep, 2 ** Math.floor(Math.log2(Math.max(1, tokens))) / 8);
+  return Math.max(tokens, Math.min(limit, Math.ceil(tokens / step) * step));
+}
+
+/** The sequences of one forward pass, and the length that all are padded to. */
+export interface ForwardBatch {
+  readonly rows: Int32Array;
+  readonly length: number;
+}
+
+/**
+ * All sequences in batches of one padded length each, shortest first: for evaluation and prediction.
+ * @param limit the greatest length that the model takes
+ */
+export function forwardBatches(sequences: TokenSequences, limit: number): ForwardBatch[] {
+  const lengthOf = (row: number): number => paddedLength(tokenCount(sequences, row), limit);
   const order = Int32Array.from({ length: sequences.count }, (_, row) => row).sort(
     (a, b) => tokenCount(sequences, a) - tokenCount(sequences, b),
   );
-  const batches: Int32Array[] = [];
+  const batches: ForwardBatch[] = [];
   for (let start = 0; start < order.length; ) {
+    const length = lengthOf(order[start]!);
+    const most = Math.max(1, Math.min(forwardRows, Math.floor(forwardTokens / length)));
     let end = start + 1;
-    while (
-      end < order.length &&
-      end - start < forwardRows &&
-      (end - start + 1) * tokenCount(sequences, order[end]!) <= forwardTokens
-    ) {
-      end++;
-    }
-    batches.push(order.slice(start, end));
+    while (end < order.length && end - start < most && lengthOf(order[end]!) === length) end++;
+    batches.push({ rows: order.slice(start, end), length });
     start = end;
   }
   return batches;
@@ -95,10 +117,17 @@ export interface TokenBatch {
   };
 }
 
-/** Pads the given rows to one length. */
-export function padBatch(sequences: TokenSequences, rows: ArrayLike<number>, padTokenId: number): TokenBatch {
+/**
+ * Pads the given rows to one length.
+ * @param length that of the longest row at least; left out, it is that
+ */
+export function padBatch(
+  sequences: TokenSequences,
+  rows: ArrayLike<number>,
+  padTokenId: number,
+  length = 0,
+): TokenBatch {
   const batch = rows.length;
-  let length = 0;
   for (let b = 0; b < batch; b++) length = Math.max(length, tokenCount(sequences, rows[b]!));
   const shape = [length, batch];
   const make = (): Tensor<"int32"> => ({ dtype: "int32", shape, data: new Int32Array(length * batch) });

@@ -1,11 +1,13 @@
 export {
   type BatchItems,
+  type ForwardBatch,
   forwardBatches,
   itemCount,
   itemRows,
   itemTokens,
   largestItem,
   padBatch,
+  paddedLength,
   shuffledBatches,
   type TokenBatch,
 } from "./batches.ts";

@@ -141,7 +141,7 @@ async function evaluateExactly(
       inferenceGraph(attach(adapter, backbone), adapter.params),
     );
     await session.bind(adapter.params);
-    const evaluation = await evaluateSession(session, adapter.task, devSet, backbone);
+    const evaluation = await evaluateSession(session, adapter.task, devSet, backbone, adapter.maxLength);
     results.push({ name, selectBy, evaluation });
   }
   return results.length > 0 ? joinEvaluations(results).scores : undefined;

@@ -104,13 +104,13 @@ export async function setUp(options: AnyTrainOptions): Promise<Run> {
     ...(name && { headName: name }),
   }));
   for (const [i, parts] of fp32.entries()) checkTogether(parts, named[i]!.task.pseudoTokens);
-  const settings = resolveSettings(options, fp32[0]!);
-  checkMaxLength(fp32[0]!, settings.maxLength);
+  const resolved = resolveSettings(options, fp32[0]!);
+  checkMaxLength(fp32[0]!, resolved.maxLength);
   for (const { name, data } of named) {
     if (data.train.length > 0) continue;
     throw new PtuningError("DATA_INVALID", `${name || "train"}: expected examples, got none.`);
   }
-  const identity = runIdentity(options, named, settings);
+  const identity = runIdentity(options, named, resolved);
   if (resume !== undefined && resume.identity !== identity) {
     throw new PtuningError(
       "RUN_INVALID",
@@ -120,7 +120,8 @@ export async function setUp(options: AnyTrainOptions): Promise<Run> {
       },
     );
   }
-  const backbone = await withPrecision(options.backbone, settings.precision, undefined, signal);
+  const backbone = await withPrecision(options.backbone, resolved.precision, undefined, signal);
+  const settings = { ...resolved, precision: backbone.precision };
   // Updates are not for the signal to tear: the loop looks at it between them.
   const watched = abortable(backbone, signal);
   const start =

@@ -160,7 +160,8 @@ async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
     for (const { inference, name, task, selectBy, devSet } of run.tasks) {
       if (inference === undefined) continue;
       await run.store.bindTo(inference);
-      const evaluation = await evaluateSession(inference, task, devSet, run.backbone, (pass) =>
+      const { maxLength } = run.settings;
+      const evaluation = await evaluateSession(inference, task, devSet, run.backbone, maxLength, (pass) =>
         run.cache ? run.cache.feeds(devSet, pass) : {},
       );
       results.push({ name, selectBy: selectBy ?? task.selectBy, evaluation });

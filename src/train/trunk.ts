@@ -90,8 +90,8 @@ export async function createTrunkCache(
     let first = 0;
     for (const { sequences } of sets) {
       firstToken.set(sequences, first);
-      for (const rows of forwardBatches(sequences)) {
-        const batch = padBatch(sequences, rows, padTokenId);
+      for (const { rows, length } of forwardBatches(sequences, settings.maxLength)) {
+        const batch = padBatch(sequences, rows, padTokenId, length);
         const { [trunkStates]: states } = await session.run(batchFeeds(batch));
         for (const [b, row] of rows.entries()) {
           const count = tokenCount(sequences, row);

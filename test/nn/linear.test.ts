@@ -31,6 +31,7 @@ async function errors(engine: ReturnType<typeof nodeEngine>, unevenGradients: bo
     precision: "int8",
     unevenGradients,
     dropout: undefined,
+    batchInvariant: false,
     hasWeight: (name) => name in weights,
     weight(name) {
       const value = known.get(name) ?? b.initializer(name, weights[name]!);

@@ -14,7 +14,7 @@ import {
   type Tensor,
 } from "ptuning/core";
 import { encodeSafetensors, readSafetensors } from "ptuning/files";
-import { forwardBatches, SequenceCollector, shuffledBatches, tokenCount } from "ptuning/text";
+import { forwardBatches, paddedLength, SequenceCollector, shuffledBatches, tokenCount } from "ptuning/text";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 const bindings = { B: 3, S: 7, P: 20 };
@@ -114,7 +114,10 @@ test("every row is in exactly one batch, in training and in evaluation", () => {
         const trained = shuffledBatches({ sequences }, batchSize, new Rng(seed));
         expect(trained.flatMap((batch) => [...batch]).sort((a, b) => a - b)).toEqual(rows);
         expect(trained.every((batch) => batch.length <= batchSize)).toBe(true);
-        const forward = forwardBatches(sequences).flatMap((batch) => [...batch]);
+        const batches = forwardBatches(sequences, 37);
+        for (const { rows, length } of batches)
+          for (const row of rows) expect(paddedLength(lengths[row]!, 37)).toBe(length);
+        const forward = batches.flatMap((batch) => [...batch.rows]);
         expect([...forward].sort((a, b) => a - b)).toEqual(rows);
         const counts = forward.map((row) => tokenCount(sequences, row));
         expect(counts).toEqual(counts.toSorted((a, b) => a - b));

@@ -57,7 +57,7 @@ for op, fn in {"Add": torch.add, "Sub": torch.sub, "Mul": torch.mul, "Div": torc
         x, y = rand(a), exact(rand(b) + (3.0 if op == "Div" else 0.0))
         case(op, [x, y], fn(x, y), name=f"{a} with {b}")
 x = exact(torch.cat([rand(8), torch.tensor([-7.0, -3.5, -3.0, 0.0, 2.9, 3.1, 6.5])]))
-for op, fn in {"Neg": torch.neg, "Exp": torch.exp, "Erf": torch.erf, "Tanh": torch.tanh}.items():
+for op, fn in {"Neg": torch.neg, "Abs": torch.abs, "Exp": torch.exp, "Erf": torch.erf, "Tanh": torch.tanh}.items():
     case(op, [x], fn(x))
 case("Relu", [x[x.abs() > 1e-3]], F.relu(x[x.abs() > 1e-3]))
 positive = exact(x.abs() + 0.1)
@@ -75,6 +75,24 @@ scale = torch.tensor(0.25)
 case("DequantizeLinear", [quantised, scale], quantised.double() * scale)
 zero = torch.tensor(128, dtype=torch.uint8)
 case("DequantizeLinear", [quantised, scale, zero], (quantised.double() - 128) * scale, name="zero point")
+
+# What prediction quantises with: scalars, or a scale per row; values beyond the range are cut, halves go to even.
+def quantise_linear(x, scale, zero_point):
+    return (x / scale).round().add(zero_point.double()).clamp(0, 255).to(torch.uint8)
+
+
+rows = exact(torch.cat([rand(3, 4) * 5, torch.tensor([[0.125, -0.125, 0.375, 100.0]])]))
+case("QuantizeLinear", [rows, torch.tensor(0.25), zero], quantise_linear(rows, 0.25, zero))
+scales, zeros = torch.tensor([0.5, 0.25, 2.0, 0.25]), torch.tensor([128, 0, 255, 7], dtype=torch.uint8)
+for axis in (0, 1):
+    shape = [-1, 1] if axis == 0 else [1, -1]
+    expected = quantise_linear(rows, scales.reshape(shape), zeros.reshape(shape))
+    case("QuantizeLinear", [rows, scales, zeros], expected, {"axis": axis}, name=f"axis {axis}")
+codes, weight = torch.randint(0, 256, (5, 4), dtype=torch.uint8), torch.randint(-127, 128, (4, 6), dtype=torch.int8)
+scales, bias, step = exact(rand(6).abs() + 0.1), rand(6), torch.tensor(0.5)
+product = ((codes.double() - 128) @ weight.double()) * 0.5 * scales
+case("MatMulIntegerToFloat", [codes, weight, step, scales, zero], product)
+case("MatMulIntegerToFloat", [codes, weight, step, scales, zero, None, bias], product + bias, name="with bias")
 
 # DynamicQuantizeLinear of the ONNX specification, then the integer product.
 def dynamic_quantize(x):
@@ -143,6 +161,12 @@ for op, fn in {"ReduceSum": torch.sum, "ReduceMean": torch.mean}.items():
             case(op, [x, ints(*axes)], fn(x, dim=axes, keepdim=bool(keep)), {"keepdims": keep}, name=f"{axes} keep {keep}")
     case(op, [x], fn(x), {"keepdims": 0}, name="all")
 
+for axes in ([-1], [0, 2]):
+    for keep in (0, 1):
+        case("ReduceMax", [x, ints(*axes)], x.amax(dim=axes, keepdim=bool(keep)), {"keepdims": keep}, name=f"{axes} keep {keep}")
+# No axes are all axes.
+case("ReduceSum", [x, torch.tensor([], dtype=torch.int64)], x.sum(), {"keepdims": 0}, name="no axes")
+
 # Layout.
 x = rand(2, 3, 4)
 case("Shape", [x], ints(2, 3, 4))
@@ -169,9 +193,13 @@ table = rand(4, 3)
 case("Gather", [table, indices], table[indices], {"axis": 0})
 case("Gather", [table, indices.to(torch.int32)], table[indices], {"axis": 0}, name="int32 indices")
 case("Gather", [table, ints(2, 0)], table[:, [2, 0]].contiguous(), {"axis": 1}, name="axis 1")
+# Indices below 0 count from the end.
+case("Gather", [table, ints(-1, 0, -4)], table[[-1, 0, -4]], {"axis": 0}, name="negative indices")
+case("Gather", [table, ints(-1, -1)], table[:, [-1, -1]].contiguous(), {"axis": 1}, name="negative indices, axis 1")
 updates = rand(3, 3)
 rows = ints(1, 3, 1)
 case("ScatterND", [table, rows[:, None], updates], table.index_add(0, rows, updates), {"reduction": "add"})
+case("ScatterND", [table, ints(-1, 0, -3)[:, None], updates], table.index_add(0, ints(3, 0, 1), updates), {"reduction": "add"}, name="negative indices")
 
 target = Path(__file__).resolve().parents[2] / "test" / "golden" / "ops.json"
 target.parent.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,9 @@ const spread = (context: Parameters<Rule<"ReduceSum" | "ReduceMean">>[0]): typeo
   const { b, inputs, outputs, grad, attributes } = context;
   const shape = inputs[0]!.shape;
   if (attributes.keepdims) return b.expand(grad, shape);
-  const axes = (inputs[1]?.elements as number[] | undefined) ?? [...shape.keys()];
+  const given = inputs[1]?.elements as number[] | undefined;
+  // No axes are all axes.
+  const axes = given?.length ? given : [...shape.keys()];
   const front = new Set(axes.map((axis) => (axis < 0 ? axis + shape.length : axis)));
   const kept = shape.map((dim, axis) => (front.has(axis) ? 1 : dim));
   return b.expand(outputs[0]!.shape.length === shape.length ? grad : b.reshape(grad, kept), shape);

@@ -57,6 +57,7 @@ export const Mul: OpSpec<NoAttributes> = binary((a, b) => a * b, multiplyDims);
 export const Div: OpSpec<NoAttributes> = binary((a, b) => a / b, divideDims);
 
 export const Neg: OpSpec<NoAttributes> = unary((x) => -x);
+export const Abs: OpSpec<NoAttributes> = unary(Math.abs);
 export const Exp: OpSpec<NoAttributes> = unary(Math.exp);
 export const Erf: OpSpec<NoAttributes> = unary(erf);
 export const Tanh: OpSpec<NoAttributes> = unary(Math.tanh);

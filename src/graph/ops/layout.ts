@@ -325,7 +325,8 @@ export const ScatterND: OpSpec<ScatterAttributes> = {
     const updates = required(inputs, 2).data;
     const result = { shape: x.shape, data: x.data.slice() };
     const width = elementCount(x.shape.slice(1));
-    for (const [i, row] of required(inputs, 1).data.entries()) {
+    for (const [i, index] of required(inputs, 1).data.entries()) {
+      const row = index < 0 ? index + x.shape[0]! : index;
       for (let j = 0; j < width; j++) result.data[row * width + j]! += updates[i * width + j]!;
     }
     return [result];

@@ -131,3 +131,7 @@ export const ReduceSum: OpSpec<ReduceAttributes> = reduce(sum, { emptyMeansAll: 
 export const ReduceMean: OpSpec<ReduceAttributes> = reduce((row) => sum(row) / row.length, {
   emptyMeansAll: true,
 });
+export const ReduceMax: OpSpec<ReduceAttributes> = reduce(
+  (row) => row.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY),
+  { emptyMeansAll: true },
+);
