@@ -19,9 +19,10 @@ export async function hubFetch(signal?: AbortSignal): Promise<typeof fetch> {
     bodyTimeout: idleTimeoutMs,
   });
   const bounded = async (input: string | URL | Request, init?: RequestInit): Promise<unknown> => {
-    const url = String(input);
+    const { url, headers: given } = withoutLogin(String(input), init?.headers);
     const response = await undici.fetch(url, {
       ...(init as object),
+      headers: given as Headers & object,
       dispatcher,
       ...(signal && { signal }),
     });
@@ -37,6 +38,23 @@ export async function hubFetch(signal?: AbortSignal): Promise<typeof fetch> {
     return answer;
   };
   return bounded as typeof fetch;
+}
+
+/** An address without user and password, which go into a header unless there is one: fetch refuses such addresses. */
+function withoutLogin(
+  address: string,
+  given: RequestInit["headers"],
+): { readonly url: string; readonly headers: Headers } {
+  const headers = new Headers(given);
+  const url = new URL(address);
+  const { username, password } = url;
+  if (username === "" && password === "") return { url: address, headers };
+  url.username = "";
+  url.password = "";
+  const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  if (!headers.has("authorization"))
+    headers.set("authorization", `Basic ${Buffer.from(login).toString("base64")}`);
+  return { url: url.href, headers };
 }
 
 async function readAnswer({ ok, body }: UndiciResponse, url: string): Promise<Uint8Array> {

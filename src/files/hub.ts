@@ -1,11 +1,11 @@
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { messageOf, PtuningError } from "../core/index.ts";
+import { hideSecrets, messageOf, PtuningError } from "../core/index.ts";
 import type { Environment } from "./cache.ts";
 import { answerTimeoutMs, hubFetch } from "./hub-fetch.ts";
 import { sizeOf, transfer } from "./hub-transfer.ts";
 import type { ProgressListener } from "./progress.ts";
-import { asUnwritable } from "./refusals.ts";
+import { asUnwritable, makeFolder } from "./refusals.ts";
 
 /** Files of a repository that are looked at; a listing without an end is given up. */
 const mostFiles = 1_000_000;
@@ -35,9 +35,9 @@ export interface HubDownload {
  */
 export async function downloadFromHub(download: HubDownload): Promise<string> {
   const env = download.env ?? process.env;
-  const hubUrl = (env.HF_ENDPOINT || "https://huggingface.co").replace(/\/+$/, "");
+  const hubUrl = hubAddress(env);
   const fail = (reason: string, cause?: unknown): PtuningError =>
-    new PtuningError("DOWNLOAD_FAILED", `${download.id} from ${hubUrl}: ${reason}.`, {
+    new PtuningError("DOWNLOAD_FAILED", `${download.id} from ${shownAddress(hubUrl)}: ${reason}.`, {
       hint: "Check the name and the network. HF_ENDPOINT chooses another hub, HF_TOKEN opens private models.",
       cause,
     });
@@ -72,7 +72,7 @@ export async function downloadFromHub(download: HubDownload): Promise<string> {
       // A name from the network must not leave the folder.
       if (!isInside(path)) throw fail(`expected plain file names, got "${path}"`);
       const target = join(download.folder, path);
-      await mkdir(dirname(target), { recursive: true });
+      await makeFolder(dirname(target));
       if (size === 0) await writeFile(target, "");
       else if ((await sizeOf(target)) !== size) {
         const info = await fileDownloadInfo({ repo, path, revision: sha, ...shared });
@@ -101,12 +101,41 @@ export async function downloadFromHub(download: HubDownload): Promise<string> {
   }
 }
 
+function hubAddress(env: Environment): string {
+  return (env.HF_ENDPOINT || "https://huggingface.co").replace(/\/+$/, "");
+}
+
+/** An address for people: without user and password. */
+function shownAddress(address: string): string {
+  return hideSecrets(address.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/]*@/i, "$1***@"));
+}
+
+/** What the hub says when it is asked for nothing but an answer. */
+export interface HubAnswer {
+  /** Without user and password. */
+  readonly address: string;
+  /** Status of HTTP, or why there is none. */
+  readonly status: number | string;
+}
+
+/** Asks the hub whether it answers, on the way that downloads take. */
+export async function askHub(env: Environment = process.env): Promise<HubAnswer> {
+  const hubUrl = hubAddress(env);
+  const address = shownAddress(hubUrl);
+  try {
+    const ask = await hubFetch(AbortSignal.timeout(answerTimeoutMs));
+    return { address, status: (await ask(hubUrl, { method: "HEAD" })).status };
+  } catch (error) {
+    return { address, status: hideSecrets(reasonOf(error)) };
+  }
+}
+
 /** Keeps what an earlier attempt brought only if it was of the same commit. */
 async function startOrContinue(folder: string, sha: string): Promise<void> {
   const marker = join(folder, ".commit");
   const previous = await readFile(marker, "utf8").catch(() => undefined);
   if (previous !== sha) await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await writeFile(marker, sha);
 }
 

@@ -8,7 +8,7 @@ export {
 } from "./atomic.ts";
 export { cacheFolder, type Environment, findInHubCache, hubCacheFolder, isOffline } from "./cache.ts";
 export { hashFile, hashText } from "./hash.ts";
-export { downloadFromHub, type HubDownload } from "./hub.ts";
+export { askHub, downloadFromHub, type HubAnswer, type HubDownload } from "./hub.ts";
 export { readJson } from "./json.ts";
 export { isHeldElsewhere, type LockOptions, type LockWait, lockFile, onLockWait } from "./lock.ts";
 export { expectOwnFolder, type OutputFolder } from "./output-folder.ts";

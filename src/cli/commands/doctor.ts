@@ -1,11 +1,18 @@
 import { execFile } from "node:child_process";
-import { access, constants, mkdir, readFile, statfs } from "node:fs/promises";
-import { availableParallelism, cpus, freemem, totalmem } from "node:os";
+import { statfs } from "node:fs/promises";
+import { freemem, totalmem } from "node:os";
 import { promisify } from "node:util";
 import { listCachedBackbones } from "../../backbones/index.ts";
 import { floats, messageOf } from "../../core/index.ts";
-import { nodeEngine } from "../../engine/index.ts";
-import { cacheFolder, packageVersion } from "../../files/index.ts";
+import { describeMachine, nodeEngine } from "../../engine/index.ts";
+import {
+  askHub,
+  cacheFolder,
+  expectWritable,
+  isOffline,
+  makeFolder,
+  packageVersion,
+} from "../../files/index.ts";
 import { GraphBuilder } from "../../graph/index.ts";
 import { formatBytes } from "../../report/index.ts";
 import { exitCodes } from "../exit.ts";
@@ -18,9 +25,6 @@ interface Check {
 }
 
 const run = promisify(execFile);
-
-/** The hub gets this long to answer. */
-const hubTimeoutMs = 5_000;
 
 export async function doctor({ json }: { readonly json?: boolean }): Promise<void> {
   const checks = await Promise.all([
@@ -58,7 +62,8 @@ async function node(): Promise<Check> {
 
 /** Loads the native runtime and multiplies two numbers with it. */
 async function engine(): Promise<Check> {
-  const runtime = nodeEngine({ threads: 1 });
+  // As runs have it.
+  const runtime = nodeEngine();
   try {
     const b = new GraphBuilder("doctor");
     b.output("y", b.op("Mul", [b.input("x", "float32", [1]), b.scalar(2)]));
@@ -73,12 +78,7 @@ async function engine(): Promise<Check> {
 }
 
 async function cpu(): Promise<Check> {
-  const flags =
-    /^flags\s*:(.*)$/m.exec(await readFile("/proc/cpuinfo", "utf8").catch(() => ""))?.[1]?.split(" ") ?? [];
-  const known = ["avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8", "avx512_bf16", "asimddp"];
-  const found = known.filter((flag) => flags.includes(flag));
-  const detail = `${availableParallelism()} cores, ${cpus()[0]?.model ?? "unknown"}${found.length > 0 ? ` (${found.join(", ")})` : ""}`;
-  return { name: "cpu", state: "ok", detail };
+  return { name: "cpu", state: "ok", detail: describeMachine() };
 }
 
 async function memory(): Promise<Check> {
@@ -88,20 +88,20 @@ async function memory(): Promise<Check> {
 
 async function cache(): Promise<Check> {
   const folder = cacheFolder();
+  const cached = await listCachedBackbones().catch(() => []);
+  const holds = `${cached.length} ${cached.length === 1 ? "backbone" : "backbones"}`;
   try {
-    await mkdir(folder, { recursive: true });
-    await access(folder, constants.W_OK);
+    await makeFolder(folder);
+    await expectWritable(folder);
     const { bavail, bsize } = await statfs(folder);
-    const cached = await listCachedBackbones();
     const free = bavail * bsize;
-    const detail = `${folder}: ${cached.length} backbones, ${formatBytes(free)} free on disk`;
+    const detail = `${folder}: ${holds}, ${formatBytes(free)} free on disk`;
     return { name: "cache", state: free < 1e9 ? "note" : "ok", detail };
   } catch (error) {
-    return {
-      name: "cache",
-      state: "problem",
-      detail: `${folder}: ${messageOf(error)}. Set PTUNING_CACHE to another folder.`,
-    };
+    // What is there can be used.
+    const state = cached.length > 0 ? "note" : "problem";
+    const detail = `${holds}; ${messageOf(error)} Set PTUNING_CACHE to another folder.`;
+    return { name: "cache", state, detail };
   }
 }
 
@@ -123,17 +123,12 @@ async function python(): Promise<Check> {
 }
 
 async function hub(): Promise<Check> {
-  const url = process.env.HF_ENDPOINT || "https://huggingface.co";
-  try {
-    const { status } = await fetch(url, { method: "HEAD", signal: AbortSignal.timeout(hubTimeoutMs) });
-    return { name: "hub", state: status < 500 ? "ok" : "note", detail: `${url} answers (${status})` };
-  } catch {
-    return {
-      name: "hub",
-      state: "note",
-      detail: `${url} does not answer: backbones come from caches, pip or folders`,
-    };
-  }
+  const instead = "backbones come from caches, pip or folders";
+  if (isOffline()) return { name: "hub", state: "note", detail: `HF_HUB_OFFLINE is set: ${instead}` };
+  const { address, status } = await askHub();
+  return typeof status === "number"
+    ? { name: "hub", state: status < 500 ? "ok" : "note", detail: `${address} answers (${status})` }
+    : { name: "hub", state: "note", detail: `${address} does not answer (${status}): ${instead}` };
 }
 
 async function tokenizer(): Promise<Check> {
