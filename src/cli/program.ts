@@ -187,10 +187,14 @@ export function createProgram(): Command {
       "adapter folder, a finished run, or a configuration (.yaml) with a verbalizer, to answer without training",
     )
     .argument("[texts...]", "texts; without them --input or standard input, a text per line")
-    .option("--input <file>", "file with examples, in the form of the training data")
+    .option(
+      "--input <file>",
+      "file with examples, in the form of the training data, or with a text per line (.txt)",
+    )
     .option("--text <columns>", "text column of --input; default: as in training")
     .option("--pair <text>", "second text of a pair, for one text given as argument")
-    .addOption(new Option("--format <name>", "output").choices(["table", "jsonl", "csv"]))
+    .addOption(new Option("--format <name>", "output").choices(["table", "jsonl", "csv", "tsv"]))
+    .option("--raw", "CSV and TSV: cells that a spreadsheet would run stay as they are")
     .option(
       "--probabilities",
       "also what was not chosen, with its probability, in tables and CSV; JSON lines always hold it",

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { styleText } from "node:util";
 import { escapeControls, escapeLines, hideSecrets, jsonLine } from "../core/index.ts";
 import type { TransferProgress } from "../files/index.ts";
-import { formatBytes, formatDuration } from "../report/index.ts";
+import { formatBytes, formatCount, formatDuration } from "../report/index.ts";
 
 /** Whether colours are wanted on a stream: NO_COLOR and FORCE_COLOR are honoured. */
 function hasColor(stream: NodeJS.WriteStream): boolean {
@@ -50,6 +50,12 @@ export function note(text: string): void {
 
 export function warn(text: string): void {
   note(`${style("yellow", "warning:", process.stderr)} ${text}`);
+}
+
+/** What is said where texts were cut to the greatest length. */
+export function cutMessage(cut: number, all: number, maxLength: number): string {
+  const share = `${formatCount(cut)} of ${formatCount(all)} ${all === 1 ? "text" : "texts"}`;
+  return `${share} cut to ${maxLength} tokens: what stands behind them was not seen.`;
 }
 
 /** The last line of a terminal, rewritten in place; silent where standard error is none. */

@@ -3,6 +3,7 @@ export * from "./controls.ts";
 export * from "./dim.ts";
 export * from "./dtype.ts";
 export * from "./errors.ts";
+export * from "./extremes.ts";
 export * from "./half.ts";
 export * from "./options.ts";
 export * from "./resources.ts";

@@ -32,6 +32,11 @@ export interface FormatInput {
   text(file?: string): AsyncIterable<string>;
   /** Random access, unpacked. The caller closes it. */
   bytes(): Promise<ByteSource>;
+  /**
+   * A record starts here. Where every record is to be answered for, one that gives no example is told of all the same.
+   * @param fields where they are known: its id is taken from them
+   */
+  begin(line: number, fields?: Readonly<Record<string, unknown>>): void;
   /** A record that cannot be used: throws the error, or counts it where the options say so. */
   reject(error: unknown): void;
   /** The first characters, without byte order mark. */
@@ -40,8 +45,11 @@ export interface FormatInput {
   ahead(): FormatInput;
   /** Says what was decided for the whole file, so that others of the same form are read alike. */
   settle(options: Partial<ReadOptions>): void;
-  /** Counts something for the warnings: `what` continues "12 …". */
-  notice(what: string): undefined;
+  /**
+   * Counts something for the warnings: `what` continues "12 …".
+   * @param reason why the record gives no example, if it gives none: `an empty text`
+   */
+  notice(what: string, reason?: string): undefined;
   /** A warning on the file as a whole: a sentence without its full stop. */
   note(what: string): undefined;
 }
@@ -82,7 +90,16 @@ export function isUntold(name: string): boolean {
   return !/\.\w+$/.test(name) || /\.(train|dev|val|valid|validation|trial|test)$/.test(name);
 }
 
+const errorLines = new WeakMap<PtuningError, number>();
+
 /** An error about a line of a data file. */
 export function dataError(path: string, line: number, what: string, details?: ErrorDetails): PtuningError {
-  return new PtuningError("DATA_INVALID", `${path}: line ${line}: ${what}.`, details);
+  const error = new PtuningError("DATA_INVALID", `${path}: line ${line}: ${what}.`, details);
+  errorLines.set(error, line);
+  return error;
+}
+
+/** The line that an error is about, if it was made by {@link dataError}. */
+export function lineOfError(error: PtuningError): number | undefined {
+  return errorLines.get(error);
 }

@@ -1,3 +1,4 @@
+export { escapeCell, restoreCell, rowColumn } from "./cells.ts";
 export type { OffsetUnit } from "./counting.ts";
 export { type DatasetOptions, readDataset } from "./dataset.ts";
 export { type ExampleText, exampleKinds, type KindDescription } from "./describe.ts";
@@ -20,13 +21,17 @@ export { type Column, type ColumnOptions, goldOptions, type ReadOptions } from "
 export {
   formatsOf,
   type OpenedExamples,
+  type OpenedRecords,
   openExamples,
+  openRecords,
   openRows,
   type ReadOptionsFor,
   readExamples,
 } from "./read.ts";
+export type { DataRecord } from "./records.ts";
 export { drawShots } from "./shots.ts";
 export { splitOff } from "./split.ts";
 export { readTable, type TableOptions } from "./table.ts";
 export { decodeTags, detectTagScheme, encodeSpans, type TagScheme, type TypedSpan } from "./tag-scheme.ts";
+export { type TextLinesOptions, textLines } from "./text-lines.ts";
 export { formerCut, splitWords, type WordCut } from "./word-cut.ts";

@@ -1,6 +1,6 @@
 import { shown } from "../core/index.ts";
 import { dataError, type FormatInput } from "./format.ts";
-import { parseJson, whyNoJson } from "./lines.ts";
+import { isRecord, parseJson, whyNoJson } from "./lines.ts";
 
 /** A value inside a JSON document. */
 export interface JsonElement {
@@ -45,7 +45,10 @@ async function* walk(
       input.reject(dataError(input.path, line, what, { cause }));
       return;
     }
-    if (path.length === pattern.length && fits(path, pattern)) yield { path, value, line };
+    if (path.length === pattern.length && fits(path, pattern)) {
+      input.begin(line, isRecord(value) ? value : undefined);
+      yield { path, value, line };
+    }
     return;
   }
   scanner.take();

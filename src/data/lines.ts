@@ -25,7 +25,10 @@ export interface Line {
  * Lines of a text with their numbers; line ends may be \n or \r\n, also mixed. A line that is too long is
  * rejected.
  */
-export async function* linesOf(input: FormatInput, file?: string): AsyncGenerator<Line> {
+export async function* linesOf(
+  input: Pick<FormatInput, "path" | "text" | "reject">,
+  file?: string,
+): AsyncGenerator<Line> {
   let [rest, line, skipping] = ["", 0, false];
   const strip = (text: string): string => (text.endsWith("\r") ? text.slice(0, -1) : text);
   for await (const chunk of input.text(file)) {
@@ -63,8 +66,11 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 export async function* jsonRows(input: FormatInput): AsyncGenerator<Row> {
   for await (const { line, text } of linesOf(input)) {
     if (text.trim() === "") continue;
+    input.begin(line);
     try {
-      yield { line, fields: parseObject(input.path, line, text) };
+      const fields = parseObject(input.path, line, text);
+      input.begin(line, fields);
+      yield { line, fields };
     } catch (error) {
       input.reject(error);
     }

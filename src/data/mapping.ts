@@ -19,6 +19,7 @@ export function tableReaders(rows: (input: FormatInput) => AsyncIterable<Row>): 
         for await (const row of rows(input.ahead())) yield new Fields(input.path, row);
       });
       for await (const row of rows(input)) {
+        input.begin(row.line, row.fields);
         try {
           const example = read(new Fields(input.path, row));
           if (example !== undefined) yield example;
@@ -89,7 +90,7 @@ const texts: Mapping<TextExample> = async (input, survey) => {
     }
     const pair = columns[1] === undefined ? undefined : fields.text(columns[1]);
     if (text.trim() === "" && (pair ?? "").trim() === "") {
-      return notice("rows with an empty text were left out");
+      return notice("rows with an empty text were left out", "an empty text");
     }
     if (label === "") return notice("rows with an empty label were left out");
     const score = options.score === undefined ? undefined : fields.number(options.score);
@@ -203,7 +204,7 @@ const tokens: Mapping<TokenExample> = async (input, survey) => {
     const text = textColumn(fields, options);
     if (text !== undefined) {
       const example = cutText(fields.text(text), options.cut ?? defaultCut, fields.line);
-      return example ?? notice("rows with an empty text were left out");
+      return example ?? notice("rows with an empty text were left out", "an empty text");
     }
     const words = fields.list(wordColumn(fields, options), /\s+/, form);
     const tags = options.gold === false ? undefined : tagColumn(fields, options);

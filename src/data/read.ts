@@ -8,6 +8,7 @@ import { type FormatName, formats } from "./formats.ts";
 import { isDataError } from "./lines.ts";
 import { choosesColumns, kindOfColumns } from "./mapping.ts";
 import type { ReadOptions } from "./options.ts";
+import { type DataRecord, RecordFollower } from "./records.ts";
 import { openBytesAt, openTextFile, readFolder, startOf } from "./source.ts";
 
 /** A file whose examples come as a stream. */
@@ -32,17 +33,50 @@ export type ReadOptionsFor<K extends ExampleKind> = ReadOptions & { readonly kin
  *
  * @throws DATA_NOT_FOUND, OPTION_INVALID, or DATA_INVALID naming file, line and what was expected
  */
-export async function openExamples<K extends ExampleKind = "text">(
+export function openExamples<K extends ExampleKind = "text">(
   path: string,
   options: ReadOptionsFor<K> = {},
+): Promise<OpenedExamples<ExampleKinds[K]>> {
+  return open<K>(path, options);
+}
+
+async function open<K extends ExampleKind>(
+  path: string,
+  options: ReadOptionsFor<K>,
+  follower?: RecordFollower,
 ): Promise<OpenedExamples<ExampleKinds[K]>> {
   const look = await lookAt(path, options.encoding);
   const { name, kind } = chooseFormat(path, look, options);
   const reader = formats[name].readers[kind as K];
   if (reader === undefined) throw new PtuningError("OPTION_INVALID", refusal(path, name, kind, look));
-  const input = openInput(path, withHeader(options));
+  const input = openInput(path, withHeader(options), follower);
   const { sha256, warnings, settled } = input;
   return { format: name, kind, examples: reader(input), sha256, warnings, settled };
+}
+
+/** A file whose records come as a stream, each with its number, also where it gives no example. */
+export interface OpenedRecords<E> extends Omit<OpenedExamples<E>, "examples"> {
+  readonly records: AsyncIterable<DataRecord<E>>;
+}
+
+/**
+ * The same as {@link openExamples} for answers that must be matched with their file: every record comes, numbered, with
+ * its line and, where it has one, its id. One without a text gives no example but says why; so does one that cannot be
+ * read, where `damaged` is `skip`.
+ *
+ * @throws DATA_NOT_FOUND, OPTION_INVALID, or DATA_INVALID naming file, line and what was expected
+ */
+export async function openRecords<K extends ExampleKind = "text">(
+  path: string,
+  options: ReadOptionsFor<K> = {},
+): Promise<OpenedRecords<ExampleKinds[K]>> {
+  const follower = new RecordFollower(options.id);
+  const { examples, ...opened } = await open<K>(path, options, follower);
+  async function* records(): AsyncGenerator<DataRecord<ExampleKinds[K]>> {
+    for await (const example of examples) yield* follower.give<ExampleKinds[K]>(example);
+    yield* follower.end();
+  }
+  return { ...opened, records: records() };
 }
 
 /**
@@ -194,7 +228,7 @@ interface OpenInput extends FormatInput {
   settled(): Partial<ReadOptions>;
 }
 
-function openInput(path: string, options: ReadOptions): OpenInput {
+function openInput(path: string, options: ReadOptions, follower?: RecordFollower): OpenInput {
   const hashes: (() => string)[] = [];
   const notices = new Map<string, number>();
   const rejected: string[] = [];
@@ -218,8 +252,15 @@ function openInput(path: string, options: ReadOptions): OpenInput {
       hashes.push(() => source.sha256);
       return source;
     },
+    begin(line, fields) {
+      follower?.begin(line, fields);
+    },
     reject(error) {
       if (!tolerant || !isDataError(error)) throw error;
+      if (follower !== undefined) {
+        follower.reject(error);
+        return;
+      }
       rejections++;
       if (rejected.length < 3) rejected.push(error.message.replace(`${path}: `, "").replace(/\.$/, ""));
     },
@@ -229,7 +270,11 @@ function openInput(path: string, options: ReadOptions): OpenInput {
       settled = { ...settled, ...decided };
     },
     settled: () => settled,
-    notice(what) {
+    notice(what, reason) {
+      if (reason !== undefined && follower !== undefined) {
+        follower.leaveOut(reason);
+        return undefined;
+      }
       notices.set(what, (notices.get(what) ?? 0) + 1);
       return undefined;
     },

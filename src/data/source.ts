@@ -74,6 +74,19 @@ export async function openTextFile(path: string, options: SourceOptions = {}): P
   };
 }
 
+/**
+ * The text of bytes that are no file.
+ * @param name for messages
+ * @throws DATA_INVALID, with the line, on bytes that are not text
+ */
+export function decodeText(
+  name: string,
+  bytes: AsyncIterable<Uint8Array>,
+  { encoding = "utf-8", tolerant = false }: SourceOptions = {},
+): AsyncIterable<string> {
+  return decode(name, bytes, makeDecoder(encoding, !tolerant), encoding, tolerant);
+}
+
 /** The bytes of a file, unpacked and bounded. */
 async function openBytes(
   path: string,
@@ -193,7 +206,7 @@ function makeDecoder(encoding: string, fatal: boolean): TextDecoder {
 
 async function* decode(
   path: string,
-  bytes: AsyncIterable<Buffer>,
+  bytes: AsyncIterable<Uint8Array>,
   decoder: TextDecoder,
   encoding: string,
   tolerant: boolean,
@@ -220,7 +233,8 @@ async function* decode(
       try {
         text = decoder.decode(chunk, { stream: true });
       } catch (cause) {
-        const at = line + countLines(chunk.subarray(0, firstInvalid(chunk, encoding)).toString("latin1"));
+        const at =
+          line + countLines(Buffer.from(chunk.subarray(0, firstInvalid(chunk, encoding))).toString("latin1"));
         fail(
           `line ${at}: expected ${encoding} text, got other bytes.`,
           "Name the file's encoding, for instance encoding: windows-1252, or save it as UTF-8.",
@@ -238,7 +252,7 @@ async function* decode(
 }
 
 /** Index of the first byte that does not decode; a bisection, as the decoder does not tell. */
-function firstInvalid(bytes: Buffer, encoding: string): number {
+function firstInvalid(bytes: Uint8Array, encoding: string): number {
   let [good, bad] = [0, bytes.length];
   while (bad - good > 1) {
     const middle = (good + bad) >> 1;

@@ -45,7 +45,7 @@ export async function* taggedWords(
         reading === undefined || record.spans === undefined
           ? cutText(record.text, cut, record.line)
           : tagged(input, record, { ...reading, cut });
-      if (example === undefined) input.notice("rows with an empty text were left out");
+      if (example === undefined) input.notice("rows with an empty text were left out", "an empty text");
       else yield example;
     } catch (error) {
       input.reject(error);

@@ -2,6 +2,8 @@
  * Comparison of answers as texts, as SQuAD's official script does it in Python.
  */
 
+import { greatest } from "../core/index.ts";
+
 const punctuation = /[!-/:-@[-`{-~]/g;
 
 /** Word boundaries of Python's `re`, where letters and numbers of all scripts are word characters. */
@@ -41,8 +43,8 @@ export function answerScore(predicted: string, gold: readonly string[]): AnswerS
   const words = answerWords(predicted);
   const scores = gold.map((text) => wordsScore(words, answerWords(text)));
   return {
-    exactMatch: Math.max(0, ...scores.map(({ exactMatch }) => exactMatch)),
-    f1: Math.max(0, ...scores.map(({ f1 }) => f1)),
+    exactMatch: greatest([0, ...scores.map(({ exactMatch }) => exactMatch)]),
+    f1: greatest([0, ...scores.map(({ f1 }) => f1)]),
   };
 }
 

@@ -1,5 +1,11 @@
 export { embedTexts } from "./embed.ts";
 export { evaluateSession, type ForwardPass, forward, type PassFeeds } from "./forward.ts";
-export { type AnswerOptions, createPredictor, type Predictor, type PredictorOptions } from "./predictor.ts";
+export {
+  type Answer,
+  type AnswerOptions,
+  createPredictor,
+  type Predictor,
+  type PredictorOptions,
+} from "./predictor.ts";
 export { settleTask } from "./settle.ts";
 export { type ZeroShotOptions, zeroShot } from "./zero-shot.ts";

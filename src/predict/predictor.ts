@@ -1,11 +1,22 @@
 import { type Adapter, attach } from "../adapters/index.ts";
 import { abortable, type Backbone, type Precision, withPrecision } from "../backbones/index.ts";
 import { Resources } from "../core/index.ts";
+import { type ExampleKinds, exampleKinds, type KindDescription } from "../data/index.ts";
 import { abortableSession } from "../engine/index.ts";
 import { precisionFor } from "../methods/index.ts";
 import { inferenceGraph, prepackFor } from "../model/index.ts";
-import type { Encoded, Evaluation, Review } from "../tasks/index.ts";
+import { cutExamples, type Encoded, type Evaluation, type Review } from "../tasks/index.ts";
 import { type ForwardPass, forward } from "./forward.ts";
+import { windowsOf } from "./windows.ts";
+
+/** The answer to one example of a stream. */
+export interface Answer<E, P> {
+  readonly example: E;
+  /** Absent where the example is. */
+  readonly prediction: P | undefined;
+  /** Whether something of it was cut to the greatest length and not seen. Reading it in windows cuts nothing. */
+  readonly truncated: boolean;
+}
 
 /** How answers are made. */
 export interface AnswerOptions {
@@ -19,8 +30,21 @@ export interface AnswerOptions {
 export interface Predictor<E = unknown, P = unknown> extends AsyncDisposable {
   /** Predictions in the order of the examples. */
   predict(examples: readonly E[], options?: AnswerOptions): Promise<P[]>;
-  /** Scores of labelled examples. */
-  evaluate(examples: readonly E[], options?: AnswerOptions): Promise<Evaluation>;
+  /**
+   * Answers a stream of examples of any length, in its order: the first answers come at once, and memory stays flat, but for
+   * tasks that compare their examples ({@link candidateRanking}). What stands for a record without an example,
+   * `undefined`, comes back in its place without a prediction.
+   * @throws DATA_INVALID if an example does not fit the task
+   */
+  stream<X extends E | undefined>(
+    examples: Iterable<X> | AsyncIterable<X>,
+    options?: Pick<AnswerOptions, "signal">,
+  ): AsyncGenerator<Answer<X, P>, void, undefined>;
+  /** Scores of labelled examples, and how many of them were cut to the greatest length. */
+  evaluate(
+    examples: readonly E[],
+    options?: AnswerOptions,
+  ): Promise<Evaluation & { readonly truncated: number }>;
   /** Looks at each labelled example, for reports; undefined where the task has nothing to tell. */
   review(examples: readonly E[], options?: AnswerOptions): Promise<Review | undefined>;
   /** Frees the session; the backbone stays. */
@@ -80,11 +104,36 @@ export async function createPredictor<E = unknown, P = unknown>(
       for await (const pass of passes(encoded, options)) decoder.add(pass);
       return decoder.finish() as P[];
     },
+    async *stream(examples, options = {}) {
+      options.signal?.throwIfAborted();
+      const { texts } = exampleKinds[task.reads] as KindDescription<ExampleKinds[typeof task.reads]>;
+      const charactersOf = (example: unknown): number =>
+        example === undefined
+          ? 0
+          : texts(example as ExampleKinds[typeof task.reads]).reduce((sum, { text }) => sum + text.length, 0);
+      for await (const window of windowsOf(examples, charactersOf, task.comparesExamples === true)) {
+        const present = window.filter((example) => example !== undefined);
+        const encoded = await encode(present as E[], options);
+        const decoder = task.decoder(encoded);
+        for await (const pass of passes(encoded, options)) decoder.add(pass);
+        const predictions = decoder.finish() as P[];
+        const cut = cutExamples(encoded);
+        let next = 0;
+        for (const example of window) {
+          if (example === undefined) yield { example, prediction: undefined, truncated: false };
+          else {
+            yield { example, prediction: predictions[next]!, truncated: cut[next]! };
+            next++;
+          }
+        }
+      }
+    },
     async evaluate(examples, options = {}) {
       const encoded = await encode(examples, options);
       const evaluator = task.evaluator(encoded);
       for await (const pass of passes(encoded, options)) evaluator.add(pass);
-      return evaluator.result();
+      const truncated = cutExamples(encoded).filter(Boolean).length;
+      return { ...evaluator.result(), truncated };
     },
     async review(examples, options = {}) {
       const encoded = await encode(examples, options);

@@ -1,5 +1,6 @@
 import { stringify } from "csv-stringify/sync";
 import { escapeLines } from "../core/index.ts";
+import { escapeCell } from "../data/index.ts";
 import type { Scores } from "../metrics/index.ts";
 import { formatBytes, formatCount } from "./format.ts";
 import { markdownTable, type TableColumn, textTable } from "./table.ts";
@@ -222,7 +223,11 @@ export function comparisonCsv(comparison: Comparison): string {
       note: row.note,
     };
   });
-  return stringify(rows, { header: true });
+  const safe = (value: unknown): unknown => (typeof value === "string" ? escapeCell(value) : value);
+  return stringify(
+    rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, safe(value)]))),
+    { header: true },
+  );
 }
 
 /** `3 seeds` */

@@ -60,11 +60,13 @@ export function candidateRanking(
         chosen: chosen.has(i),
       }));
     },
-    cells: ({ candidate, chosen, probabilities, label, score }, detailed) => ({
+    columns: (detailed) => [{ title: "chosen" }, { title: "candidate" }, ...kind.columns(detailed)],
+    cells: ({ candidate, chosen, ...prediction }, detailed) => ({
       chosen: chosen ? "*" : "",
       candidate,
-      ...(detailed ? probabilities : { label, score }),
+      ...kind.cells(prediction, detailed),
     }),
+    blank: { ...kind.blank, candidate: null, chosen: false },
   });
 }
 

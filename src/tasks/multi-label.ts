@@ -1,10 +1,11 @@
 /** Legend: B batch, C labels. */
 import * as z from "zod";
-import { PtuningError } from "../core/index.ts";
+import { greatest, PtuningError } from "../core/index.ts";
 import type { TextExample } from "../data/index.ts";
 import { type SequenceHeadOptions, sequenceHead } from "../heads/index.ts";
 import { MultiLabelMetrics, ThresholdTuner } from "../metrics/index.ts";
 import { binaryCrossEntropy } from "../nn/index.ts";
+import { classCells, classColumns } from "./answer-columns.ts";
 import { family, savedLabels, type TaskFamily } from "./family.ts";
 import { scoreTable } from "./label-review.ts";
 import { sigmoid, softplus } from "./logits.ts";
@@ -50,6 +51,7 @@ export function multiLabelClassification(
   const applied = threshold === "tuned" ? plainThreshold : threshold;
   const head = sequenceHead(width, headOptions);
   const unlabelled: readonly number[] = [];
+  const isPlain = labels.every((label) => !/^\s|\s$|^\[|,/.test(label));
   return textTask<readonly number[], MultiLabelPrediction>({
     type: "multi-label",
     options: { labels, threshold, ...head.options },
@@ -109,15 +111,18 @@ export function multiLabelClassification(
       for (const { logits, gold } of answers) metrics.add(logits.map(sigmoid), gold);
       return { matrices: [], tables: [scoreTable("Labels", labels, metrics.perLabel())] };
     },
+    columns: (detailed) => [{ title: "labels" }, ...(detailed ? classColumns(labels) : [])],
     cells: (prediction, detailed) => ({
-      labels: prediction.labels.join(", "),
-      ...(detailed && prediction.probabilities),
+      // Read back as the labels that they are: as a JSON list where a comma does not tell them apart.
+      labels: isPlain ? prediction.labels.join(", ") : JSON.stringify(prediction.labels),
+      ...(detailed && classCells(prediction.probabilities)),
     }),
+    blank: { labels: [], probabilities: {} },
     tune: (tuned) => multiLabelClassification({ ...options, threshold: applied, ...tuned }),
     trivial({ labels: gold }) {
       const counts = new Array<number>(width).fill(0);
       for (const row of Array.from(gold)) for (const [i, value] of row.entries()) counts[i]! += value;
-      const most = counts.indexOf(Math.max(...counts));
+      const most = counts.indexOf(greatest(counts));
       return constantAnswer(
         "most frequent label",
         counts.map((_, i) => (i === most ? certain : -certain)),

@@ -1,11 +1,12 @@
 /** Legend: B sequences of a pass, N items (examples), K alternatives of the item that has most. */
 import * as z from "zod";
-import { floats, int64s, PtuningError, type TensorMap } from "../core/index.ts";
+import { floats, greatest, int64s, PtuningError, type TensorMap } from "../core/index.ts";
 import type { ChoiceExample } from "../data/index.ts";
 import { type SequenceHeadOptions, sequenceHead } from "../heads/index.ts";
 import { ClassificationMetrics } from "../metrics/index.ts";
 import { crossEntropy } from "../nn/index.ts";
 import type { TextInput } from "../text/index.ts";
+import { scoreDigits } from "./answer-columns.ts";
 import { family, type TaskFamily } from "./family.ts";
 import { argmax, logSumExp, softmax } from "./logits.ts";
 import type { Encoded, Evaluation, HeadOutput, Task } from "./task.ts";
@@ -69,7 +70,7 @@ export function multipleChoice(
       const items = Int32Array.from(examples.flatMap(({ choices }, item) => choices.map(() => item)));
       const sequences = await tokenizer.encode(texts, maxLength);
       const itemStarts = Int32Array.from(starts);
-      return { count: examples.length, sequences, itemStarts, items, labels, examples };
+      return { count: examples.length, sequences, itemStarts, owners: items, items, labels, examples };
     },
     weight: (encoded, rows) => rows.reduce((sum, row) => sum + Number(counts(encoded, row)), 0),
     targets(encoded, { rows }): TensorMap {
@@ -77,7 +78,7 @@ export function multipleChoice(
       // Where each item starts among the sequences of the pass.
       const starts = [...rows.keys()].filter((b) => itemStarts[items[rows[b]!]!] === rows[b]);
       const sizes = starts.map((b) => itemStarts[items[rows[b]!]! + 1]! - rows[b]!);
-      const [N, K] = [starts.length, Math.max(...sizes)];
+      const [N, K] = [starts.length, greatest(sizes)];
       const places = new Array<number>(N * K).fill(0);
       const [mask, targets] = [new Float32Array(N * K).fill(absent), new Float32Array(N * K)];
       for (const [n, b] of starts.entries()) {
@@ -145,6 +146,13 @@ export function multipleChoice(
           Array.from(rows, (row) => Number(row - itemStarts[items[row]!]! === place)),
       };
     },
+    blank: { choice: null, text: null, score: null, probabilities: [] },
+    columns: () => [
+      { title: "choice" },
+      { title: "score", digits: scoreDigits },
+      { title: "alternative" },
+      { title: "text" },
+    ],
     tabulate: ({ text, choices }, { choice, score, probabilities }, detailed) =>
       detailed
         ? choices.map((alternative, i) => ({

@@ -8,6 +8,7 @@ import { positionCrossEntropy } from "../nn/index.ts";
 import { tokenCount } from "../text/index.ts";
 import { reviewAnswers } from "./answer-review.ts";
 import { bestSpans, mergeSpans, type ScoredSpan, spanLoss, windowLogits } from "./answer-spans.ts";
+import { answerTable } from "./answer-table.ts";
 import { type EncodedAnswers, encodeAnswers, noPosition } from "./answer-windows.ts";
 import { family, type TaskFamily } from "./family.ts";
 import { softmax } from "./logits.ts";
@@ -156,16 +157,7 @@ export function questionAnswering(
         hint: "Give the passage as the second text of the pair.",
       });
     },
-    tabulate({ question }, { text, score, start, end, noAnswerScore, nBest }, detailed) {
-      const rows = detailed ? nBest : [{ text, score, start, end }];
-      return rows.map((answer) => ({
-        answer: answer.text,
-        score: answer.score,
-        ...(noAnswerScore !== undefined && { noAnswer: noAnswerScore }),
-        characters: answer.start < 0 ? "" : `${answer.start}–${answer.end - 1}`,
-        question,
-      }));
-    },
+    ...answerTable(answerless),
   };
 }
 

@@ -5,6 +5,7 @@ import type { TextExample } from "../data/index.ts";
 import { type SequenceHeadOptions, sequenceHead } from "../heads/index.ts";
 import { RegressionMetrics } from "../metrics/index.ts";
 import { squaredError } from "../nn/index.ts";
+import { scoreDigits } from "./answer-columns.ts";
 import { family, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
 import { constantAnswer, type EncodedTexts, headSettings, textTask } from "./text-task.ts";
@@ -85,7 +86,9 @@ export function textRegression(
         },
       ],
     }),
+    columns: () => [{ title: "score", digits: scoreDigits }],
     cells: ({ score }) => ({ score }),
+    blank: { score: null },
     trivial: ({ labels }) => constantAnswer("mean of train", [momentsOf(Array.from(labels)).mean]),
   });
 }

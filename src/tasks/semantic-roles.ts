@@ -3,6 +3,7 @@ import { closest, PtuningError } from "../core/index.ts";
 import type { RoleExample } from "../data/index.ts";
 import { type Head, type TokenHeadOptions, tokenHead } from "../heads/index.ts";
 import type { Tokenizer } from "../text/index.ts";
+import { scoreDigits } from "./answer-columns.ts";
 import { family, savedLabels, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
 import { type EncodedWords, roomFor, type SentenceLayout, type SentencePieces } from "./word-windows.ts";
@@ -161,6 +162,14 @@ export function semanticRoles(
           ...{ start, end, score },
         })),
     }),
+    blank: { predicate: null, tags: [], roles: [] },
+    columns: () => [
+      { title: "predicate" },
+      { title: "role" },
+      { title: "text" },
+      { title: "score", digits: scoreDigits },
+      { title: "words" },
+    ],
     tabulate: ({ words }, { predicate, roles }) =>
       roles.map(({ role, text, score, start, end }) => ({
         predicate: words[predicate]!,

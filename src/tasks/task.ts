@@ -20,6 +20,18 @@ export interface Encoded {
    * Left out, each sequence is an item of its own.
    */
   readonly itemStarts?: Int32Array;
+  /** Number of the example that each sequence is of. Left out, every example has as many, one after another. */
+  readonly owners?: Int32Array;
+}
+
+/** For each encoded example whether something of it was cut to the greatest length; reading it in windows cuts nothing. */
+export function cutExamples({ count, sequences, owners }: Encoded): boolean[] {
+  const each = sequences.count / Math.max(1, count);
+  const cut = new Array<boolean>(count).fill(false);
+  for (let i = 0; i < sequences.count; i++) {
+    if (sequences.cut[i] === 1) cut[owners?.[i] ?? Math.floor(i / each)] = true;
+  }
+  return cut;
 }
 
 /** What one pass computes: some sequences, padded to one length. */
@@ -90,6 +102,13 @@ export interface TaskGround {
 /** One line of a table of predictions: a title and a cell per column. */
 export type TableRow = Readonly<Record<string, string | number>>;
 
+/** A column of a table of predictions. */
+export interface AnswerColumn {
+  readonly title: string;
+  /** Columns of numbers that are no counts: digits behind the point, for people. */
+  readonly digits?: number;
+}
+
 /** Training settings that suit a task, where they differ from those of every run. */
 export interface TaskDefaults {
   /** Tokens per sequence; what fits beside the prompt, if that is less. */
@@ -159,6 +178,12 @@ export interface Task<E = unknown, N extends Encoded = Encoded, P = unknown> {
   readonly reading?: ReadOptions;
   /** A text and nothing else as an example, for predictions from a command line; absent where that makes no sense. */
   fromText?(text: string, pair?: string): E;
+  /** The titles of {@link tabulate}, in order, none twice. */
+  columns(detailed: boolean): readonly AnswerColumn[];
   /** A prediction as lines of a table. @param detailed also with the scores of what was not chosen */
   tabulate(example: E, prediction: P, detailed: boolean): readonly TableRow[];
+  /** A prediction's keys where there was nothing to answer. */
+  readonly blank: Readonly<Record<string, unknown>>;
+  /** Whether predictions of a call depend on one another, so that all examples must be there before the first answer. */
+  readonly comparesExamples?: boolean;
 }

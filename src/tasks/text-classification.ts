@@ -6,6 +6,7 @@ import { type SequenceHeadOptions, sequenceHead } from "../heads/index.ts";
 import { ClassificationMetrics, type ClassificationScore } from "../metrics/index.ts";
 import { crossEntropy } from "../nn/index.ts";
 import type { TextInput } from "../text/index.ts";
+import { classCells, classColumns, scoreDigits } from "./answer-columns.ts";
 import { family, savedLabels, type TaskFamily } from "./family.ts";
 import { reviewLabels } from "./label-review.ts";
 import { argmax, logSumExp, softmax } from "./logits.ts";
@@ -145,7 +146,17 @@ export function classificationKind(
         labels,
         answers.map(({ logits, gold }) => ({ gold, predicted: argmax(logits) })),
       ),
-    cells: ({ label, score, probabilities }, detailed) => ({ label, score, ...(detailed && probabilities) }),
+    columns: (detailed) => [
+      { title: "label" },
+      { title: "score", digits: scoreDigits },
+      ...(detailed ? classColumns(labels) : []),
+    ],
+    cells: ({ label, score, probabilities }, detailed) => ({
+      label,
+      score,
+      ...(detailed && classCells(probabilities)),
+    }),
+    blank: { label: null, score: null, probabilities: {} },
     trivial({ labels: gold }) {
       const counts = new Array<number>(width).fill(0);
       for (let i = 0; i < gold.length; i++) if (gold[i]! >= 0) counts[gold[i]!]!++;

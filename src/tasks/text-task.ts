@@ -6,7 +6,16 @@ import type { GraphBuilder, Value } from "../graph/index.ts";
 import type { Head } from "../heads/index.ts";
 import type { TextInput, Tokenizer, TokenSequences } from "../text/index.ts";
 import type { Review, ReviewedExample } from "./review.ts";
-import type { Encoded, Evaluation, HeadOutput, LinearView, TableRow, Task, TrivialAnswer } from "./task.ts";
+import type {
+  AnswerColumn,
+  Encoded,
+  Evaluation,
+  HeadOutput,
+  LinearView,
+  TableRow,
+  Task,
+  TrivialAnswer,
+} from "./task.ts";
 
 /** Keys of every task whose head pools a text to one vector. */
 export const headSettings: z.core.$ZodLooseShape = {
@@ -85,8 +94,11 @@ export interface TextKind<G, P>
   predict(logits: ArrayLike<number>): P;
   /** Changes predictions by what others of the same call were. @param logits of each example */
   compare?(predictions: P[], encoded: EncodedTexts<G>, logits: readonly ArrayLike<number>[]): P[];
-  /** Columns of a table before the text. */
+  /** Columns of a table before the text, by their titles. */
+  columns(detailed: boolean): readonly AnswerColumn[];
   cells(prediction: P, detailed: boolean): TableRow;
+  /** As {@link Task.blank}. */
+  readonly blank: Task["blank"];
   /** A gold answer and a prediction as texts, for reports. */
   describe(gold: G, prediction: P): Pick<ReviewedExample, "gold" | "predicted">;
   /** What a report shows of all labelled examples beside that. */
@@ -197,6 +209,9 @@ export function textTask<G, P>(kind: TextKind<G, P>): Task<TextExample, EncodedT
     ...(kind.tune && { tune: (tuned) => kind.tune!(tuned) }),
     ...(kind.trivial && { trivial: (train) => kind.trivial!(train) }),
     ...(kind.linear && { linear: kind.linear }),
+    ...(kind.compare && { comparesExamples: true }),
+    blank: kind.blank,
+    columns: (detailed) => [...kind.columns(detailed), { title: "text" }],
     fromText: (text, pair) => ({ text, ...(pair !== undefined && { pair }) }),
     tabulate: ({ text, pair }, prediction, detailed) => [
       { ...kind.cells(prediction, detailed), text: pair === undefined ? text : `${text} | ${pair}` },

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { detectTagScheme, formerCut, splitWords, type TokenExample, type WordCut } from "../data/index.ts";
 import { type TokenHeadOptions, tokenHead } from "../heads/index.ts";
+import { scoreDigits } from "./answer-columns.ts";
 import { family, savedLabels, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
 import { type EncodedWords, roomFor } from "./word-windows.ts";
@@ -65,6 +66,14 @@ export function tokenClassification(
     }),
     prediction: (example, { tags, spans }) => ({ tags, entities: entitiesOf(example, spans) }),
     fromText: (text) => fromText(text, cut),
+    blank: { tags: [], entities: [] },
+    columns: () => [
+      { title: "entity" },
+      { title: "type" },
+      { title: "score", digits: scoreDigits },
+      { title: "words" },
+      { title: "characters" },
+    ],
     tabulate: (_, { entities }) =>
       entities.map(({ text, type, score, start, end, offsets }) => ({
         entity: text,

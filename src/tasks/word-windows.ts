@@ -65,9 +65,13 @@ export function layOutSentences<E extends { readonly words: readonly string[] }>
   pieces: WordPieces,
   stride: number,
   layoutOf: (example: E, own: SentencePieces) => SentenceLayout,
-): Pick<EncodedWords, "count" | "sequences" | "wordStarts" | "answerStarts" | "answered" | "positions"> {
+): Pick<
+  EncodedWords,
+  "count" | "sequences" | "owners" | "wordStarts" | "answerStarts" | "answered" | "positions"
+> {
   const collected = new SequenceCollector();
-  const wordStarts = Int32Array.of(0, ...examples.map(() => 0));
+  const wordStarts = new Int32Array(examples.length + 1);
+  const owners: number[] = [];
   const answerStarts = [0];
   const answered: number[] = [];
   const positions: number[] = [];
@@ -86,6 +90,7 @@ export function layOutSentences<E extends { readonly words: readonly string[] }>
     for (const [number, { start, end }] of windows.entries()) {
       const { ids, typeIds, firstStart } = assemble(start, end);
       collected.add(ids, typeIds, truncated);
+      owners.push(i);
       for (const [word, token] of words[number]!) {
         answered.push(word);
         positions.push(firstStart + token - start);
@@ -96,6 +101,7 @@ export function layOutSentences<E extends { readonly words: readonly string[] }>
   return {
     count: examples.length,
     sequences: collected.finish(),
+    owners: Int32Array.from(owners),
     wordStarts,
     answerStarts: Int32Array.from(answerStarts),
     answered: Int32Array.from(answered),

@@ -19,7 +19,7 @@ import { type Scores, SpanMetrics } from "../metrics/index.ts";
 import { crossEntropy } from "../nn/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import { argmax, logSumExp } from "./logits.ts";
-import type { Decoder, Evaluator, TableRow, Task } from "./task.ts";
+import type { AnswerColumn, Decoder, Evaluator, TableRow, Task } from "./task.ts";
 import { wordReviewer } from "./word-review.ts";
 import { ChosenTags } from "./word-tags.ts";
 import {
@@ -72,7 +72,10 @@ export interface WordKind<E extends TaggedWords, P> {
   fromText?(text: string): E;
   /** How files must be read for it. */
   readonly reading?: ReadOptions;
+  columns(detailed: boolean): readonly AnswerColumn[];
   tabulate(example: E, prediction: P, detailed: boolean): readonly TableRow[];
+  /** As {@link Task.blank}. */
+  readonly blank: Task["blank"];
 }
 
 /** Encoded words with the examples themselves, which predictions refer to. */
@@ -168,6 +171,8 @@ export function wordTask<E extends TaggedWords, P>(
     }),
     ...(kind.reading && { reading: kind.reading }),
     ...(kind.fromText && { fromText: (text: string) => kind.fromText!(text) }),
+    blank: kind.blank,
+    columns: (detailed) => kind.columns(detailed),
     tabulate: (example, prediction, detailed) => kind.tabulate(example, prediction, detailed),
   };
 }

@@ -145,7 +145,7 @@ export async function encodeCloze(
       let [literal, text, pseudo] = [0, 0, 0];
       for (const part of cloze.parts) {
         if ("literal" in part) {
-          ids.push(...own.ids.subarray(own.starts[literal]!, own.starts[literal + 1]!));
+          for (const id of own.ids.subarray(own.starts[literal]!, own.starts[literal + 1]!)) ids.push(id);
           literal++;
         } else if ("text" in part) {
           const start = pieces.starts[rows[text]!]!;

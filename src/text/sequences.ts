@@ -11,6 +11,8 @@ export interface TokenSequences {
   readonly starts: Int32Array;
   /** How many examples were cut to the greatest length. */
   readonly truncated: number;
+  /** 1 for each that was cut, else 0. */
+  readonly cut: Uint8Array;
   /** Positions that a head reads, where it does not read the first or all. */
   readonly marks?: Marks;
 }
@@ -37,12 +39,15 @@ export function longestSequence(sequences: TokenSequences): number {
   return longest;
 }
 
+const noMarks: readonly number[] = [];
+
 /** Collects {@link TokenSequences} example by example. */
 export class SequenceCollector {
   readonly #ids = new Growing((length) => new Int32Array(length));
   readonly #typeIds = new Growing((length) => new Uint8Array(length));
   readonly #starts: number[] = [0];
   readonly #marks: (readonly number[])[] = [];
+  readonly #cut = new Growing((length) => new Uint8Array(length));
   #truncated = 0;
 
   /** @param marks positions that a head reads; every sequence has some, or none has */
@@ -50,12 +55,13 @@ export class SequenceCollector {
     ids: ArrayLike<number>,
     typeIds: ArrayLike<number>,
     truncated: boolean,
-    marks: readonly number[] = [],
+    marks: readonly number[] = noMarks,
   ): void {
     this.#marks.push(marks);
     this.#ids.append(ids);
     this.#typeIds.append(typeIds);
     this.#starts.push(this.#ids.length);
+    this.#cut.push(Number(truncated));
     if (truncated) this.#truncated++;
   }
 
@@ -66,6 +72,7 @@ export class SequenceCollector {
       typeIds: this.#typeIds.finish(),
       starts: Int32Array.from(this.#starts),
       truncated: this.#truncated,
+      cut: this.#cut.finish(),
       ...this.#finishMarks(),
     };
   }

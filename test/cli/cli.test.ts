@@ -128,17 +128,21 @@ describe("a run from start to end", () => {
     const use = ["predict", "runs/run", "--backbone", tinyFolder];
     const table = await run([...use, "w1 w12", "w2 w14"]);
     expect(table.stdout).toMatch(
-      /^label +score +text\nclass \d +\d\.\d{4} +w1 w12\nclass \d +\d\.\d{4} +w2 w14\n$/,
+      /^row +label +score +text\n +1 +class \d +\d\.\d{4} +w1 w12\n +2 +class \d +\d\.\d{4} +w2 w14\n$/,
     );
     const lines = await run([...use, "--json"], { input: "w1 w12\n\nw2 w14\n" });
     const rows = lines.stdout
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line));
-    expect(rows.map(({ text }) => text)).toEqual(["w1 w12", "w2 w14"]);
+    expect(rows.map(({ row, line, text }) => [row, line, text])).toEqual([
+      [1, 1, "w1 w12"],
+      [2, 2, undefined],
+      [3, 3, "w2 w14"],
+    ]);
     expect(Object.keys(rows[0].probabilities)).toEqual(["class 0", "class 1", "class 2"]);
     const file = await run([...use, "--input", "test.csv", "--format", "csv"]);
-    expect(file.stdout.split("\n")[0]).toBe("label,score,text");
+    expect(file.stdout.split("\n")[0]).toBe("row,line,label,score,text");
     expect(file.stdout.trim().split("\n")).toHaveLength(61);
   });
 

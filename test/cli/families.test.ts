@@ -70,7 +70,7 @@ const files: readonly FileCase[] = [
         : `text,label\n${rows.map((row) => `${row.text},${row.label}`).join("\n")}\n`,
     {
       predicts: { label: text, score: number },
-      table: /^label +score +text\n(alpha|beta|oos) +0\.\d{4} +w/,
+      table: /^row +line +label +score +text\n +1 +2 +(alpha|beta|oos) +0\.\d{4} +w/,
       more: ["--set", "task.outOfScope=oos"],
     },
   ),
@@ -78,7 +78,10 @@ const files: readonly FileCase[] = [
     "multi-label",
     "topics.jsonl",
     (rows, isOpen) => jsonLines(rows.map(({ text, labels }) => (isOpen ? { text } : { text, labels }))),
-    { predicts: { labels: expect.any(Array), probabilities: { a: number } }, table: /^labels +text\n/ },
+    {
+      predicts: { labels: expect.any(Array), probabilities: { a: number } },
+      table: /^row +line +labels +text\n/,
+    },
   ),
   fileOf<TextExample>(
     "regression",
@@ -87,7 +90,7 @@ const files: readonly FileCase[] = [
       isOpen
         ? `text\n${rows.map((row) => row.text).join("\n")}\n`
         : `text,rating\n${rows.map((row) => `${row.text},${row.score}`).join("\n")}\n`,
-    { predicts: { score: number }, table: /^ *score +text\n/ },
+    { predicts: { score: number }, table: /^row +line +score +text\n/ },
   ),
   fileOf<ChoiceExample>(
     "multiple-choice",
@@ -95,7 +98,7 @@ const files: readonly FileCase[] = [
     (rows, isOpen) => jsonLines(isOpen ? rows.map(({ label, ...row }) => row) : rows),
     {
       predicts: { choice: number, text, probabilities: expect.any(Array) },
-      table: /^choice +score +alternative +text\n/,
+      table: /^row +line +choice +score +alternative +text\n/,
     },
   ),
   fileOf<TextExample>(
@@ -112,7 +115,10 @@ const files: readonly FileCase[] = [
           return { idx, passage: { text: options[0]!.text, questions } };
         }),
       ),
-    { predicts: { label: text, group: text, candidate: text }, table: /^label +score +text\n/ },
+    {
+      predicts: { label: text, group: text, candidate: text },
+      table: /^row +line +id +label +score +text\n/,
+    },
   ),
   fileOf<TextExample>(
     "candidate-ranking",
@@ -135,7 +141,7 @@ const files: readonly FileCase[] = [
       ),
     {
       predicts: { chosen: expect.any(Boolean), candidate: text },
-      table: /^chosen +candidate +label +score +text\n/,
+      table: /^row +line +id +chosen +candidate +label +score +text\n/,
     },
   ),
   fileOf<TokenExample>(
@@ -145,7 +151,7 @@ const files: readonly FileCase[] = [
       rows.map(({ words, tags }) => words.map((word, i) => `${word} ${tags![i]}\n`).join("")).join("\n"),
     {
       predicts: { entities: expect.any(Array), tags: expect.any(Array) },
-      table: /^entity +type +score +words/,
+      table: /^row +line +entity +type +score +words/,
     },
   ),
   fileOf<RoleExample>(
@@ -155,7 +161,10 @@ const files: readonly FileCase[] = [
       jsonLines(
         rows.map(({ words: tokens, predicate, tags }) => ({ tokens, predicate, ...(!isOpen && { tags }) })),
       ),
-    { predicts: { predicate: 1, roles: expect.any(Array) }, table: /^predicate +role +text +score/ },
+    {
+      predicts: { predicate: 1, roles: expect.any(Array) },
+      table: /^row +line +predicate +role +text +score/,
+    },
   ),
   {
     type: "question-answering",
@@ -176,7 +185,7 @@ const files: readonly FileCase[] = [
     },
     reaches: ["f1", 0.7],
     predicts: { id: text, text, start: number, end: number },
-    table: /^answer +score +characters +question\n/,
+    table: /^row +line +id +answer +score +characters +question\n/,
   },
 ];
 

@@ -1,9 +1,10 @@
 import type { Precision } from "../../backbones/index.ts";
+import { greatest } from "../../core/index.ts";
 import { readExamples } from "../../data/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { formatDuration } from "../../report/index.ts";
 import { loadAdapterAndBackbone } from "../adapter-folder.ts";
-import { print, printJson, style, warn } from "../terminal.ts";
+import { cutMessage, print, printJson, style, warn } from "../terminal.ts";
 import { readingFor } from "../training-columns.ts";
 
 interface EvaluateFlags {
@@ -28,8 +29,9 @@ export async function evaluateCommand(path: string, dataPath: string, flags: Eva
       flags.precision ? { precision: flags.precision } : {},
     );
     const started = performance.now();
-    const { scores, loss, collapsed } = await predictor.evaluate(file.examples);
+    const { scores, loss, collapsed, truncated } = await predictor.evaluate(file.examples);
     const seconds = (performance.now() - started) / 1000;
+    if (truncated > 0) warn(cutMessage(truncated, file.examples.length, adapter.maxLength));
     if (flags.json) {
       printJson({
         type: "evaluation",
@@ -37,11 +39,12 @@ export async function evaluateCommand(path: string, dataPath: string, flags: Eva
         scores,
         loss,
         collapsed,
+        truncated,
         seconds,
       });
       return;
     }
-    const width = Math.max(10, ...Object.keys(scores).map((name) => name.length));
+    const width = greatest([10, ...Object.keys(scores).map((name) => name.length)]);
     for (const [name, value] of Object.entries(scores))
       print(`${name.padEnd(width)} ${style("bold", value.toFixed(4))}`);
     print(`${"loss".padEnd(width)} ${loss.toFixed(4)}`);

@@ -1,20 +1,17 @@
-import { createInterface } from "node:readline";
-import { stringify } from "csv-stringify/sync";
+import type { Adapter } from "../../adapters/index.ts";
 import type { Precision } from "../../backbones/index.ts";
-import { escapeControls, PtuningError } from "../../core/index.ts";
-import { readExamples } from "../../data/index.ts";
+import { PtuningError } from "../../core/index.ts";
+import type { DataRecord } from "../../data/index.ts";
 import { createPredictor } from "../../predict/index.ts";
-import { textTable } from "../../report/index.ts";
-import type { TableRow, Task } from "../../tasks/index.ts";
+import { formatCount } from "../../report/index.ts";
 import { loadAdapterAndBackbone } from "../adapter-folder.ts";
-import { bar, print, printJson, progressLine, warn } from "../terminal.ts";
-import { readingFor } from "../training-columns.ts";
+import { type AskedFlags, whatIsAsked } from "../predict-input.ts";
+import { answerWriters, type OutputFormat } from "../predict-output.ts";
+import { cutMessage, progressLine, warn } from "../terminal.ts";
 
-interface PredictFlags {
-  readonly input?: string;
-  readonly text?: string;
-  readonly pair?: string;
-  readonly format?: "table" | "jsonl" | "csv";
+interface PredictFlags extends AskedFlags {
+  readonly format?: OutputFormat;
+  readonly raw?: boolean;
   readonly probabilities?: boolean;
   readonly head?: string;
   readonly backbone?: string;
@@ -22,9 +19,6 @@ interface PredictFlags {
   readonly precision?: Precision;
   readonly json?: boolean;
 }
-
-/** A table cell shows this much of a text. */
-const shownCharacters = 60;
 
 export async function predictCommand(
   path: string,
@@ -34,101 +28,77 @@ export async function predictCommand(
   if (flags.pair !== undefined && texts.length !== 1) {
     throw new PtuningError("OPTION_INVALID", `--pair: expected one text beside it, got ${texts.length}.`);
   }
+  const format = flags.json ? "jsonl" : (flags.format ?? "table");
+  if (flags.raw && format !== "csv" && format !== "tsv") {
+    throw new PtuningError("OPTION_INVALID", `--raw: expected --format csv or tsv beside it, got ${format}.`);
+  }
   const { adapter, backbone } = await loadAdapterAndBackbone(path, flags);
   try {
-    const { task } = adapter;
-    let examples: readonly unknown[];
-    if (flags.input !== undefined) {
-      const file = await readExamples(flags.input, await readingFor(adapter, flags.input, flags, false));
-      for (const warning of file.warnings) warn(warning);
-      examples = file.examples;
-    } else {
-      const makeExample = exampleMaker(task);
-      const given = texts.length > 0 ? texts : await standardInput();
-      examples = given.map((text) => makeExample(text, flags.pair));
+    const asked = await whatIsAsked(adapter, texts, flags);
+    const { precision } = flags;
+    const predictor = await createPredictor(adapter, backbone, precision ? { precision } : {});
+    const writer = answerWriters[format]({
+      task: adapter.task,
+      detailed: flags.probabilities === true,
+      raw: flags.raw === true,
+    });
+    // Each record comes back once, in its place.
+    const waiting: DataRecord<unknown>[] = [];
+    async function* examples(): AsyncGenerator<unknown> {
+      for await (const record of asked.records) {
+        waiting.push(record);
+        yield record.example;
+      }
     }
-    if (examples.length === 0) throw new PtuningError("DATA_INVALID", "predict: expected texts, got none.");
-    const predictor = await createPredictor(
-      adapter,
-      backbone,
-      flags.precision ? { precision: flags.precision } : {},
-    );
-    const predictions = await predictor.predict(examples, {
-      onProgress: (done) => progressLine.update(`${bar(done, 1)} ${Math.round(100 * done)} %`),
-    });
-    progressLine.clear();
-    const format = flags.json ? "jsonl" : (flags.format ?? "table");
-    const detailed = flags.probabilities === true;
-    outputs[format]({
-      predictions,
-      examples,
-      rows: examples.flatMap((example, i) => task.tabulate(example, predictions[i], detailed)),
-    });
+    const tally = new Tally(adapter);
+    for await (const { prediction, truncated } of predictor.stream(examples())) {
+      const record = waiting.shift()!;
+      await writer.write({ record, prediction, truncated });
+      tally.add(record, truncated);
+    }
+    await writer.end();
+    for (const warning of asked.warnings()) warn(warning);
+    tally.tell();
   } finally {
     await backbone.close();
   }
 }
 
-/** @throws OPTION_INVALID if an example of the task is more than a text */
-function exampleMaker({ type, fromText }: Task): NonNullable<Task["fromText"]> {
-  if (fromText !== undefined) return fromText;
-  throw new PtuningError(
-    "OPTION_INVALID",
-    `predict: expected --input, as a text alone is no ${type} example.`,
-    {
-      hint: "Give a file in the form of the training data; labels may be missing.",
-    },
-  );
-}
+/** Records without an answer that are named. */
+const namedRecords = 3;
 
-async function standardInput(): Promise<string[]> {
-  const texts: string[] = [];
-  for await (const text of createInterface({ input: process.stdin }))
-    if (text.trim() !== "") texts.push(text);
-  return texts;
-}
+/** Counts what was not answered, or not seen as a whole. */
+class Tally {
+  readonly #maxLength: number;
+  #records = 0;
+  #cut = 0;
+  #unanswered = 0;
+  readonly #named: string[] = [];
 
-interface Predicted {
-  readonly examples: readonly unknown[];
-  readonly predictions: readonly unknown[];
-  /** The predictions as lines of a table. */
-  readonly rows: readonly TableRow[];
-}
+  constructor({ maxLength }: Adapter) {
+    this.#maxLength = maxLength;
+  }
 
-/** The titles of all rows, in the order in which they first occur. */
-function titlesOf(rows: readonly TableRow[]): string[] {
-  return [...new Set(rows.flatMap((row) => Object.keys(row)))];
-}
+  add({ row, problem }: DataRecord<unknown>, truncated: boolean): void {
+    this.#records++;
+    // Beside answers in the same terminal it would be in the way.
+    if (!process.stdout.isTTY) progressLine.update(`${formatCount(this.#records)} answered`);
+    if (truncated) this.#cut++;
+    if (problem === undefined) return;
+    this.#unanswered++;
+    if (this.#named.length < namedRecords) this.#named.push(`row ${row}: ${problem.replace(/\.$/, "")}`);
+  }
 
-const outputs: {
-  readonly [F in NonNullable<PredictFlags["format"]>]: (predicted: Predicted) => void;
-} = {
-  table({ rows }) {
-    const titles = titlesOf(rows);
-    const hasNumbers = (title: string): boolean => rows.some((row) => typeof row[title] === "number");
-    const columns = titles.map((title) => ({ title, ...(hasNumbers(title) && { digits: 4 }) }));
-    const cell = (value: string | number | undefined): string | number =>
-      typeof value === "number" ? value : shorten(escapeControls(value ?? ""));
-    print(
-      textTable(
-        columns,
-        rows.map((row) => titles.map((title) => cell(row[title]))),
-      ),
-    );
-  },
-  jsonl({ examples, predictions }) {
-    for (const [i, prediction] of predictions.entries()) {
-      const { line, ...example } = examples[i] as { line?: number };
-      printJson({ ...example, ...(prediction as object) });
+  /** @throws DATA_INVALID if there was nothing at all */
+  tell(): void {
+    progressLine.clear();
+    const all = formatCount(this.#records);
+    if (this.#records === 0) throw new PtuningError("DATA_INVALID", "predict: expected texts, got none.");
+    if (this.#unanswered > 0) {
+      const more = this.#unanswered > this.#named.length ? "; …" : "";
+      const rows = `${formatCount(this.#unanswered)} of ${all} ${this.#records === 1 ? "row" : "rows"}`;
+      warn(`${rows} without an answer: ${this.#named.join("; ")}${more}.`);
     }
-  },
-  csv({ rows }) {
-    const titles = titlesOf(rows);
-    process.stdout.write(stringify([titles, ...rows.map((row) => titles.map((title) => row[title] ?? ""))]));
-  },
-};
-
-function shorten(text: string): string {
-  const characters = [...text];
-  return characters.length > shownCharacters ? `${characters.slice(0, shownCharacters - 1).join("")}…` : text;
+    if (this.#cut > 0) warn(cutMessage(this.#cut, this.#records, this.#maxLength));
+  }
 }

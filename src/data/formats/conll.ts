@@ -1,3 +1,4 @@
+import { greatest } from "../../core/index.ts";
 import type { TokenExample } from "../example.ts";
 import type { Format, FormatInput } from "../format.ts";
 import type { ReadOptions } from "../options.ts";
@@ -40,7 +41,7 @@ function guessColumns(start: string, { tagColumn: given }: ReadOptions): ReadOpt
   const rows = lines.map((line) =>
     line.startsWith("#") || line.startsWith("-DOCSTART-") ? [] : cellsOf(line),
   );
-  const width = Math.max(...rows.map((cells) => cells.length));
+  const width = greatest(rows.map((cells) => cells.length));
   const words = rows.filter((cells) => cells.length === width);
   const hasNumbers =
     width > 2 && rows.every((cells, i) => cells.length < width || follows(cells, rows[i - 1]));

@@ -17,6 +17,10 @@ export function wordsOf(sentence: Sentence, input: FormatInput): Sentence {
 
 async function* read(input: FormatInput): AsyncGenerator<TokenExample> {
   for await (const sentence of sentencesOf(input, { split: splitTabs })) {
+    const id = sentence.comments
+      .find((comment) => /^sent_id\s*=/.test(comment))
+      ?.replace(/^sent_id\s*=\s*/, "");
+    input.begin(sentence.line, { id });
     try {
       const rows = wordsOf(sentence, input);
       const width = rows.rows[0]!.length;

@@ -274,7 +274,7 @@ async function* readChoices(input: FormatInput, taskOf: TaskOf): AsyncGenerator<
     try {
       const text = textOf(task, field, input);
       if (text.trim() === "") {
-        input.notice("rows with an empty text were left out");
+        input.notice("rows with an empty text were left out", "an empty text");
         continue;
       }
       if (options.gold === false || !isAnnotated) {

@@ -1,4 +1,5 @@
 import { shown } from "../../core/index.ts";
+import { restoreCell, rowColumn } from "../cells.ts";
 import { csvRecords } from "../csv-records.ts";
 import { delimiterOf, dialectOf } from "../dialect.ts";
 import { dataError, type Format, type FormatInput, isUntold, type Row } from "../format.ts";
@@ -24,7 +25,12 @@ function separated(title: string, extensions: RegExp, fallback: string): Format 
         if (header) continue;
       }
       const fields: Record<string, string> = Object.create(null);
-      for (let i = 0; i < record.fields.length; i++) fields[names[i] ?? String(i + 1)] = record.fields[i]!;
+      // Tables that predict wrote: what was escaped there is as it was.
+      const isOwn = header && names[0] === rowColumn;
+      for (let i = 0; i < record.fields.length; i++) {
+        const field = record.fields[i]!;
+        fields[names[i] ?? String(i + 1)] = isOwn ? restoreCell(field) : field;
+      }
       yield { line: record.line, fields };
     }
   }
