@@ -4,6 +4,7 @@ import { type Adapter, loadAdapter } from "../adapters/index.ts";
 import { type Backbone, loadBackbone } from "../backbones/index.ts";
 import { nodeEngine } from "../engine/index.ts";
 import { settleFolder } from "../files/index.ts";
+import { threadsOf } from "./numbers.ts";
 import { downloadReporter } from "./terminal.ts";
 
 /** The adapter folder at a path: the path itself, or the `adapter` folder of a finished run. */
@@ -32,7 +33,7 @@ export async function loadAdapterAndBackbone(
   if (isConfigPath(path)) return (await import("./zero-shot.ts")).untrainedAdapter(path, options);
   const folder = await adapterFolder(path);
   const adapter = await loadAdapter(folder, options.head === undefined ? {} : { head: options.head });
-  const engine = nodeEngine(options.threads ? { threads: Number(options.threads) } : {});
+  const engine = nodeEngine(threadsOf(options.threads));
   // An adapter never causes a download: its author chose that name, not the user.
   const source = options.backbone ? { onProgress: downloadReporter() } : { offline: true };
   // A checkpoint is a backbone for itself.

@@ -8,7 +8,7 @@ export const scoreDigits = 4;
  * The column of a class's probability. Its name is no other column's, whatever the class is called: of two classes because
  * their names differ, of all others because none is written like this.
  */
-export function classColumn(label: string): string {
+function classColumn(label: string): string {
   return `p(${label})`;
 }
 

@@ -1,5 +1,4 @@
 import { basename, join } from "node:path";
-import { parse } from "yaml";
 import { loadBackbone } from "../../backbones/index.ts";
 import {
   type ComparisonPlan,
@@ -11,14 +10,15 @@ import {
   type VariantSetting,
 } from "../../comparisons/index.ts";
 import { readData, refuseSecrets } from "../../config/index.ts";
-import { PtuningError } from "../../core/index.ts";
 import { nodeEngine } from "../../engine/index.ts";
 import { expectWritable } from "../../files/index.ts";
 import { methods } from "../../methods/index.ts";
 import { comparisonText, textTable } from "../../report/index.ts";
 import { jsonComparisonReporter, textComparisonReporter } from "../compare-reporter.ts";
 import { exitCodes } from "../exit.ts";
+import { positive, positives, threadsOf } from "../numbers.ts";
 import { downloadReporter, note, print, printJson } from "../terminal.ts";
+import { yamlValue } from "../yaml-value.ts";
 import { readConfig } from "./train.ts";
 
 interface CompareFlags {
@@ -65,8 +65,8 @@ export async function compareCommand(source: string, flags: CompareFlags): Promi
   const plan = planComparison({
     ...{ config, data, backbone, preset, name, settings },
     methods: methodNames(given),
-    values: values && numbersOf("--values", values),
-    seeds: seeds && seedsOf(numbersOf("--seeds", seeds)),
+    values: values && positives("--values", values),
+    seeds: seeds && seedsOf(positives("--seeds", seeds)),
   });
   // Each run has a backbone of its own.
   await backbone.close();
@@ -78,7 +78,7 @@ export async function compareCommand(source: string, flags: CompareFlags): Promi
 }
 
 async function compareInto(path: string, plan: ComparisonPlan, flags: CompareFlags): Promise<void> {
-  const [workers] = numbersOf("--workers", [flags.workers]) as [number];
+  const workers = positive("--workers", flags.workers);
   const folder = await openComparison(path, plan.fingerprints, flags.overwrite);
   const stopping = new AbortController();
   let signalCode: number | undefined;
@@ -94,8 +94,11 @@ async function compareInto(path: string, plan: ComparisonPlan, flags: CompareFla
   let last: Extract<Parameters<typeof tell>[0], { type: "comparison" }> | undefined;
   try {
     if (flags.retry) await forgetFailures(folder.trials);
-    const threads = flags.threads === undefined ? {} : { threads: Number(flags.threads) };
-    for await (const event of runComparison(plan, folder, { workers, ...threads, signal: stopping.signal })) {
+    for await (const event of runComparison(plan, folder, {
+      workers,
+      ...threadsOf(flags.threads),
+      signal: stopping.signal,
+    })) {
       tell(event);
       if (event.type === "comparison") last = event;
     }
@@ -126,7 +129,7 @@ function splitSettings(set: readonly string[]): { shared: string[]; settings: Va
   for (const setting of set) {
     const own = /^(?<of>[^=]+):(?<key>[\w.]+)=(?<value>.*)$/s.exec(setting)?.groups;
     if (own === undefined) shared.push(setting);
-    else settings.push({ of: own.of!, key: own.key!, value: parse(own.value!) });
+    else settings.push({ of: own.of!, key: own.key!, value: yamlValue("--set", own.value!, setting) });
   }
   return { shared, settings };
 }
@@ -139,17 +142,6 @@ function methodNames(given: readonly string[] | undefined): readonly string[] | 
 /** One number says how many seeds, several are the seeds. */
 function seedsOf(numbers: readonly number[]): number | readonly number[] {
   return numbers.length === 1 ? numbers[0]! : numbers;
-}
-
-/** @throws OPTION_INVALID */
-function numbersOf(option: string, given: readonly string[]): number[] {
-  return given
-    .flatMap((part) => part.split(","))
-    .filter((part) => part !== "")
-    .map((part) => {
-      if (/^\d+$/.test(part) && Number(part) > 0) return Number(part);
-      throw new PtuningError("OPTION_INVALID", `${option}: expected whole numbers above 0, got "${part}".`);
-    });
 }
 
 function printPlan({ title, score, variants }: ComparisonPlan, asJson: boolean): void {

@@ -16,6 +16,7 @@ import { holdsRun, type ReportedTask, readRunConfig, runStatus, writeReport } fr
 import type { Review } from "../../tasks/index.ts";
 import type { TrainedTask } from "../../train/index.ts";
 import { adapterFolder } from "../adapter-folder.ts";
+import { threadsOf } from "../numbers.ts";
 import { print, warn } from "../terminal.ts";
 
 /** Makes the report of a run from what is still there: log and results in the folder, data and backbone elsewhere. */
@@ -23,6 +24,7 @@ export async function reportCommand(
   folder: string,
   { threads }: { readonly threads?: string },
 ): Promise<void> {
+  const given = threadsOf(threads);
   const config = await readRunConfig(folder);
   if (!(await holdsRun(folder))) {
     throw new PtuningError(
@@ -50,7 +52,7 @@ export async function reportCommand(
   const known = await attempt("the data", () => readUnchanged(config, saved));
   const backbone = await attempt("the backbone", () =>
     loadBackbone(config.backbone, {
-      engine: nodeEngine({ ...config.engine, ...(threads && { threads: Number(threads) }) }),
+      engine: nodeEngine({ ...config.engine, ...given }),
       offline: true,
     }),
   );

@@ -1,15 +1,15 @@
 import { basename, join, resolve } from "node:path";
-import { parse } from "yaml";
 import type { RunConfig, SearchConfig, SearchParameter, SearchRange } from "../../config/index.ts";
 import { overrideConfig, refuseSecrets } from "../../config/index.ts";
 import { PtuningError } from "../../core/index.ts";
 import { readSweepConfig, sweep } from "../../sweeps/index.ts";
 import { localRunner, type TrialRunner } from "../../trials/index.ts";
 import { exitCodes } from "../exit.ts";
-import { positive } from "../numbers.ts";
+import { aboveZero, numberOf, positive, whole } from "../numbers.ts";
 import { stopSignal } from "../stop.ts";
 import { jsonSweepReporter, textSweepReporter } from "../sweep-reporter.ts";
 import { note, print } from "../terminal.ts";
+import { yamlValue } from "../yaml-value.ts";
 import { readConfig, saysConfig } from "./train.ts";
 
 interface SweepFlags {
@@ -88,7 +88,7 @@ async function whatToSearch(
 function withSearch(config: RunConfig, flags: SweepFlags): RunConfig {
   const space: Record<string, SearchParameter> = { ...config.search?.space };
   for (const text of flags.grid ?? []) {
-    const { key, values } = assignment("--grid", text);
+    const { key, values } = choicesOf(text);
     space[key] = values;
   }
   for (const text of flags.uniform ?? []) addRange(space, "uniform", "--uniform", text);
@@ -97,9 +97,9 @@ function withSearch(config: RunConfig, flags: SweepFlags): RunConfig {
     space,
     preset: flags.searchPreset ?? config.search?.preset,
     strategy: flags.strategy ?? config.search?.strategy ?? (flags.halving && "halving"),
-    runs: flags.runs === undefined ? config.search?.runs : Number(flags.runs),
-    minutes: flags.minutes === undefined ? config.search?.minutes : Number(flags.minutes),
-    seed: flags.searchSeed === undefined ? config.search?.seed : Number(flags.searchSeed),
+    runs: flags.runs === undefined ? config.search?.runs : positive("--runs", flags.runs),
+    minutes: flags.minutes === undefined ? config.search?.minutes : aboveZero("--minutes", flags.minutes),
+    seed: flags.searchSeed === undefined ? config.search?.seed : whole("--search-seed", flags.searchSeed),
     halving: flags.halving === undefined ? config.search?.halving : halvingOf(flags.halving),
   };
   const search = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
@@ -112,26 +112,36 @@ function addRange(
   flag: string,
   text: string,
 ): void {
-  const { key, values } = assignment(flag, text);
-  const [low, high, step] = values as number[];
-  if (low === undefined || high === undefined || values.length > 3)
+  const { key, value } = assignment(flag, text);
+  const [low, high, step, ...more] = numbersOf(`${flag} ${key}`, value);
+  if (low === undefined || high === undefined || more.length > 0)
     throw new PtuningError("OPTION_INVALID", `${flag} ${text}: expected key=low,high or key=low,high,step.`);
   space[key] = { [kind]: [low, high], ...(step !== undefined && { step }) };
 }
 
 /** `least,most` or `least,most,factor`, of training.epochs or of `key=least,most,factor`. */
 function halvingOf(text: string): object {
-  const { key, values } = text.includes("=")
-    ? assignment("--halving", text)
-    : { key: undefined, values: assignment("--halving", `x=${text}`).values };
-  const [least, most, factor] = values;
+  const { key, value } = text.includes("=") ? assignment("--halving", text) : { key: undefined, value: text };
+  const [least, most, factor, ...more] = numbersOf("--halving", value);
+  if (least === undefined || most === undefined || more.length > 0)
+    throw new PtuningError("OPTION_INVALID", `--halving ${text}: expected least,most or least,most,factor.`);
   return { ...(key && { resource: key }), least, most, ...(factor !== undefined && { factor }) };
 }
 
-/** `key=1e-3,5e-3`: values as YAML, so that numbers are numbers. */
-function assignment(flag: string, text: string): { key: string; values: unknown[] } {
+function numbersOf(flag: string, text: string): number[] {
+  return text.split(",").map((part) => numberOf(flag, part, {}));
+}
+
+/** `key=1e-3,5e-3` */
+function assignment(flag: string, text: string): { key: string; value: string } {
   const at = text.indexOf("=");
   if (at < 1 || at === text.length - 1)
     throw new PtuningError("OPTION_INVALID", `${flag} ${text}: expected key=value,value,….`);
-  return { key: text.slice(0, at), values: parse(`[${text.slice(at + 1)}]`) };
+  return { key: text.slice(0, at), value: text.slice(at + 1) };
+}
+
+/** Choices of a key: values as YAML, so that numbers are numbers. */
+function choicesOf(text: string): { key: string; values: unknown[] } {
+  const { key, value } = assignment("--grid", text);
+  return { key, values: yamlValue("--grid", `[${value}]`, text) as unknown[] };
 }

@@ -44,6 +44,7 @@ import { isConfigPath } from "../adapter-folder.ts";
 import { parseColumn, parseColumns } from "../columns.ts";
 import { exitCodes } from "../exit.ts";
 import { findLr } from "../find-lr.ts";
+import { aboveZero, positive, whole } from "../numbers.ts";
 import { stopSignal } from "../stop.ts";
 import { downloadReporter, note, print, printJson, style } from "../terminal.ts";
 import { jsonReporter, textReporter } from "../train-reporter.ts";
@@ -79,14 +80,14 @@ const flagKeys: Readonly<Record<string, readonly [key: string, parse?: (text: st
   startHead: ["start.head"],
   startTask: ["start.task"],
   split: ["report.split"],
-  promptLength: ["method.promptLength", Number],
-  epochs: ["training.epochs", Number],
-  batchSize: ["training.batchSize", Number],
-  learningRate: ["training.learningRate", Number],
-  maxLength: ["training.maxLength", Number],
+  promptLength: ["method.promptLength", (text) => positive("--prompt-length", text)],
+  epochs: ["training.epochs", (text) => positive("--epochs", text)],
+  batchSize: ["training.batchSize", (text) => positive("--batch-size", text)],
+  learningRate: ["training.learningRate", (text) => aboveZero("--learning-rate", text)],
+  maxLength: ["training.maxLength", (text) => positive("--max-length", text)],
   precision: ["training.precision"],
-  seed: ["training.seed", Number],
-  threads: ["engine.threads", Number],
+  seed: ["training.seed", (text) => whole("--seed", text)],
+  threads: ["engine.threads", (text) => positive("--threads", text)],
 };
 
 export async function trainCommand(source: string | undefined, flags: TrainFlags): Promise<void> {
