@@ -1,6 +1,6 @@
 import { shown } from "../core/index.ts";
 import { dataError, type FormatInput } from "./format.ts";
-import { isRecord, parseJson } from "./lines.ts";
+import { isRecord, parseJson, whyNoJson } from "./lines.ts";
 
 /** A value inside a JSON document. */
 export interface JsonElement {
