@@ -14,7 +14,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 process.stderr.on("error", () => {});
 
 onCacheRefusal(({ message }) =>
-  warn(`int8 weights are made anew each time, as the cache cannot be written: ${message}`),
+  warn(`what is computed is kept for this run alone, as the cache cannot be written: ${message}`),
 );
 
 // A trial ends with the process that started it, at once: what it saved is whole, and nobody waits for the rest.

@@ -51,6 +51,9 @@ const readingCalls: ReadonlySet<string> = new Set([
   ],
 ]);
 
+/** Only who writes meets these. */
+const writing: ReadonlySet<string> = new Set(["EROFS", "EEXIST", "ETXTBSY"]);
+
 /** Why a system refused a place, in words; nothing for errors of other kinds. */
 export function refusalReason(error: unknown): string | undefined {
   const code = systemCode(error);
@@ -104,7 +107,8 @@ export function asSystemRefusal(error: unknown): PtuningError | undefined {
   if (full.has(systemCode(error) ?? "")) return asUnwritable(path, error) as PtuningError;
   const reason = refusalReason(error);
   if (reason === undefined) return undefined;
-  if (!readingCalls.has(error.syscall)) return unwritable(path, reason, error);
+  if (!readingCalls.has(error.syscall) || writing.has(systemCode(error)!))
+    return unwritable(path, reason, error);
   const hint = reason.startsWith("too many") ? { hint: "Raise the limit (ulimit -n)." } : {};
   return new PtuningError(
     "FILE_INVALID",

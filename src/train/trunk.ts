@@ -12,7 +12,14 @@ import {
   type TensorMap,
   type TypedArray,
 } from "../core/index.ts";
-import { asUnwritable, cacheFolder, makeFolder, sweepTemporaries, temporaryName } from "../files/index.ts";
+import {
+  asUnwritable,
+  cacheFolder,
+  inCacheOrAside,
+  makeFolder,
+  sweepTemporaries,
+  temporaryName,
+} from "../files/index.ts";
 import {
   batchFeeds,
   type ModelParts,
@@ -145,8 +152,11 @@ function memoryStore(dtype: DType, bytes: number): Store {
 }
 
 /** A file in our cache folder that no other process sees and that goes with this one. */
-async function fileStore(dtype: DType, bytes: number): Promise<Store> {
-  const folder = cacheFolder();
+function fileStore(dtype: DType, bytes: number): Promise<Store> {
+  return inCacheOrAside(cacheFolder(), (folder) => fileStoreIn(folder, dtype, bytes));
+}
+
+async function fileStoreIn(folder: string, dtype: DType, bytes: number): Promise<Store> {
   await makeFolder(folder);
   const { bavail, bsize } = await statfs(folder);
   if (bytes > bavail * bsize * diskShare) {

@@ -12,7 +12,7 @@ import { type CliOptions, type CliResult, ptuning } from "../support/cli.ts";
 import { repository } from "../support/requirements.ts";
 import { tinyCsv, tinyFolder } from "../support/tiny.ts";
 
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 let folder: string;
 beforeAll(async () => {
@@ -135,6 +135,10 @@ test("a cache that cannot be made: int8 weights are made for once, and that is s
   expect(predicted.stderr.match(/as the cache cannot be written/g)).toHaveLength(1);
   const cached = await run(["predict", "uncached", "w1 w2", ...int8, "--json"]);
   expect(cached.stdout).toBe(predicted.stdout);
+  const trunk = ["--set", "training.trunkCache=file", "--set", "method.promptLayers={last: 1}"];
+  const kept = await run(["train", "train.csv", ...tiny, ...quick, ...trunk, "-o", "trunk"], { env });
+  expect(kept.code, kept.stderr).toBe(0);
+  expect(kept.stderr.match(/as the cache cannot be written/g)).toHaveLength(1);
   const fetched = await run(["backbones", "add", "nobody/nothing"], { env });
   expect(fetched).toMatchObject({
     code: 1,
