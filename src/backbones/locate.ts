@@ -4,6 +4,7 @@ import { PtuningError } from "../core/index.ts";
 import {
   cacheFolder,
   downloadFromHub,
+  dropDeadLock,
   type Environment,
   findInHubCache,
   hashFile,
@@ -73,7 +74,10 @@ export async function locateBackbone(name: string, options: LocateOptions = {}):
   const env = options.env ?? process.env;
   const folder = join(cacheFolder(env), "backbones", id.replaceAll("/", "--"));
   const cached: Located = { id, folder, source: "cache" };
-  if (await isComplete(folder)) return cached;
+  if (await isComplete(folder)) {
+    await dropDeadLock(`${folder}.lock`);
+    return cached;
+  }
   const inHubCache = await findInHubCache(id, requiredFiles, env);
   if (inHubCache !== undefined) return { id, folder: inHubCache, source: "hub cache" };
   if (options.offline) {

@@ -4,6 +4,7 @@ import { type ExternalTensor, type Tensor, toFloat32 } from "../core/index.ts";
 import {
   type ByteSource,
   cacheFolder,
+  dropDeadLock,
   type Environment,
   inCacheOrAside,
   lockFile,
@@ -13,6 +14,7 @@ import {
   readSafetensorsHeader,
   readTensor,
   streamSafetensors,
+  sweepTemporaries,
   writeFileAtomic,
 } from "../files/index.ts";
 import type { Backbone } from "./load.ts";
@@ -40,7 +42,9 @@ export async function quantizedWeights(
   const key = backbone.fingerprint.replace(/^.*:/, "").slice(0, 32);
   const cached = join(cacheFolder(env), "quantized", `${key}-int${bits}-v${layoutVersion}`);
   const known = await openQuantized(join(cached, weightsFile), backbone.fingerprint);
-  return known ?? (await inCacheOrAside(cached, (folder) => makeIn(folder, backbone, bits, signal)));
+  if (known === undefined) return inCacheOrAside(cached, (folder) => makeIn(folder, backbone, bits, signal));
+  await dropDeadLock(join(cached, "lock"));
+  return known;
 }
 
 async function makeIn(
@@ -58,6 +62,7 @@ async function makeIn(
   try {
     const made = await openQuantized(path, backbone.fingerprint);
     if (made !== undefined) return made;
+    await sweepTemporaries(folder, { isSole: true });
     await write(path, backbone, bits, signal);
     return (await openQuantized(path, backbone.fingerprint))!;
   } finally {

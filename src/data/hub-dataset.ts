@@ -5,6 +5,7 @@ import { PtuningError } from "../core/index.ts";
 import {
   cacheFolder,
   downloadFromHub,
+  dropDeadLock,
   type Environment,
   isOffline,
   lockFile,
@@ -65,7 +66,10 @@ export async function locateHubDataset(path: string, options: HubDatasetOptions 
   const name = [reference.id, reference.revision, reference.config].filter((part) => part !== undefined);
   const folder = join(cacheFolder(env), "datasets", name.join("@").replaceAll("/", "--"));
   const cached = await readRecord(folder);
-  if (cached !== undefined) return cached;
+  if (cached !== undefined) {
+    await dropDeadLock(`${folder}.lock`);
+    return cached;
+  }
   if (isOffline(env)) {
     throw new PtuningError("DOWNLOAD_FAILED", `${path}: HF_HUB_OFFLINE is set and the data set is not here.`);
   }

@@ -6,6 +6,7 @@ import { answerTimeoutMs, hubFetch } from "./hub-fetch.ts";
 import { sizeOf, transfer } from "./hub-transfer.ts";
 import type { ProgressListener } from "./progress.ts";
 import { asUnwritable, makeFolder } from "./refusals.ts";
+import { sweepTemporaries } from "./temporary.ts";
 
 /** Files of a repository that are looked at; a listing without an end is given up. */
 const mostFiles = 1_000_000;
@@ -130,12 +131,13 @@ export async function askHub(env: Environment = process.env): Promise<HubAnswer>
   }
 }
 
-/** Keeps what an earlier attempt brought only if it was of the same commit. */
+/** Keeps what an earlier attempt brought only if it was of the same commit. Callers hold a lock. */
 async function startOrContinue(folder: string, sha: string): Promise<void> {
   const marker = join(folder, ".commit");
   const previous = await readFile(marker, "utf8").catch(() => undefined);
   if (previous !== sha) await rm(folder, { recursive: true, force: true });
   await makeFolder(folder);
+  await sweepTemporaries(folder, { isSole: true });
   await writeFile(marker, sha);
 }
 

@@ -10,7 +10,14 @@ export { cacheFolder, type Environment, findInHubCache, hubCacheFolder, isOfflin
 export { hashFile, hashText } from "./hash.ts";
 export { askHub, downloadFromHub, type HubAnswer, type HubDownload } from "./hub.ts";
 export { readJson } from "./json.ts";
-export { isHeldElsewhere, type LockOptions, type LockWait, lockFile, onLockWait } from "./lock.ts";
+export {
+  dropDeadLock,
+  isHeldElsewhere,
+  type LockOptions,
+  type LockWait,
+  lockFile,
+  onLockWait,
+} from "./lock.ts";
 export { expectOwnFolder, type OutputFolder } from "./output-folder.ts";
 export { type PipDownload, withPipFiles } from "./pip.ts";
 export type { ProgressListener, TransferProgress } from "./progress.ts";

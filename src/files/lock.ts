@@ -76,6 +76,20 @@ export async function lockFile(path: string, options: LockOptions): Promise<() =
   return release;
 }
 
+/**
+ * Removes a lock that a killed process has left and that nobody needs any more, as its work is done. Where that cannot
+ * be, on a read-only disk or because the holder lives, it stays.
+ */
+export async function dropDeadLock(path: string): Promise<void> {
+  const isThere = await stat(path).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere) return;
+  const release = await lockFile(path, { what: path }).catch(() => undefined);
+  await release?.();
+}
+
 async function acquire(
   path: string,
   { what, timeoutMs = 0, signal }: LockOptions,
