@@ -173,8 +173,10 @@ async function nearest(path: string): Promise<{ existing: string; missing: strin
       if (status?.isDirectory()) return { existing: at, missing };
       if (status !== undefined)
         throw unwritable(path, at === resolve(path) ? "a file" : `a path through the file ${at}`);
-      const isLink = await lstat(at).catch(() => undefined);
-      if (isLink !== undefined) throw unwritable(path, `a link that leads nowhere (${at})`);
+      const entry = await lstat(at).catch(() => undefined);
+      if (entry?.isSymbolicLink()) throw unwritable(path, `a link that leads nowhere (${at})`);
+      // Another process has made it meanwhile.
+      if (entry !== undefined) continue;
       missing.unshift(at);
       at = dirname(at);
     }
