@@ -76,6 +76,6 @@ test.each([
 test("labels may be named as what objects have", () => {
   const text =
     "data: {train: a}\ntask: {type: text-classification, classWeights: {constructor: 2, toString: 3, hasOwnProperty: 4}}";
-  const { task } = parseRunConfig({ text }) as { task: { classWeights: object } };
+  const { task } = parseRunConfig({ text }) as unknown as { task: { classWeights: object } };
   expect({ ...task.classWeights }).toEqual({ constructor: 2, toString: 3, hasOwnProperty: 4 });
 });
