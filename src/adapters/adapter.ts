@@ -122,7 +122,25 @@ export function attach(adapter: Adapter, backbone: Backbone): ModelParts {
 }
 
 /**
- * Whether what was trained on one backbone fits another.
+ * What cannot be told of an adapter and a backbone that fit each other, for people; nothing where all was compared.
+ */
+export function backboneDoubts(
+  { backbone: reference, source }: Pick<AdapterFields, "backbone" | "source">,
+  backbone: Pick<Backbone, "fingerprint">,
+): readonly string[] {
+  const { fingerprint, id } = reference;
+  // All of its weights are its own.
+  if (source !== undefined || fingerprint === backbone.fingerprint) return [];
+  return [
+    fingerprint === ""
+      ? `The adapter does not say on which weights of ${id || "its backbone"} it was trained: only sizes were compared.`
+      : `The adapter's fingerprint of ${id} is of an old form that saw a part of the weights: whether all of them are ` +
+        "those that it was trained on cannot be told.",
+  ];
+}
+
+/**
+ * Whether what was trained on one backbone fits another; see {@link backboneDoubts} for what this cannot tell.
  * @throws ADAPTER_INCOMPATIBLE if it is not the same
  */
 export function checkBackbone(reference: BackboneReference, backbone: Backbone): void {
@@ -134,7 +152,7 @@ export function checkBackbone(reference: BackboneReference, backbone: Backbone):
         `got ${config.numLayers} and ${config.hiddenSize} (${backbone.id}).`,
     );
   }
-  if (fingerprint !== "" && fingerprint !== backbone.fingerprint) {
+  if (!["", backbone.fingerprint, backbone.formerFingerprint].includes(fingerprint)) {
     throw incompatible(
       `expected ${id} with fingerprint ${fingerprint}, ${backbone.id} has ${backbone.fingerprint}.`,
     );

@@ -111,8 +111,9 @@ const settingRows = (settings: Readonly<Record<string, unknown>>): string[] =>
   Object.entries(settings).map(([key, value]) => `| ${key} | ${markdownText(settingText(value))} |`);
 
 const fitText = ({ backbone, method }: Pick<AdapterFields, "backbone" | "method">): string =>
-  `Works on the backbone with fingerprint \`${backbone.fingerprint}\` only; the text starts at position ` +
-  `${positionText(method.options)}.`;
+  `Works on the backbone ${
+    backbone.fingerprint === "" ? "that it was trained on" : `with fingerprint \`${backbone.fingerprint}\``
+  } only; the text starts at position ${positionText(method.options)}.`;
 
 function positionText({
   positionOffset,

@@ -3,6 +3,7 @@ export {
   type AdapterFields,
   attach,
   type BackboneReference,
+  backboneDoubts,
   checkBackbone,
   type Provenance,
   referenceTo,

@@ -9,7 +9,7 @@ import { modelCard } from "./card.ts";
 import { checkpointNames, writeCheckpoint } from "./checkpoint.ts";
 import { expectPublishable } from "./publishable.ts";
 
-/** Version of the sidecar's layout; readers refuse newer ones. */
+/** Version of the sidecar's layout; readers refuse newer ones. 2: fingerprints of backbones see every byte. */
 export const formatVersion = 2;
 
 /** `peft_type` of adapters that PEFT cannot compute: it refuses what it does not know. */

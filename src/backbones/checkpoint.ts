@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import {
@@ -9,37 +8,33 @@ import {
   type Tensor,
   toFloat32,
 } from "../core/index.ts";
-import { openFile, readBytes, readJson, readSafetensorsHeader, readTensor } from "../files/index.ts";
+import { openFile, readJson, readSafetensorsHeader, readTensor } from "../files/index.ts";
 import type { Architecture } from "./architecture.ts";
+import { formerFingerprint } from "./fingerprint.ts";
 
 /** What the headers of a checkpoint's files say. */
 export interface Checkpoint {
   /** Our weight name → where it lies. */
   readonly weights: ReadonlyMap<string, ExternalTensor>;
-  /** Identifies the weights and the tokenizer; see {@link openCheckpoint}. */
-  readonly fingerprint: string;
+  /** The files with the weights, in the order of their names. */
+  readonly files: readonly string[];
+  /** What adapters before formatVersion 2 call the backbone; other backbones may have the same. */
+  readonly formerFingerprint: string;
   readonly parameterCount: number;
 }
 
 const single = "model.safetensors";
 const index = "model.safetensors.index.json";
 
-/** Samples of the weights that go into the fingerprint: enough to tell any two trainings apart, in a millisecond. */
-const fingerprintSamples = 256;
-const sampleBytes = 64;
-
 /**
- * Reads the headers of a checkpoint's safetensors files; no weight is read. The fingerprint is a SHA-256 over
- * `config.json`, the tokenizer file, every tensor's name, type and shape, and bytes sampled evenly from the data.
+ * Reads the headers of a checkpoint's safetensors files; no weight is read.
  * @throws BACKBONE_INVALID if there is no safetensors file
  */
 export async function openCheckpoint(folder: string, architecture: Architecture): Promise<Checkpoint> {
   const weights = new Map<string, ExternalTensor>();
-  const hash = createHash("sha256");
+  const files: string[] = [];
+  const former = await formerFingerprint(folder);
   let parameterCount = 0;
-  for (const name of ["config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"]) {
-    hash.update(await readBytes(join(folder, name)).catch(() => ""));
-  }
   for (const file of await weightFiles(folder)) {
     // The runtime refuses links; hub caches are made of them.
     const path = await realpath(join(folder, file)).catch((cause: unknown) => {
@@ -52,22 +47,22 @@ export async function openCheckpoint(folder: string, architecture: Architecture)
         },
       );
     });
+    files.push(path);
     const source = await openFile(path);
-    const { tensors } = await readSafetensorsHeader(source);
-    for (const [checkpointName, entry] of [...tensors].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      hash.update(`${checkpointName}:${entry.dtype}:${entry.shape}\n`);
-      const name = architecture.weightName(checkpointName);
-      if (name === undefined) continue;
-      parameterCount += elementCount(entry.shape);
-      weights.set(name, { ...entry, folder: dirname(path), file: basename(path) });
+    try {
+      const { tensors } = await readSafetensorsHeader(source);
+      for (const [checkpointName, entry] of [...tensors].sort(([a], [b]) => (a < b ? -1 : 1))) {
+        const name = architecture.weightName(checkpointName);
+        if (name === undefined) continue;
+        parameterCount += elementCount(entry.shape);
+        weights.set(name, { ...entry, folder: dirname(path), file: basename(path) });
+      }
+      await former.add(source, tensors);
+    } finally {
+      await source.close();
     }
-    for (let i = 0; i < fingerprintSamples; i++) {
-      const offset = Math.floor((i / fingerprintSamples) * (source.size - sampleBytes));
-      hash.update(await source.read(Math.max(0, offset), Math.min(sampleBytes, source.size)));
-    }
-    await source.close();
   }
-  return { weights, fingerprint: `sha256-sampled:${hash.digest("hex")}`, parameterCount };
+  return { weights, files, formerFingerprint: former.digest(), parameterCount };
 }
 
 async function weightFiles(folder: string): Promise<string[]> {

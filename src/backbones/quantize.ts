@@ -6,6 +6,7 @@ import {
   cacheFolder,
   dropDeadLock,
   type Environment,
+  hashText,
   inCacheOrAside,
   lockFile,
   makeFolder,
@@ -39,7 +40,8 @@ export async function quantizedWeights(
   env: Environment = process.env,
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, ExternalTensor>> {
-  const key = backbone.fingerprint.replace(/^.*:/, "").slice(0, 32);
+  // The name of the prefix is part of the key: fingerprints of other kinds never meet here.
+  const key = hashText(backbone.fingerprint).slice(0, 32);
   const cached = join(cacheFolder(env), "quantized", `${key}-int${bits}-v${layoutVersion}`);
   const known = await openQuantized(join(cached, weightsFile), backbone.fingerprint);
   if (known === undefined) return inCacheOrAside(cached, (folder) => makeIn(folder, backbone, bits, signal));

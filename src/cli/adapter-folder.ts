@@ -1,11 +1,11 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type Adapter, loadAdapter } from "../adapters/index.ts";
+import { type Adapter, backboneDoubts, loadAdapter } from "../adapters/index.ts";
 import { type Backbone, loadBackbone } from "../backbones/index.ts";
 import { nodeEngine } from "../engine/index.ts";
 import { settleFolder } from "../files/index.ts";
 import { threadsOf } from "./numbers.ts";
-import { downloadReporter } from "./terminal.ts";
+import { downloadReporter, warn } from "./terminal.ts";
 
 /** The adapter folder at a path: the path itself, or the `adapter` folder of a finished run. */
 export async function adapterFolder(path: string): Promise<string> {
@@ -39,5 +39,6 @@ export async function loadAdapterAndBackbone(
   // A checkpoint is a backbone for itself.
   const name = options.backbone ?? (adapter.source ? folder : adapter.backbone.id);
   const backbone = await loadBackbone(name, { engine, ...source });
+  for (const doubt of backboneDoubts(adapter, backbone)) warn(doubt);
   return { adapter, backbone };
 }

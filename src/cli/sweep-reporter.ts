@@ -86,6 +86,7 @@ export function textSweepReporter(): SweepReporter {
           `${style("dim", "search".padEnd(10))} ${event.strategy} over ${event.keys.join(", ") || "nothing that varies"}` +
             `${total === undefined ? "" : `, ${formatCount(total)} trials`}`,
         );
+        for (const warning of event.warnings) warn(warning);
         if (event.known > 0) note(`${event.known} trials have results already; they are not run again.`);
         break;
       case "trial-start":

@@ -13,6 +13,7 @@ import {
 } from "../files/index.ts";
 import { type Comparison, comparisonCsv, comparisonMarkdown, renderComparison } from "../report/index.ts";
 import { readTrialResult } from "../trials/index.ts";
+import type { ComparisonPlan } from "./plan.ts";
 
 /** What the folder of a comparison holds beside its lock. */
 const names = {
@@ -31,6 +32,8 @@ export interface ComparisonFolder {
   readonly trials: string;
   /** Path of the page. */
   readonly page: string;
+  /** What could not be told of what was there, for people. */
+  readonly doubts: readonly string[];
   /** Writes table, figure and page anew. */
   write(comparison: Comparison): Promise<void>;
   /** Gives the folder free. */
@@ -39,13 +42,13 @@ export interface ComparisonFolder {
 
 /**
  * Opens the folder of a comparison, new or begun earlier; what ran there is kept.
- * @param fingerprints of data and backbone
+ * @param plan says which data and which backbone
  * @param anew removes what is there
  * @throws OUTPUT_EXISTS if the folder holds other files; RUN_INVALID if it was begun with other data or another backbone; LOCKED
  */
 export async function openComparison(
   folder: string,
-  fingerprints: Comparison["fingerprints"],
+  plan: Pick<ComparisonPlan, "fingerprints" | "formerBackbone">,
   anew = false,
 ): Promise<ComparisonFolder> {
   const expectOwn = (): Promise<boolean> =>
@@ -58,10 +61,11 @@ export async function openComparison(
   await makeFolder(folder);
   const close = await lockFile(join(folder, names.lock), { what: `comparison ${folder}` });
   const path = (name: keyof typeof names): string => join(folder, names[name]);
+  let doubts: readonly string[];
   try {
     await sweepTemporaries(folder, { isSole: true });
     if (anew) await removeAll(folder);
-    await checkSame(path("json"), folder, fingerprints);
+    doubts = await checkSame(path("json"), folder, plan);
   } catch (error) {
     await close();
     throw error;
@@ -69,6 +73,7 @@ export async function openComparison(
   return {
     trials: path("trials"),
     page: path("html"),
+    doubts,
     async write(comparison) {
       const { html, svg } = await renderComparison(comparison);
       await writeFileAtomic(path("json"), `${JSON.stringify(comparison, null, 2)}\n`);
@@ -123,13 +128,24 @@ async function removeAll(folder: string): Promise<void> {
 async function checkSame(
   path: string,
   folder: string,
-  { data, backbone }: Comparison["fingerprints"],
-): Promise<void> {
+  {
+    fingerprints: { data, backbone },
+    formerBackbone,
+  }: Pick<ComparisonPlan, "fingerprints" | "formerBackbone">,
+): Promise<readonly string[]> {
   const text = await readFile(path, "utf8").catch(() => undefined);
-  if (text === undefined) return;
+  if (text === undefined) return [];
   const known = (JSON.parse(text) as Comparison).fingerprints;
-  const what = known.data !== data ? "data" : known.backbone !== backbone ? "backbone" : undefined;
-  if (what === undefined) return;
+  const isFormer = known.backbone === formerBackbone;
+  const isOther = known.backbone !== backbone && !isFormer;
+  const what = known.data !== data ? "data" : isOther ? "backbone" : undefined;
+  if (what === undefined) {
+    if (!isFormer) return [];
+    return [
+      "The comparison was begun by an earlier version, whose fingerprint of the backbone saw a part of the weights: whether all " +
+        "of them are those that it began with cannot be told.",
+    ];
+  }
   throw new PtuningError(
     "RUN_INVALID",
     `${folder}: expected a comparison on the same ${what}, got another.`,

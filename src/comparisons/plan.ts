@@ -40,6 +40,8 @@ export interface PlannedVariant extends Variant {
 export interface ComparisonPlan
   extends Pick<Comparison, "title" | "task" | "backbone" | "score" | "figure" | "fingerprints"> {
   readonly variants: readonly PlannedVariant[];
+  /** What earlier versions called the backbone. */
+  readonly formerBackbone?: string;
 }
 
 /** Seed of a run where the configuration has none. */
@@ -66,6 +68,7 @@ export function planComparison(options: ComparisonOptions): ComparisonPlan {
     score: { name: score, on: data.test.length > 0 && score !== "loss" ? "test" : "dev" },
     figure: preset.figure,
     fingerprints: { data: data.fingerprint, backbone: backbone.fingerprint },
+    ...(backbone.formerFingerprint !== undefined && { formerBackbone: backbone.formerFingerprint }),
     variants: variants.map((variant) => {
       const own = settings.filter(({ of }) => of === variant.name || of === variant.series);
       const base = overrideConfig(

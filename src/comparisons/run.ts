@@ -77,7 +77,7 @@ function* inTurn(variants: readonly PlannedVariant[]): Generator<PlannedVariant[
 }
 
 function comparisonOf(plan: ComparisonPlan, results: ReadonlyMap<string, TrialResult>): Comparison {
-  const { variants, ...facts } = plan;
+  const { variants, formerBackbone, ...facts } = plan;
   return {
     ...facts,
     variants: variants.map(({ name, series, at, runs }) => ({

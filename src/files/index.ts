@@ -8,6 +8,7 @@ export {
 } from "./atomic.ts";
 export { cacheFolder, type Environment, findInHubCache, hubCacheFolder, isOffline } from "./cache.ts";
 export { hashFile, hashText } from "./hash.ts";
+export { type HashOptions, hashFileOnce, rememberHash } from "./hash-cache.ts";
 export { askHub, downloadFromHub, type HubAnswer, type HubDownload } from "./hub.ts";
 export { readJson } from "./json.ts";
 export {

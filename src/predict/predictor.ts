@@ -1,4 +1,4 @@
-import { type Adapter, attach } from "../adapters/index.ts";
+import { type Adapter, attach, backboneDoubts } from "../adapters/index.ts";
 import { abortable, type Backbone, type Precision, withPrecision } from "../backbones/index.ts";
 import { Resources } from "../core/index.ts";
 import { type ExampleKinds, exampleKinds, type KindDescription } from "../data/index.ts";
@@ -28,6 +28,8 @@ export interface AnswerOptions {
 
 /** An adapter on its backbone, ready to answer. */
 export interface Predictor<E = unknown, P = unknown> extends AsyncDisposable {
+  /** What the user should know of how the adapter fits the backbone. */
+  readonly warnings: readonly string[];
   /** Predictions in the order of the examples. */
   predict(examples: readonly E[], options?: AnswerOptions): Promise<P[]>;
   /**
@@ -98,6 +100,7 @@ export async function createPredictor<E = unknown, P = unknown>(
     }
   }
   return {
+    warnings: backboneDoubts(adapter, backbone),
     async predict(examples, options = {}) {
       const encoded = await encode(examples, options);
       const decoder = task.decoder(encoded);

@@ -12,7 +12,7 @@ import {
   sweepTemporaries,
   writeFileAtomic,
 } from "../files/index.ts";
-import { type Inputs, inputsOf, readTrialResult, type TrialResult } from "../trials/index.ts";
+import { type Inputs, lookAtInputs, readTrialResult, type TrialResult } from "../trials/index.ts";
 
 /** What the folder of a sweep holds. */
 export const names = {
@@ -46,6 +46,8 @@ export interface SweepFolder {
   readonly state: SweepState;
   /** Results that were there already, by id. */
   readonly known: ReadonlyMap<string, TrialResult>;
+  /** What could not be told of what was there, for people. */
+  readonly doubts: readonly string[];
   save(seconds: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -71,9 +73,11 @@ export async function openSweep(folder: string, config: RunConfig): Promise<Swee
         },
       );
     }
-    const inputs = await inputsOf(config);
+    const { inputs, formerBackbone } = await lookAtInputs(config);
     const state = (await readState(folder)) ?? { inputs, seconds: 0 };
-    if (!isDeepStrictEqual(state.inputs, inputs)) {
+    const isFormer = formerBackbone !== undefined && state.inputs.backbone === formerBackbone;
+    const known = isFormer ? { ...state.inputs, backbone: inputs.backbone } : state.inputs;
+    if (!isDeepStrictEqual(known, inputs)) {
       throw new PtuningError(
         "INPUT_CHANGED",
         `${folder}: expected the data and the backbone that the sweep began with, got others.`,
@@ -88,12 +92,17 @@ export async function openSweep(folder: string, config: RunConfig): Promise<Swee
     await writeFileAtomic(join(folder, names.config), formatConfig(config));
     const trials = join(folder, names.trials);
     await makeFolder(trials);
-    return { folder, trials, state, known: await readResults(trials), save, close: release };
+    const doubts = isFormer ? [formerDoubt] : [];
+    return { folder, trials, state, known: await readResults(trials), doubts, save, close: release };
   } catch (error) {
     await release();
     throw error;
   }
 }
+
+const formerDoubt =
+  "The sweep was begun by an earlier version, whose fingerprint of the backbone saw a part of the weights: whether all of them " +
+  "are those that it began with cannot be told.";
 
 /**
  * Refuses a folder that holds anything but a sweep: its results replace files of their names.

@@ -37,6 +37,8 @@ export interface SweepStartEvent {
   readonly total?: number;
   /** Results that were there already. */
   readonly known: number;
+  /** What the user should know of them. */
+  readonly warnings: readonly string[];
 }
 
 /** A sweep ended, or was stopped; its results are written. */
@@ -76,6 +78,7 @@ export async function* sweep(options: SweepOptions): AsyncGenerator<SweepEvent> 
       keys,
       ...(total !== undefined && { total }),
       known: folder.known.size,
+      warnings: folder.doubts,
     };
     yield* run(options, folder, search, strategyName, keys);
   } finally {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { messageOf, PtuningError, shown } from "../core/index.ts";
 import { readTextIfThere } from "../files/index.ts";
@@ -21,10 +22,7 @@ export type SpecialRole = "pad" | "cls" | "sep" | "mask" | "unk";
  * @throws BACKBONE_INVALID if none is there or a file is damaged
  */
 export async function readDefinition(folder: string): Promise<TokenizerDefinition> {
-  const settings: Json = {
-    ...(await readJsonIfThere(join(folder, "special_tokens_map.json"))),
-    ...(await readJsonIfThere(join(folder, "tokenizer_config.json"))),
-  };
+  const settings = await readSettings(folder);
   const specialToken = (role: SpecialRole): string | undefined => {
     const token = settings[`${role}_token`];
     const text = typeof token === "object" ? (token as { content?: unknown } | null)?.content : token;
@@ -41,6 +39,37 @@ export async function readDefinition(folder: string): Promise<TokenizerDefinitio
     );
   }
   return { json, specialToken };
+}
+
+async function readSettings(folder: string): Promise<Json> {
+  return {
+    ...(await readJsonIfThere(join(folder, "special_tokens_map.json"))),
+    ...(await readJsonIfThere(join(folder, "tokenizer_config.json"))),
+  };
+}
+
+/** Files that say which tokens a text becomes, beside the two with settings. */
+const vocabularyFiles = ["tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"];
+
+/** Of the settings, those that are read here: others come and go with the program that saved them. */
+const decisiveSettings = [
+  ...["do_lower_case", "strip_accents", "tokenize_chinese_chars", "add_prefix_space"],
+  ...["pad_token", "cls_token", "sep_token", "mask_token", "unk_token"],
+];
+
+/**
+ * A SHA-256 over all of a folder that decides which tokens a text becomes.
+ * @throws BACKBONE_INVALID if a file is damaged
+ */
+export async function tokenizerFingerprint(folder: string): Promise<string> {
+  const hash = createHash("sha256");
+  for (const name of vocabularyFiles) {
+    const text = await readIfThere(join(folder, name));
+    if (text !== undefined) hash.update(`${name} ${text.length}\n`).update(text);
+  }
+  const settings = await readSettings(folder);
+  hash.update(JSON.stringify(decisiveSettings.map((key) => settings[key] ?? null)));
+  return hash.digest("hex");
 }
 
 /**

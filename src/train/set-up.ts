@@ -2,7 +2,6 @@ import { expectPublishable } from "../adapters/index.ts";
 import { abortable, type Backbone, withPrecision } from "../backbones/index.ts";
 import { elementCount, type Params, PtuningError, Resources, Rng } from "../core/index.ts";
 import type { Session } from "../engine/index.ts";
-import { hashText } from "../files/index.ts";
 import {
   checkMaxLength,
   checkTogether,
@@ -21,6 +20,7 @@ import { optimizers, type Schedule, schedule } from "../optim/index.ts";
 import { settleTask } from "../predict/index.ts";
 import type { Encoded } from "../tasks/index.ts";
 import { itemCount } from "../text/index.ts";
+import { checkIdentity, runIdentity } from "./identity.ts";
 import { labelsOf } from "./labels.ts";
 import { idleBytes } from "./memory.ts";
 import { type Mix, mixTasks } from "./mix.ts";
@@ -32,7 +32,7 @@ import {
   scoresOf,
   tasksOf,
 } from "./options.ts";
-import { startIdentity, startingTensors } from "./start.ts";
+import { startDoubts, startingTensors } from "./start.ts";
 import type { EvaluationRecord, TrainingState } from "./state.ts";
 import { createStepper, type Stepper } from "./stepper.ts";
 import { createStore, type ParameterStore } from "./store.ts";
@@ -57,6 +57,8 @@ export interface Run extends AsyncDisposable {
   readonly mix: Mix;
   readonly settings: ResolvedSettings;
   readonly identity: string;
+  /** What could not be told of what it goes on from or starts from, for people. */
+  readonly doubts: readonly string[];
   readonly inventory: Inventory;
   /** Weights that the checkpoint lacks and that are not trained, and the names of those drawn by this run. */
   readonly frozen: Params;
@@ -111,15 +113,7 @@ export async function setUp(options: AnyTrainOptions): Promise<Run> {
     throw new PtuningError("DATA_INVALID", `${name || "train"}: expected examples, got none.`);
   }
   const identity = runIdentity(options, named, resolved);
-  if (resume !== undefined && resume.identity !== identity) {
-    throw new PtuningError(
-      "RUN_INVALID",
-      "resume: the saved state belongs to other data, settings or backbone.",
-      {
-        hint: "Resume with the same configuration and the same files, or start a new run.",
-      },
-    );
-  }
+  const doubts = resume ? [...checkIdentity(resume.identity, identity, options, named, resolved)] : [];
   const backbone = await withPrecision(options.backbone, resolved.precision, undefined, signal);
   const settings = { ...resolved, precision: backbone.precision };
   // Updates are not for the signal to tear: the loop looks at it between them.
@@ -130,6 +124,7 @@ export async function setUp(options: AnyTrainOptions): Promise<Run> {
       options.start,
       fp32.map((parts, i) => ({ parts: { ...parts, backbone: watched }, task: named[i]!.task })),
     ));
+  if (options.start) doubts.push(...startDoubts(options.start, backbone));
   const drawn = Object.assign(
     {},
     ...fp32.map((parts) => missingWeights(parts, new Rng(settings.seed, "frozen"))),
@@ -205,6 +200,7 @@ export async function setUp(options: AnyTrainOptions): Promise<Run> {
     mix,
     settings,
     identity,
+    doubts,
     inventory: inventory(params, backbone.parameterCount),
     // Fine-tuning trains also what the checkpoint lacks.
     frozen: Object.fromEntries(
@@ -256,24 +252,4 @@ function checkResumed(
       expect(fits, `a tensor "${name}" of [${shape}]`, `[${own.shape}]`);
     }
   }
-}
-
-/** What a resumed run must have in common with the saved one. */
-function runIdentity(
-  { backbone, method, start }: AnyTrainOptions,
-  tasks: readonly NamedTask[],
-  settings: ResolvedSettings,
-): string {
-  const { checkpointSeconds, ...decisive } = settings;
-  const facts = [
-    backbone.fingerprint,
-    tasks.map(({ name, task, data, weight = 1, selectBy = task.selectBy }) => [
-      [name, task.type, task.options, weight, selectBy],
-      [data.fingerprint, data.train.length, data.dev.length],
-    ]),
-    [method.name, method.options],
-    decisive,
-    ...(start ? [startIdentity(start)] : []),
-  ];
-  return hashText(JSON.stringify(facts));
 }

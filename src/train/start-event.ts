@@ -34,6 +34,7 @@ export function* start(run: Run): Generator<TrainEvent> {
     },
   };
   if (run.cache) yield run.cache.event;
+  for (const message of run.doubts) yield { type: "warning", code: "unverified", message };
   for (const { name, data } of tasks) {
     for (const message of data.warnings)
       yield { type: "warning", code: "data", message: name ? `${name}: ${message}` : message };

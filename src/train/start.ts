@@ -1,4 +1,4 @@
-import { type Adapter, checkBackbone, type SavedAdapter } from "../adapters/index.ts";
+import { type Adapter, backboneDoubts, checkBackbone, type SavedAdapter } from "../adapters/index.ts";
 import type { Backbone } from "../backbones/index.ts";
 import { elementCount, type Params, PtuningError, type Tensor, zeros } from "../core/index.ts";
 import { encodeSafetensors, hashText } from "../files/index.ts";
@@ -118,6 +118,14 @@ export async function startingTensors(
   }
   if (wanted === "keep") return { params: { ...params, ...heads }, fixed: {}, frozen };
   return { params, fixed: heads, frozen };
+}
+
+/** What cannot be told of whether the start was trained on this backbone, for people. */
+export function startDoubts({ from }: Start, backbone: Backbone): readonly string[] {
+  const { source } = from as Partial<Adapter>;
+  return backboneDoubts({ backbone: sourceOf(from).backbone, ...(source && { source }) }, backbone).map(
+    (doubt) => `start.from: ${doubt}`,
+  );
 }
 
 /** Name of the head that is taken over. @throws OPTION_INVALID listing the heads */

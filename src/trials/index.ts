@@ -6,7 +6,7 @@ export type {
   TrialStartEvent,
   TrialTrainEvent,
 } from "./events.ts";
-export { type Inputs, inputsOf } from "./inputs.ts";
+export { type Inputs, inputsOf, lookAtInputs } from "./inputs.ts";
 export { defaultWorkers, localRunner, type RunTrialsOptions, runTrials, type TrialRunner } from "./pool.ts";
 export {
   type FailedTrial,

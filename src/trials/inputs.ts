@@ -9,8 +9,17 @@ export interface Inputs {
 
 /** The fingerprints of a configuration's data and backbone. @throws what reading them throws */
 export async function inputsOf(config: RunConfig): Promise<Inputs> {
+  return (await lookAtInputs(config)).inputs;
+}
+
+/** The same, with what earlier versions called the backbone. */
+export async function lookAtInputs(config: RunConfig): Promise<{ inputs: Inputs; formerBackbone?: string }> {
   const { fingerprint: data } = await readData(await completeConfig(config));
   const backbone = await loadBackbone(config.backbone);
   await backbone.close();
-  return { data, backbone: backbone.fingerprint };
+  const { fingerprint, formerFingerprint } = backbone;
+  return {
+    inputs: { data, backbone: fingerprint },
+    ...(formerFingerprint !== undefined && { formerBackbone: formerFingerprint }),
+  };
 }

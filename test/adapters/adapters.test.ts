@@ -185,6 +185,38 @@ describe("loading checks", () => {
     });
   });
 
+  test.each(["", " ", "sha256:", "none"])(
+    "a fingerprint of %j does not switch that off",
+    async (fingerprint) => {
+      const blank = await copy("blank");
+      await change(join(blank, "ptuning.json"), (json) => ({
+        ...json,
+        backbone: { ...(json.backbone as object), fingerprint },
+      }));
+      await expect(loadAdapter(blank)).rejects.toMatchObject({
+        code: "ADAPTER_INVALID",
+        message: expect.stringMatching(/backbone\.fingerprint: expected a fingerprint such as sha256-v2:/),
+      });
+    },
+  );
+
+  test("a backbone that is not known, or by an old fingerprint, is said", async () => {
+    const own = await createPredictor(await loadAdapter(path), backbone);
+    expect(own.warnings).toEqual([]);
+    for (const [fingerprint, warning] of [
+      [null, /does not say on which weights of tiny-bert/],
+      [backbone.formerFingerprint, /old form that saw a part of the weights/],
+    ] as const) {
+      const unsure = await copy("unsure");
+      await change(join(unsure, "ptuning.json"), (json) => ({
+        ...json,
+        backbone: { ...(json.backbone as object), fingerprint },
+      }));
+      const predictor = await createPredictor(await loadAdapter(unsure), backbone);
+      expect(predictor.warnings).toEqual([expect.stringMatching(warning)]);
+    }
+  });
+
   test("tensors of other shapes, missing and surplus ones are named", async () => {
     const adapter = await loadAdapter(path);
     const { "head.bias": bias, ...without } = adapter.params;

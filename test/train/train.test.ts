@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Backbone } from "ptuning/backbones";
 import { type Params, PtuningError } from "ptuning/core";
+import type { Dataset } from "ptuning/data";
 import { deepPrompt } from "ptuning/methods";
 import { createPredictor } from "ptuning/predict";
 import { sequenceClassification } from "ptuning/tasks";
@@ -164,7 +165,18 @@ describe("resuming", () => {
     const [state] = ofType(await eventsOf(tinyOptions(backbone, { epochs: 1 })), "checkpoint").map(
       (e) => e.state,
     );
-    for (const change of [{ learningRate: 1e-3 }, { data: { ...tinyData, fingerprint: "sha256:other" } }]) {
+    const { train: rows, dev } = tinyData;
+    const others: Partial<Dataset>[] = [
+      { fingerprint: "sha256:other" },
+      // Of the same files, as many rows: another order, another choice, another text.
+      { train: [...rows].reverse() },
+      { train: [rows[1]!, rows[0]!, ...rows.slice(2)] },
+      { train: [dev[0]!, ...rows.slice(1)], dev: [rows[0]!, ...dev.slice(1)] },
+      { train: [{ ...rows[0]!, text: `${rows[0]!.text} w3` }, ...rows.slice(1)] },
+      { dev: [...dev].reverse() },
+    ];
+    const changes = others.map((other) => ({ data: { ...tinyData, ...other } }));
+    for (const change of [{ learningRate: 1e-3 }, ...changes]) {
       await expect(
         eventsOf(tinyOptions(backbone, { epochs: 1, ...change, resume: state! })),
       ).rejects.toMatchObject({

@@ -17,7 +17,7 @@ import { comparisonText, textTable } from "../../report/index.ts";
 import { jsonComparisonReporter, textComparisonReporter } from "../compare-reporter.ts";
 import { exitCodes } from "../exit.ts";
 import { positive, positives, threadsOf } from "../numbers.ts";
-import { downloadReporter, note, print, printJson } from "../terminal.ts";
+import { downloadReporter, note, print, printJson, warn } from "../terminal.ts";
 import { yamlValue } from "../yaml-value.ts";
 import { readConfig } from "./train.ts";
 
@@ -79,7 +79,8 @@ export async function compareCommand(source: string, flags: CompareFlags): Promi
 
 async function compareInto(path: string, plan: ComparisonPlan, flags: CompareFlags): Promise<void> {
   const workers = positive("--workers", flags.workers);
-  const folder = await openComparison(path, plan.fingerprints, flags.overwrite);
+  const folder = await openComparison(path, plan, flags.overwrite);
+  for (const doubt of folder.doubts) warn(doubt);
   const stopping = new AbortController();
   let signalCode: number | undefined;
   const stop = (signal: NodeJS.Signals): void => {
