@@ -156,6 +156,7 @@ export function createProgram(): Command {
     .option("--workers <n>", "trials at a time; default: one for each four cores")
     .option("--threads <n>", "threads of each; default: the cores, shared out")
     .option("--lock-seconds <n>", "without a sign of life for so long a trial is taken by another", "30")
+    .option("--silence-minutes <n>", "a trial that tells nothing for so long is ended for good", "120")
     .option("--json", "events as JSON lines on standard output")
     .action(async (options) => (await import("./commands/worker.ts")).workerCommand(options));
 

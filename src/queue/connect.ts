@@ -18,15 +18,18 @@ const connectTimeoutMs = 5000;
 /**
  * Loads the library of the queue and sees that Redis answers.
  * @param url `redis://[user:password@]host[:port][/database]`, `rediss://` with TLS
- * @throws OPTION_INVALID for another address; QUEUE_UNAVAILABLE if a package is missing or Redis does not answer
+ * @throws OPTION_INVALID for another address or a database that is not there; QUEUE_UNAVAILABLE if a package is missing or Redis does not answer
  */
 export async function connect(url: string): Promise<{ library: BullMQ; connection: Connection }> {
-  const address = parseAddress(url);
+  const { address, database } = parseAddress(url);
   const [library, { Redis }] = await Promise.all([
     import("bullmq").catch(missing("bullmq")),
     import("ioredis").catch(missing("ioredis")),
   ]);
-  const client = new Redis(url, {
+  // The database is asked for below: what is wrong with its number would only be an event.
+  const server = new URL(url);
+  server.pathname = "";
+  const client = new Redis(server.href, {
     lazyConnect: true,
     connectTimeout: connectTimeoutMs,
     maxRetriesPerRequest: 0,
@@ -40,7 +43,15 @@ export async function connect(url: string): Promise<{ library: BullMQ; connectio
   try {
     await client.connect();
     await client.ping();
+    await client.select(database).catch((cause: unknown) => {
+      throw new PtuningError(
+        "OPTION_INVALID",
+        `queue: expected a database that Redis at ${address} has, got ${database}: ${messageOf(cause)}.`,
+        { hint: "A server has the databases 0 to 15, unless it was set up otherwise.", cause },
+      );
+    });
   } catch (error) {
+    if (error instanceof PtuningError) throw error;
     throw new PtuningError(
       "QUEUE_UNAVAILABLE",
       `Redis at ${address}: expected an answer: ${messageOf(reason ?? error)}.`,
@@ -52,12 +63,20 @@ export async function connect(url: string): Promise<{ library: BullMQ; connectio
   return { library, connection: { url, maxRetriesPerRequest: null } };
 }
 
-/** Host and port for messages: never the password. */
-function parseAddress(url: string): string {
+/** Host and port for messages, never the password; and the number of the database. */
+function parseAddress(url: string): { address: string; database: number } {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed === undefined || !["redis:", "rediss:"].includes(parsed.protocol) || parsed.hostname === "")
     throw new PtuningError("OPTION_INVALID", "queue: expected redis://host:port or rediss://host:port.");
-  return parsed.host;
+  const [, database] = /^\/?(\d{0,9})$/.exec(parsed.pathname) ?? [];
+  if (database === undefined) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `queue: expected the number of a database behind the port, got "${parsed.pathname.slice(1)}".`,
+      { hint: "As in redis://host:6379/0." },
+    );
+  }
+  return { address: parsed.host, database: Number(database) };
 }
 
 function missing(name: string): (cause: unknown) => never {

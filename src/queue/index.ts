@@ -1,4 +1,4 @@
-export { openJob, type TrialJob, toJob } from "./job.ts";
+export { jobId, openJob, type TrialJob, toJob } from "./job.ts";
 export { fromRooted, makeRooted, toRooted } from "./rooted.ts";
 export { type QueueRunnerOptions, queueRunner } from "./runner.ts";
 export {

@@ -1,4 +1,5 @@
 import { join, resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { Job, Queue, QueueEvents } from "bullmq";
 import * as z from "zod";
 import { type ErrorCode, errorCodes, PtuningError } from "../core/index.ts";
@@ -7,6 +8,7 @@ import {
   Channel,
   type Inputs,
   inputsOf,
+  isLasting,
   readTrialResult,
   type Trial,
   type TrialEvent,
@@ -17,7 +19,7 @@ import {
   writeTrialResult,
 } from "../trials/index.ts";
 import { connect, queueName } from "./connect.ts";
-import { decodeError, jobId, type TrialJob, toJob, trialId } from "./job.ts";
+import { decodeError, jobId, originOf, type TrialJob, toJob } from "./job.ts";
 
 /** Where the queue is. */
 export interface QueueRunnerOptions {
@@ -77,13 +79,20 @@ const progressSchema = z.union([
   }),
 ]);
 
+/** A trial in the queue. */
+interface QueuedTrial {
+  readonly trial: Trial;
+  readonly job: TrialJob;
+}
+
 /** The trials that are in the queue, until each has its result. */
 class QueuedTrials {
   readonly channel = new Channel<TrialEvent>();
   readonly #queue: TrialQueue;
   readonly #folder: string;
   readonly #root: string;
-  readonly #open = new Map<string, Trial>();
+  /** By the id of the job. */
+  readonly #open = new Map<string, QueuedTrial>();
   /** Work that settles one after the other, so that nothing is done twice. */
   #work: Promise<void> = Promise.resolve();
   #trials: Iterator<Trial> | undefined;
@@ -97,14 +106,14 @@ class QueuedTrials {
   }
 
   listen(events: QueueEvents): void {
-    events.on("completed", ({ jobId }) => this.#later(() => this.#look(trialId(jobId))));
-    events.on("failed", ({ jobId, failedReason }) =>
+    events.on("completed", ({ jobId: id }) => this.#later(() => this.#look(id)));
+    events.on("failed", ({ jobId: id, failedReason }) =>
       this.#later(async () => {
-        if (this.#open.has(trialId(jobId))) throw asThrown(failedReason);
+        if (this.#open.has(id)) throw asThrown(failedReason);
       }),
     );
-    events.on("progress", ({ jobId, data }) => {
-      const trial = this.#open.get(trialId(jobId));
+    events.on("progress", ({ jobId: id, data }) => {
+      const trial = this.#open.get(id)?.trial;
       const progress = progressSchema.safeParse(data);
       if (trial === undefined || !progress.success) return;
       const event = progress.data;
@@ -134,7 +143,7 @@ class QueuedTrials {
     this.#isDone = true;
     await this.#work;
     for (const id of this.#open.keys()) {
-      const job = await this.#queue.getJob(jobId(id));
+      const job = await this.#queue.getJob(id);
       const state = await job?.getState();
       if (state === "waiting" || state === "delayed") await job?.remove().catch(() => {});
     }
@@ -160,55 +169,76 @@ class QueuedTrials {
   }
 
   async #submit(trial: Trial): Promise<void> {
+    const job = await toJob(trial, this.#folder, await this.#inputsOf(trial), this.#root);
     const known = await readTrialResult(join(this.#folder, trial.id));
-    if (known !== undefined) {
+    // What the sweep has it has: results of a queue must be of this very job, of whatever version.
+    if (
+      known !== undefined &&
+      (known.origin?.identity ?? originOf(job).identity) === originOf(job).identity
+    ) {
       this.channel.push({ type: "trial-done", trial, result: known, ran: false });
       return;
     }
-    const job = await toJob(trial, this.#folder, await this.#inputsOf(trial), this.#root);
-    this.#open.set(trial.id, trial);
+    const id = jobId(job);
+    if (this.#open.has(id)) return;
+    await this.#clear(id);
+    this.#open.set(id, { trial, job });
     // A job of this id that is there already, done or not, stays: nothing is run twice.
     await this.#queue.add("trial", job, {
-      jobId: jobId(trial.id),
+      jobId: id,
       attempts,
       backoff: { type: "fixed", delay: retryMs },
       removeOnFail: true,
     });
-    await this.#look(trial.id);
+    await this.#look(id);
+  }
+
+  /** What is no result for good, or bears the id of another content, does not stand in for the trial. */
+  async #clear(id: string): Promise<void> {
+    const left = await this.#queue.getJob(id);
+    if (left === undefined) return;
+    const parsed = trialResultSchema.safeParse(left.returnvalue);
+    if (isContent(left.data, id) && !(parsed.success && !isLasting(parsed.data))) return;
+    await left.remove().catch(() => {});
   }
 
   /** Settles a trial whose job is done. */
   async #look(id: string): Promise<void> {
-    const trial = this.#open.get(id);
-    if (trial === undefined) return;
-    const job: Job<TrialJob, unknown> | undefined = await this.#queue.getJob(jobId(id));
-    const state = await job?.getState();
-    if (job === undefined || state === "unknown") {
+    const open = this.#open.get(id);
+    if (open === undefined) return;
+    const state = await this.#queue.getJobState(id);
+    if (state === "unknown") {
       // Someone emptied the queue, or a failure was missed.
       this.#open.delete(id);
-      await this.#submit(trial);
+      await this.#submit(open.trial);
     } else if (state === "completed") {
-      await this.#settle(trial, job);
+      // Read after its state: it holds the result now.
+      const job: Job<TrialJob, unknown> | undefined = await this.#queue.getJob(id);
+      if (job !== undefined) await this.#settle(id, open, job);
     }
   }
 
-  async #settle(trial: Trial, job: Job<TrialJob, unknown>): Promise<void> {
+  async #settle(id: string, { trial, job }: QueuedTrial, done: Job<TrialJob, unknown>): Promise<void> {
     const home = join(this.#folder, trial.id);
+    const origin = originOf(job);
+    const isOwn = (result: TrialResult | undefined): boolean => isDeepStrictEqual(result?.origin, origin);
     // Where worker and sweep share their files, the worker has written it.
     let result: TrialResult | undefined = await readTrialResult(home);
-    if (result === undefined) {
-      const parsed = trialResultSchema.safeParse(job.returnvalue);
-      if (!parsed.success || parsed.data.id !== trial.id) {
-        await job.remove();
-        throw new PtuningError("QUEUE_FAILED", `trial ${trial.id}: expected a result, got another value.`);
+    if (result === undefined || !isOwn(result)) {
+      const parsed = trialResultSchema.safeParse(done.returnvalue);
+      if (!parsed.success || parsed.data.id !== trial.id || !isOwn(parsed.data)) {
+        // It may be a result that this version does not understand: it is left.
+        throw new PtuningError("QUEUE_FAILED", `trial ${trial.id}: expected a result, got another value.`, {
+          hint: `The job stays in the queue. Remove it to run the trial again: ${id} in the queue ${queueName}.`,
+        });
       }
       result = { ...parsed.data, overrides: trial.overrides };
       await makeFolder(home);
       await writeTrialResult(home, result);
     }
-    this.#open.delete(trial.id);
+    this.#open.delete(id);
     this.channel.push({ type: "trial-done", trial, result, ran: true });
-    await job.remove();
+    await done.remove().catch(() => {});
     await this.#feed();
   }
 
@@ -218,6 +248,14 @@ class QueuedTrials {
     const known = this.#inputs.get(key) ?? inputsOf(config);
     this.#inputs.set(key, known);
     return known;
+  }
+}
+
+function isContent(data: TrialJob, id: string): boolean {
+  try {
+    return jobId(data) === id;
+  } catch {
+    return false;
   }
 }
 

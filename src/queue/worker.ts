@@ -4,7 +4,7 @@ import { messageOf, PtuningError } from "../core/index.ts";
 import { defaultThreads } from "../engine/index.ts";
 import { Channel, defaultWorkers, runTrial, type TrialEvent, type TrialResult } from "../trials/index.ts";
 import { connect, queueName } from "./connect.ts";
-import { encodeError, type JobProgress, openJob, type TrialJob, trialId } from "./job.ts";
+import { encodeError, type JobProgress, openJob, type TrialJob } from "./job.ts";
 
 /** What a worker takes trials from, and how it runs them. */
 export interface WorkerOptions {
@@ -18,6 +18,8 @@ export interface WorkerOptions {
   readonly threads?: number;
   /** A trial whose worker gives no sign of life for so long is taken by another. Default 30. */
   readonly lockSeconds?: number;
+  /** A trial that tells nothing for so long is ended for good: a pattern without an end would keep its place. Default 120. */
+  readonly silenceMinutes?: number;
   /** Stops after the current steps; trials go back into the queue with their state. */
   readonly signal?: AbortSignal;
 }
@@ -52,6 +54,7 @@ export interface QueueErrorEvent {
 export type WorkerEvent = WorkerReadyEvent | TrialEvent | JobRefusedEvent | TrialLostEvent | QueueErrorEvent;
 
 const defaultLockSeconds = 30;
+const defaultSilenceMinutes = 120;
 /** A trial may be taken over so many times from workers that died, before it counts as what kills them. */
 const mostTakeovers = 100;
 /** How often the progress of a trial is told. */
@@ -66,6 +69,7 @@ const progressMs = 500;
 export async function* runWorker(options: WorkerOptions): AsyncGenerator<WorkerEvent> {
   const { url, workers = defaultWorkers(), lockSeconds = defaultLockSeconds } = options;
   const { signal: outer = new AbortController().signal } = options;
+  const silenceMs = (options.silenceMinutes ?? defaultSilenceMinutes) * 60_000;
   const threads = options.threads ?? Math.max(1, Math.floor(defaultThreads() / workers));
   const root = await realpath(options.root).catch((cause: unknown) => {
     throw new PtuningError("QUEUE_FAILED", `${options.root}: expected the root folder: ${messageOf(cause)}`);
@@ -82,12 +86,13 @@ export async function* runWorker(options: WorkerOptions): AsyncGenerator<WorkerE
     const own = new AbortController();
     held.set(id, own);
     try {
-      const { trial, folder, inputs } = await openJob(job.data, root);
+      const { trial, folder, inputs, origin } = await openJob(job.data, root, id);
       const signal = AbortSignal.any([stopping.signal, own.signal]);
       const lockWaitMs = lockSeconds * 1000;
       let result: TrialResult | undefined;
       let told = 0;
-      for await (const event of runTrial(trial, { folder, threads, signal, inputs, lockWaitMs })) {
+      const how = { folder, threads, signal, inputs, origin, lockWaitMs, silenceMs };
+      for await (const event of runTrial(trial, how)) {
         channel.push(event);
         if (event.type === "trial-done") result = event.result;
         const progress = toldProgress(event);
@@ -100,7 +105,7 @@ export async function* runWorker(options: WorkerOptions): AsyncGenerator<WorkerE
     } catch (error) {
       if (own.signal.aborted) throw new library.UnrecoverableError("lost");
       const known = error instanceof PtuningError ? error : undefined;
-      if (known) channel.push({ type: "job-refused", id: trialId(id), error: known });
+      if (known) channel.push({ type: "job-refused", id, error: known });
       const text = encodeError(error);
       // What is wrong with a job is wrong on every machine; what this machine lacks another may have.
       throw known?.code === "QUEUE_FAILED" ? new library.UnrecoverableError(text) : new Error(text);
@@ -126,7 +131,7 @@ export async function* runWorker(options: WorkerOptions): AsyncGenerator<WorkerE
       const own = held.get(id);
       if (own === undefined || own.signal.aborted) continue;
       own.abort();
-      channel.push({ type: "trial-lost", id: trialId(id) });
+      channel.push({ type: "trial-lost", id });
     }
   });
   outer.addEventListener("abort", stop);

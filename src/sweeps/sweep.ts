@@ -1,5 +1,6 @@
 import type { RunConfig, SearchConfig } from "../config/index.ts";
 import { PtuningError } from "../core/index.ts";
+import { packageVersion } from "../files/index.ts";
 import type { SearchReport } from "../report/index.ts";
 import {
   defineTrial,
@@ -134,8 +135,25 @@ async function* run(
   yield { type: "sweep-done", reason, report, files };
 }
 
+/** Results of two versions in one table would be compared. @throws INPUT_CHANGED */
+function expectOneVersion({ folder, known }: SweepFolder): void {
+  const versions = [...known.values()].flatMap((result) =>
+    result.status === "finished" ? (result.versions.ptuning ?? []) : [],
+  );
+  const other = versions.find((version) => version !== packageVersion());
+  if (other === undefined) return;
+  throw new PtuningError(
+    "INPUT_CHANGED",
+    `${folder}: expected results of ptuning ${packageVersion()}, got some of ${other}.`,
+    {
+      hint: "Two versions may compute other numbers: go on with the one that the sweep began with, or choose another --output. What is there is kept.",
+    },
+  );
+}
+
 /** Counts trials and time. */
-function createBudget({ state, save }: SweepFolder, { runs, minutes }: Search) {
+function createBudget(folder: SweepFolder, { runs, minutes }: Search) {
+  const { state, save } = folder;
   const started = performance.now();
   const most = {
     runs: runs ?? Number.POSITIVE_INFINITY,
@@ -163,6 +181,7 @@ function createBudget({ state, save }: SweepFolder, { runs, minutes }: Search) {
         // A result that is there costs no time: time may be up before it is taken again.
         isOver ||= taken >= most.runs || (seconds() >= most.seconds && !known.has(trial.id));
         if (isOver) return;
+        if (!known.has(trial.id)) expectOneVersion(folder);
         taken++;
         yield trial;
       }

@@ -11,13 +11,15 @@ export { defaultWorkers, localRunner, type RunTrialsOptions, runTrials, type Tri
 export {
   type FailedTrial,
   type FinishedTrial,
+  isLasting,
   objective,
   readTrialResult,
   type TrialError,
   type TrialFigures,
+  type TrialOrigin,
   type TrialResult,
   trialResultSchema,
   writeTrialResult,
 } from "./result.ts";
 export { type RunTrialOptions, runTrial } from "./run-trial.ts";
-export { defineTrial, type Trial, trialIdPattern } from "./trial.ts";
+export { canonicalJson, defineTrial, type Trial, trialIdPattern } from "./trial.ts";

@@ -19,16 +19,20 @@ export interface ProcessEnd {
 /** Kept of standard error: enough for the stack of a defect. */
 const stderrCharacters = 4000;
 
+/** How long a process may take to end that was asked to: its current step, and an evaluation. */
+const stopMs = 5 * 60_000;
+
 const relayed: ReadonlySet<string> = new Set(["start", "trunk", "step", "evaluation", "warning"]);
 
 /**
  * Runs `ptuning train … --json` in a process of its own and hands on its events. The process is asked to stop when
- * `signal` aborts, and ends by itself when this one does.
+ * `signal` aborts, and ends by itself when this one does. One that tells nothing for longer than `silenceMs` is ended.
  */
 export async function* trainProcess(
   args: readonly string[],
   cwd: string,
   signal: AbortSignal,
+  silenceMs: number = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<TrialTrainEvent, ProcessEnd> {
   // "#cli" is an entry of package.json: the process runs built code also when a test runs sources.
   const path = createRequire(import.meta.url).resolve("#cli");
@@ -40,8 +44,11 @@ export async function* trainProcess(
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
   const ended = once(child, "close") as Promise<[number | null, NodeJS.Signals | null]>;
+  let killer: NodeJS.Timeout | undefined;
   const stop = (): void => {
     child.kill("SIGTERM");
+    // Code that never gives way, such as a pattern without an end, hears nothing.
+    killer ??= setTimeout(() => child.kill("SIGKILL"), stopMs);
   };
   signal.addEventListener("abort", stop);
   if (signal.aborted) stop();
@@ -50,8 +57,22 @@ export async function* trainProcess(
     stderr = (stderr + text).slice(-stderrCharacters);
   });
   let error: TrialError | undefined;
+  const tooLong = (): void => {
+    error = {
+      code: "KILLED",
+      message: `the process of the trial told nothing for ${Math.round(silenceMs / 1000)} s, and was ended.`,
+      hint: "A pattern that never ends is a reason (data.labelPattern); a longer --silence-minutes where it only took long.",
+    };
+    child.kill("SIGKILL");
+  };
+  const isLimited = Number.isFinite(silenceMs);
+  let timer = isLimited ? setTimeout(tooLong, silenceMs) : undefined;
   try {
     for await (const line of createInterface({ input: child.stdout! })) {
+      if (isLimited) {
+        clearTimeout(timer);
+        timer = setTimeout(tooLong, silenceMs);
+      }
       const event = parseLine(line);
       if (event === undefined) continue;
       if (event.type === "error") {
@@ -62,9 +83,11 @@ export async function* trainProcess(
     const [code, endedBy] = await ended;
     return { code, signal: endedBy, ...(error && { error }), stderr };
   } finally {
+    clearTimeout(timer);
     signal.removeEventListener("abort", stop);
-    child.kill("SIGTERM");
+    stop();
     await ended;
+    clearTimeout(killer);
   }
 }
 

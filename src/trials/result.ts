@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
-import { PtuningError } from "../core/index.ts";
+import { type ErrorCode, PtuningError } from "../core/index.ts";
 import { writeFileAtomic } from "../files/index.ts";
 import type { Scores } from "../metrics/index.ts";
 import { readRunConfig, readRunLog, readRunResult } from "../runs/index.ts";
@@ -49,8 +49,18 @@ export interface TrialError {
   readonly hint?: string;
 }
 
+/** Of what a result is: two of one origin are interchangeable. */
+export interface TrialOrigin {
+  /** Hash over configuration, data, backbone and folder, none of it bound to one machine. */
+  readonly identity: string;
+  /** Version of this package: others may compute other numbers. */
+  readonly version: string;
+}
+
 interface TrialIdentity {
   readonly id: string;
+  /** Of trials that ran through a queue. */
+  readonly origin?: TrialOrigin;
   readonly overrides: Readonly<Record<string, unknown>>;
   /** Name of the run folder inside the trial's. */
   readonly run: string;
@@ -71,7 +81,8 @@ export interface FailedTrial extends TrialIdentity {
 export type TrialResult = FinishedTrial | FailedTrial;
 
 const scores = z.record(z.string(), z.number());
-const identity = { id: z.string(), overrides: z.record(z.string(), z.unknown()), run: z.string() };
+const origin = z.object({ identity: z.string(), version: z.string() }).exactOptional();
+const identity = { id: z.string(), origin, overrides: z.record(z.string(), z.unknown()), run: z.string() };
 
 /** Checks a record that comes from elsewhere. */
 export const trialResultSchema: z.ZodType<TrialResult> = z.discriminatedUnion("status", [
@@ -107,14 +118,43 @@ export const trialResultSchema: z.ZodType<TrialResult> = z.discriminatedUnion("s
 
 const resultName = "result.json";
 
+/** Errors that say something of the trial itself, so that it would end in them again, anywhere. */
+const lastingErrors: ReadonlySet<string> = new Set<ErrorCode | "KILLED">([
+  ...([
+    "CONFIG_INVALID",
+    "OPTION_INVALID",
+    "DATA_INVALID",
+    "SEQUENCE_TOO_LONG",
+    "TRAINING_DIVERGED",
+  ] as const),
+  ...([
+    "BACKBONE_UNSUPPORTED",
+    "GRAPH_INVALID",
+    "ADAPTER_INVALID",
+    "ADAPTER_INCOMPATIBLE",
+    "KILLED",
+  ] as const),
+]);
+
+/**
+ * Whether a result is one for good. What failed by a defect, or by what a machine lacked at the time, is told but not
+ * recorded: the trial runs again when it is next asked for.
+ */
+export function isLasting(result: TrialResult): boolean {
+  return result.status === "finished" || lastingErrors.has(result.error.code);
+}
+
 /** The record of a trial, if there is one. @param folder of the trial */
 export async function readTrialResult(folder: string): Promise<TrialResult | undefined> {
   const text = await readFile(join(folder, resultName), "utf8").catch(() => undefined);
-  return text === undefined ? undefined : JSON.parse(text);
+  if (text === undefined) return undefined;
+  const result = JSON.parse(text) as TrialResult;
+  return isLasting(result) ? result : undefined;
 }
 
-/** Writes the record of a trial, as a whole. */
+/** Writes the record of a trial, as a whole; nothing where it is none for good. */
 export async function writeTrialResult(folder: string, result: TrialResult): Promise<void> {
+  if (!isLasting(result)) return;
   await writeFileAtomic(join(folder, resultName), `${JSON.stringify(result, null, 2)}\n`);
 }
 

@@ -1,10 +1,12 @@
-import { cp, readdir, rm } from "node:fs/promises";
+import { copyFile, cp, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { formatConfig } from "../config/index.ts";
 import { type ErrorCode, PtuningError } from "../core/index.ts";
 import { makeFolder, writeFileAtomic, writeFolderAtomic } from "../files/index.ts";
 import { isRunElsewhere, runStatus } from "../runs/index.ts";
+import { type ClaimedRun, claimRun, configOf, runName } from "./claim.ts";
 import type { TrialEvent } from "./events.ts";
 import type { Inputs } from "./inputs.ts";
 import { type ProcessEnd, trainProcess } from "./process.ts";
@@ -12,6 +14,7 @@ import {
   collectResult,
   readTrialResult,
   type TrialError,
+  type TrialOrigin,
   type TrialResult,
   writeTrialResult,
 } from "./result.ts";
@@ -33,14 +36,19 @@ export interface RunTrialOptions {
   readonly lockWaitMs?: number;
   /** The trial runs on nothing but these. */
   readonly inputs?: Inputs;
+  /**
+   * Where a trial may meet others under its id, those of a queue: results and runs of another origin are not taken, but
+   * left, and the trial runs beside them.
+   */
+  readonly origin?: TrialOrigin;
+  /** A process of the trial that tells nothing for so long is ended, and the trial with it. Default: never. */
+  readonly silenceMs?: number;
 }
 
 /** Errors of the machine, not of the trial: it would be wrong to record them as its result. */
 const machineErrors: ReadonlySet<string> = new Set<ErrorCode>([
-  "STORAGE_FULL",
-  "OUTPUT_UNWRITABLE",
-  "ENGINE_UNAVAILABLE",
-  "INPUT_CHANGED",
+  ...(["STORAGE_FULL", "OUTPUT_UNWRITABLE", "ENGINE_UNAVAILABLE", "INPUT_CHANGED"] as const),
+  ...(["DATA_NOT_FOUND", "BACKBONE_NOT_FOUND", "DOWNLOAD_FAILED"] as const),
 ]);
 
 /** Processes of one trial that may be killed from outside before it counts as failed. */
@@ -53,32 +61,35 @@ const stoppedCodes: ReadonlySet<number | null> = new Set([130, 143]);
  * Runs a trial to its end, going on from where it was stopped, and records the result; one that has a result is not
  * run again.
  * @returns the result; nothing if it was stopped
- * @throws STORAGE_FULL, OUTPUT_UNWRITABLE, ENGINE_UNAVAILABLE, INPUT_CHANGED: nothing is recorded then
+ * @throws STORAGE_FULL, OUTPUT_UNWRITABLE, ENGINE_UNAVAILABLE, INPUT_CHANGED, DATA_NOT_FOUND, BACKBONE_NOT_FOUND, DOWNLOAD_FAILED: nothing is
+ *   recorded then
  */
 export async function* runTrial(
   trial: Trial,
-  { folder, threads, signal, lockWaitMs = 60_000, inputs }: RunTrialOptions,
+  { folder, threads, signal, lockWaitMs = 60_000, inputs, origin, silenceMs }: RunTrialOptions,
 ): AsyncGenerator<TrialEvent, TrialResult | undefined> {
   const home = resolve(folder, trial.id);
   const known = await readTrialResult(home);
-  if (known !== undefined) {
+  if (known !== undefined && (origin === undefined || isDeepStrictEqual(known.origin, origin))) {
     yield { type: "trial-done", trial, result: known, ran: false };
     return known;
   }
   await makeFolder(home);
-  const configPath = join(home, "trial.yaml");
-  const engine = { threads, ...trial.config.engine };
-  await writeFileAtomic(configPath, formatConfig({ ...trial.config, engine }));
+  const config = formatConfig({ ...trial.config, engine: { threads, ...trial.config.engine } });
+  if (origin === undefined) await writeFileAtomic(join(home, "trial.yaml"), config);
+  const claim = (): Promise<ClaimedRun> =>
+    origin === undefined ? latestRun(home) : claimRun(home, origin, config);
+  const of = origin === undefined ? {} : { origin };
   const expected = inputs ? ["--expect-data", inputs.data, "--expect-backbone", inputs.backbone] : [];
   let error: TrialError | undefined;
   let kills = 0;
   let lockedSince: number | undefined;
   while (error === undefined) {
-    const run = await latestRun(home);
+    const { run, configPath } = await claim();
     const place = join(home, run);
     const status = await runStatus(place);
     if (status === "finished") {
-      const result = await collectResult(home, run, trial);
+      const result = { ...(await collectResult(home, run, trial)), ...of };
       await writeTrialResult(home, result);
       yield { type: "trial-done", trial, result, ran: true };
       return result;
@@ -87,13 +98,17 @@ export async function* runTrial(
     const resumed = status === "unfinished";
     yield { type: "trial-start", trial, resumed };
     const args = resumed ? ["--resume", place] : [configPath, "--output", place];
-    const end: ProcessEnd = yield* relay(trial, trainProcess([...args, ...expected], home, signal));
+    const end: ProcessEnd = yield* relay(
+      trial,
+      trainProcess([...args, ...expected], home, signal, silenceMs),
+    );
     if (end.error?.code === "LOCKED") {
       lockedSince ??= Date.now();
       const isOverdue = Date.now() - lockedSince >= lockWaitMs && (await isRunElsewhere(place));
       if (!isOverdue) await delay(250, undefined, { signal }).catch(() => {});
       else {
-        await adopt(home, run);
+        const copy = await adopt(home, run);
+        if (origin !== undefined) await copyFile(configPath, configOf(home, copy));
         lockedSince = undefined;
       }
     } else if (end.error?.code === "OUTPUT_EXISTS" && !resumed) {
@@ -114,7 +129,8 @@ export async function* runTrial(
     }
   }
   const { id, overrides } = trial;
-  const result: TrialResult = { id, overrides, run: await latestRun(home), status: "failed", error };
+  const { run } = await claim();
+  const result: TrialResult = { id, ...of, overrides, run, status: "failed", error };
   await writeTrialResult(home, result);
   yield { type: "trial-done", trial, result, ran: true };
   return result;
@@ -136,23 +152,27 @@ async function* relay(
   }
 }
 
-/** `run`, or the latest copy of it that was made by {@link adopt}: `run-2`, `run-3`, … */
-async function latestRun(home: string): Promise<string> {
-  const numbers = (await readdir(home)).map((name) => Number(/^run-(\d+)$/.exec(name)?.[1] ?? 1));
-  const latest = Math.max(1, ...numbers);
-  return latest === 1 ? "run" : `run-${latest}`;
+/** `run`, or the latest beside it: `run-2`, `run-3`, … */
+async function latestRun(home: string): Promise<ClaimedRun> {
+  const run = runName(await latestNumber(home));
+  return { run, configPath: join(home, "trial.yaml") };
 }
 
-/** Copies what a run has saved, without its lock. */
-async function adopt(home: string, run: string): Promise<void> {
-  const next = Number(run.slice("run-".length) || 1) + 1;
-  await writeFolderAtomic(join(home, `run-${next}`), (copy) =>
+async function latestNumber(home: string): Promise<number> {
+  return Math.max(1, ...(await readdir(home)).map((name) => Number(/^run-(\d+)$/.exec(name)?.[1] ?? 1)));
+}
+
+/** Copies what a run has saved, without its lock, into a run that follows all others. */
+async function adopt(home: string, run: string): Promise<string> {
+  const next = runName((await latestNumber(home)) + 1);
+  await writeFolderAtomic(join(home, next), (copy) =>
     cp(join(home, run), copy, {
       recursive: true,
       // Neither the lock nor what is only half written.
       filter: (source) => !/(\.lock[^/\\]*|\.tmp)$/.test(source),
     }),
   );
+  return next;
 }
 
 function killed({ signal, code, stderr }: ProcessEnd): TrialError {

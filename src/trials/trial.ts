@@ -26,7 +26,7 @@ export function defineTrial(config: RunConfig, overrides: Readonly<Record<string
 }
 
 /** JSON with the keys of every object in order. */
-function canonicalJson(value: unknown): string {
+export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) =>
     typeof inner === "object" && inner !== null && !Array.isArray(inner)
       ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))

@@ -55,7 +55,7 @@ describe("a job", () => {
   const withConfig = (change: (text: string) => string): unknown => other({ config: change(job.config) });
   test.each<[string, () => unknown]>([
     ["no object", () => 3],
-    ["another version", () => other({ version: 2 })],
+    ["another version", () => other({ version: 3 })],
     ["a key too many", () => other({ extra: 1 })],
     ["an id that is a path", () => other({ id: "../../../x" })],
     ["a folder above", () => other({ folder: "./../x" })],

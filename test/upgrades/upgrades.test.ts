@@ -135,8 +135,10 @@ describe.each(commits)("what %s wrote", (commit) => {
         const { trials } = read("queued/results.json") as { trials: { id: string; dev?: object }[] };
         expect(trials.filter(({ dev }) => dev !== undefined)).toHaveLength(4);
         expect(read("queued/trials", record.id, "result.json")).toEqual(record);
-        for (const { id } of trials)
-          expect(existsSync(join(root, "queued/trials", id, "run/adapter/ptuning.json"))).toBe(true);
+        for (const { id } of trials) {
+          const { run: name } = read("queued/trials", id, "result.json");
+          expect(existsSync(join(root, "queued/trials", id, name, "adapter/ptuning.json"))).toBe(true);
+        }
       } finally {
         await worker?.end("SIGKILL");
         await redis.stop();

@@ -10,11 +10,12 @@ interface WorkerFlags {
   readonly workers?: string;
   readonly threads?: string;
   readonly lockSeconds?: string;
+  readonly silenceMinutes?: string;
   readonly json?: boolean;
 }
 
 export async function workerCommand(flags: WorkerFlags): Promise<void> {
-  const { queue: url, root, workers, threads, lockSeconds } = flags;
+  const { queue: url, root, workers, threads, lockSeconds, silenceMinutes } = flags;
   const tell = flags.json ? tellJson : tellText;
   const stopping = stopSignal("Stopping after the current steps; other workers go on from there …");
   try {
@@ -24,6 +25,9 @@ export async function workerCommand(flags: WorkerFlags): Promise<void> {
       ...(workers !== undefined && { workers: positive("--workers", workers) }),
       ...(threads !== undefined && { threads: positive("--threads", threads) }),
       ...(lockSeconds !== undefined && { lockSeconds: positive("--lock-seconds", lockSeconds) }),
+      ...(silenceMinutes !== undefined && {
+        silenceMinutes: positive("--silence-minutes", silenceMinutes),
+      }),
       signal: stopping.signal,
     });
     for await (const event of events) tell(event);
@@ -68,7 +72,7 @@ function tellText(event: WorkerEvent): void {
       warn(`job ${event.id}: ${event.error.message}`);
       break;
     case "trial-lost":
-      warn(`trial ${event.id}: another worker may have it by now; it is stopped here.`);
+      warn(`${event.id}: another worker may have it by now; it is stopped here.`);
       break;
     case "queue-error":
       warn(`Redis: ${event.message}`);
