@@ -195,7 +195,7 @@ describe("loading checks", () => {
       }));
       await expect(loadAdapter(blank)).rejects.toMatchObject({
         code: "ADAPTER_INVALID",
-        message: expect.stringMatching(/backbone\.fingerprint: expected a fingerprint such as sha256-v2:/),
+        message: expect.stringMatching(/backbone\.fingerprint: expected a method and a hash/),
       });
     },
   );
