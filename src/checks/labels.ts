@@ -44,7 +44,7 @@ export function labelFindings(splits: readonly CheckedSplit[], counts: readonly 
         "warning",
         "unseen-labels",
         // As readers say it for dev, so that it is said once.
-        `${unseen.length} labels occur in the ${name} data only and cannot be learnt: ${unseen.slice(0, 10).join(", ")}.`,
+        `${countOf(unseen.length, "label")} ${unseen.length === 1 ? "occurs" : "occur"} in the ${name} data only and cannot be learnt: ${unseen.slice(0, 10).join(", ")}.`,
         { advice: "Add training examples of them, or correct them where they are misspelt.", places },
       ),
     );

@@ -96,7 +96,9 @@ export async function readDataset<K extends ExampleKind>(
   const warnings = filesRead.flatMap(({ file }) => file.warnings);
   if (devOnly.length > 0) {
     const named = devOnly.slice(0, 10).join(", ");
-    warnings.push(`${devOnly.length} labels occur in the dev data only and cannot be learnt: ${named}.`);
+    const count = devOnly.length.toLocaleString("en");
+    const what = devOnly.length === 1 ? "label occurs" : "labels occur";
+    warnings.push(`${count} ${what} in the dev data only and cannot be learnt: ${named}.`);
   }
   const labels = [...trainLabels, ...devOnly].sort();
   if (labels.length === 1) {

@@ -55,6 +55,10 @@ export async function guessReading(
     return { path: file, kind: found, format, options, labels: [], rows: 0, columns: [] };
   }
   if (format === "lines" && given.text === undefined && given.labelPattern === undefined) {
+    // Words of plain lines have no tags: there is nothing to look for.
+    if (kind === "tokens") {
+      return { path: file, kind, format, options: { format, text: 1 }, labels: [], rows: 0, columns: ["1"] };
+    }
     return { path: file, kind: "text", format, columns: ["1"], ...(await guessLines(file, given)) };
   }
   const table = await survey(file, given);

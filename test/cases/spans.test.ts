@@ -8,6 +8,8 @@ import { join } from "node:path";
 import { PtuningError } from "ptuning/core";
 import { decodeTags, type ReadOptions, readDataset, readExamples, type TokenExample } from "ptuning/data";
 import { afterAll, describe, expect, test } from "vitest";
+import { ptuning } from "../support/cli.ts";
+import { tinyFolder } from "../support/tiny.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "ptuning-cases-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -561,4 +563,56 @@ describe("answers", () => {
     const path = file(jsonLines({ id: "1", question: "?", context, answers }), "a.jsonl");
     expect(await starts(path)).toEqual([16]);
   });
+});
+
+describe("on the command line", () => {
+  const run = async (...args: string[]): Promise<{ stdout: string; stderr: string }> => {
+    const env = { PTUNING_CACHE: join(folder, "cache"), HF_HUB_OFFLINE: "1" };
+    const { code, stdout, stderr } = await ptuning(args, { cwd: folder, env });
+    expect(stderr).not.toMatch(/error:|defect:/);
+    expect(code).toBe(0);
+    return { stdout, stderr };
+  };
+  const use = ["--backbone", tinyFolder, "--precision", "fp32", "--threads", "1"];
+  const trained = async (name: string): Promise<string> => {
+    const out = join(folder, `run-${files++}`);
+    await run(
+      "check-data",
+      fixture(name),
+      ...use.slice(0, 2),
+      "--max-length",
+      "24",
+      "--set",
+      "method.promptLength=2",
+    );
+    const settings = ["--epochs", "1", "--prompt-length", "2", "--max-length", "24"];
+    await run("train", fixture(name), ...use, ...settings, "-o", out);
+    return out;
+  };
+  const predicted = async (out: string, input: string): Promise<{ words: string[]; text?: string }[]> =>
+    (await run("predict", out, "--input", input, ...use, "--json")).stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+
+  test("tags in the middle, then words alone, lines of text, and tags elsewhere", async () => {
+    const out = await trained("tags_in_the_middle.conll");
+    const words = await predicted(out, fixture("tags_in_the_middle.words_only.conll"));
+    expect(words.map((one) => one.words)).toEqual([["Ann", "lives", "Rome"]]);
+    const lines = await predicted(out, file("Ann lives\nin Rome.\n", "t.txt"));
+    expect(lines.map((one) => one.words)).toEqual([
+      ["Ann", "lives"],
+      ["in", "Rome", "."],
+    ]);
+    const other = file("Ann x 7 B-PER\nlives x 8 O\n", "o.conll");
+    expect(JSON.parse((await run("evaluate", out, other, ...use, "--json")).stdout).examples).toBe(1);
+  }, 60_000);
+
+  test("Thai is cut in predictions as in training", async () => {
+    const out = await trained("thai_doccano.jsonl");
+    const { stdout } = await run("predict", out, "สมชายไปกรุงเทพ", ...use, "--json");
+    expect(JSON.parse(stdout).words).toEqual(["สมชาย", "ไป", "กรุงเทพ"]);
+    const open = await predicted(out, file(jsonLines({ text: "ไปกรุงเทพ" }), "o.jsonl"));
+    expect(open.map((one) => one.words)).toEqual([["ไป", "กรุงเทพ"]]);
+  }, 60_000);
 });

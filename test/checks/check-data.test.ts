@@ -84,7 +84,7 @@ describe("bad data", () => {
   test("labels that training lacks, rare ones, uneven ones", async () => {
     const train = [...sound, example(61, "one of c", "c")];
     const dev = [example(1, "what", "typo")];
-    const message = "1 labels occur in the dev data only and cannot be learnt: typo.";
+    const message = "1 label occurs in the dev data only and cannot be learnt: typo.";
     const checks = await plain(
       dataset({ train, dev, labels: ["a", "b", "c", "typo"], warnings: [message, "x.csv: odd."] }),
     );

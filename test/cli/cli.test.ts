@@ -223,7 +223,7 @@ describe("a run from start to end", () => {
     const odd = await run(["check-data", "train.csv", "--test", "odd.csv", ...use]);
     expect(odd.code).toBe(1);
     expect(odd.stdout).toMatch(/error: label: expected one of class 0.*got "class 9"/);
-    expect(odd.stdout).toMatch(/warning: 1 labels occur in the test data only.*\n {2}lines 2\n/);
+    expect(odd.stdout).toMatch(/warning: 1 label occurs in the test data only.*\n {2}lines 2\n/);
     const none = await run(["check-data", "train.csv"]);
     expect(none).toMatchObject({ code: 0, stderr: expect.stringContaining("lengths are not checked") });
   });

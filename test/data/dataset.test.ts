@@ -107,7 +107,7 @@ describe("readDataset", () => {
     const data = await readDataset(join(folder, "named"), options);
     expect([data.train.length, data.dev.length, data.test.length]).toEqual([2, 2, 1]);
     expect(data.labels).toEqual(["x", "y", "z"]);
-    expect(data.warnings).toEqual(["1 labels occur in the dev data only and cannot be learnt: z."]);
+    expect(data.warnings).toEqual(["1 label occurs in the dev data only and cannot be learnt: z."]);
     expect(data.table).toEqual({ text: "text", label: "label" });
     write("twice/train.a.csv", "text,label\na,x\n");
     write("twice/train.b.csv", "text,label\na,x\n");

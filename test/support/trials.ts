@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseConfig, type RunConfig } from "ptuning/config";
+import { limit } from "./limits.ts";
 import { tinyCsv, tinyFolder } from "./tiny.ts";
 
 /** Writes data files into a folder. @returns a run of a few hundred quick steps on them */
@@ -67,7 +68,7 @@ export function watchRuns(trials: string): { seen: Map<string, Set<string>>; sto
 }
 
 /** Waits for something, looking often. */
-export async function until(holds: () => boolean, timeoutMs = 60_000): Promise<void> {
+export async function until(holds: () => boolean, timeoutMs = limit(60_000)): Promise<void> {
   for (const deadline = Date.now() + timeoutMs; !holds(); ) {
     if (Date.now() > deadline) throw new Error("waited in vain");
     await new Promise((resolve) => setTimeout(resolve, 10));

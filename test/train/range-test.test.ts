@@ -33,8 +33,9 @@ describe("a range test", () => {
     expect(found.curve.map(({ learningRate }) => learningRate)).toEqual(
       rates.map(({ learningRate }) => learningRate),
     );
-    expect(found.learningRate).toBeCloseTo(Math.sqrt(found.steepestAt! * found.lowestAt), 9);
-    expect(found.steepestAt).toBeLessThanOrEqual(found.lowestAt);
+    // Between where the loss falls fastest and where it is lowest, and on neither.
+    expect(found.learningRate).toBeGreaterThan(found.steepestAt!);
+    expect(found.learningRate).toBeLessThan(found.lowestAt);
     const smoothed = found.curve.map(({ loss }) => loss);
     expect(found.curve.find(({ loss }) => loss === Math.min(...smoothed))!.learningRate).toBe(found.lowestAt);
     const losses = ofType(

@@ -8,7 +8,7 @@ import { deepPrompt } from "ptuning/methods";
 import { createPredictor } from "ptuning/predict";
 import { sequenceClassification } from "ptuning/tasks";
 import { readState, type TrainOptions, train, writeState } from "ptuning/train";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { eventsOf, ofType, tinyBackbone, tinyData, tinyExamples, tinyOptions } from "../support/tiny.ts";
 
 let backbone: Backbone;
@@ -284,11 +284,11 @@ describe("options that make no sense", () => {
 
 test("an int8 run says what fp32 weights give", async () => {
   const cache = join(folder, "cache");
-  process.env.PTUNING_CACHE = cache;
+  vi.stubEnv("PTUNING_CACHE", cache);
+  onTestFinished(() => void vi.unstubAllEnvs());
   const events = await eventsOf(tinyOptions(backbone, { precision: "int8", epochs: 10 }));
   const [done] = ofType(events, "done");
   expect(done!.exact!.accuracy).toBeGreaterThan(0.7);
   expect(Math.abs(done!.exact!.accuracy! - done!.best!.scores.accuracy!)).toBeLessThan(0.2);
   expect((await readdir(join(cache, "quantized"))).length).toBe(1);
-  delete process.env.PTUNING_CACHE;
 });

@@ -30,7 +30,7 @@ export async function listBackbones({ json }: { readonly json?: boolean }): Prom
   print(
     style(
       "dim",
-      `${formatBytes(bytes)} in ${cacheFolder()}. Any folder or hub id of a BERT checkpoint works too.`,
+      `${formatBytes(bytes)} in ${cacheFolder()}. Any folder or hub id of a BERT, RoBERTa or XLM-RoBERTa checkpoint works too.`,
     ),
   );
 }

@@ -8,12 +8,20 @@ async function* rows(input: FormatInput): AsyncGenerator<Row> {
   }
 }
 
-const texts = tableReaders(rows).text!;
+const { text, tokens } = tableReaders(rows);
+const onlyColumn = (input: FormatInput): FormatInput => ({
+  ...input,
+  options: { text: 1, ...input.options },
+});
 
 /** Plain text, a record per line: column 1. */
 export const plainLines: Format = {
   title: "plain lines",
-  readers: { text: (input) => texts({ ...input, options: { text: 1, ...input.options } }) },
+  readers: {
+    text: (input) => text!(onlyColumn(input)),
+    // To be predicted: cut into words as in training.
+    tokens: (input) => tokens!(onlyColumn(input)),
+  },
   rows,
   fits: ({ name, start }) => /\.txt$/.test(name) || (isUntold(name) && start !== ""),
 };
