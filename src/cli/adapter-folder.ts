@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Adapter, backboneDoubts, loadAdapter } from "../adapters/index.ts";
 import { type Backbone, loadBackbone } from "../backbones/index.ts";
+import { isConfigFile } from "../config/index.ts";
 import { nodeEngine } from "../engine/index.ts";
 import { settleFolder } from "../files/index.ts";
 import { threadsOf } from "./numbers.ts";
@@ -17,11 +18,6 @@ export async function adapterFolder(path: string): Promise<string> {
   return isRun ? inside : path;
 }
 
-/** Whether a path is that of a configuration. */
-export function isConfigPath(path: string): boolean {
-  return /\.(ya?ml|json)$/i.test(path);
-}
-
 /**
  * Loads an adapter and the backbone that it names, unless the user names another place for it. A configuration stands
  * for its backbone without any training.
@@ -30,7 +26,7 @@ export async function loadAdapterAndBackbone(
   path: string,
   options: { readonly backbone?: string; readonly threads?: string; readonly head?: string },
 ): Promise<{ adapter: Adapter; backbone: Backbone }> {
-  if (isConfigPath(path)) return (await import("./zero-shot.ts")).untrainedAdapter(path, options);
+  if (await isConfigFile(path)) return (await import("./zero-shot.ts")).untrainedAdapter(path, options);
   const folder = await adapterFolder(path);
   const adapter = await loadAdapter(folder, options.head === undefined ? {} : { head: options.head });
   const engine = nodeEngine(threadsOf(options.threads));

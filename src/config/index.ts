@@ -34,4 +34,5 @@ export {
   taskOf,
 } from "./resolve.ts";
 export { type CompleteRunConfig, completeRunConfig, readTasks, taskConfigs } from "./tasks.ts";
+export { isConfigFile } from "./told.ts";
 export { commentedConfig, formatConfig } from "./write.ts";

@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import { closest, PtuningError } from "../core/index.ts";
+import { closest, PtuningError, shown } from "../core/index.ts";
 import type { AnyRunConfig, RunConfig } from "./config.ts";
 import { refuseSecrets } from "./redact.ts";
 import { multiTaskSchema, runSchema } from "./schema.ts";
@@ -150,7 +150,7 @@ function issueText(
   const inner = issue.code === "invalid_union" ? deepest(issue) : undefined;
   if (inner !== undefined) return issueText(inner, json, lineOf);
   const got = valueAt(path, json);
-  const description = got === undefined ? "nothing" : JSON.stringify(got);
+  const description = shown(got);
   const expected =
     issue.code === "invalid_union"
       ? (kindsAt(path, json) ?? issue.message.replace("Invalid input", "another kind of value"))

@@ -31,12 +31,21 @@ const sampleExamples = 200;
  */
 export async function completeConfig(config: RunConfig): Promise<CompleteConfig> {
   const known = config.task.type === undefined ? undefined : familyOf(config.task.type);
-  const reading = readOptions(config.data);
-  const { path, kind, options } = await guessReading(firstPath(config.data), reading, known?.reads);
-  const data: DataConfig = { ...config.data, ...completed(reading, options) };
+  const given = withGold(config.data, known?.gold);
+  const reading = readOptions(given);
+  const { path, kind, options } = await guessReading(firstPath(given), reading, known?.reads, known?.gold);
+  const data: DataConfig = { ...given, ...completed(reading, options) };
   const { type } = known ?? (await fittingFamily(path, data, kind));
   const complete = { ...config, data, task: { ...config.task, type } };
   return checkConfig(complete, () => `a ${type} task, as the data looks`) as CompleteConfig;
+}
+
+/** A label's column that was given for a task that learns numbers or several labels is that of these. */
+function withGold(data: DataConfig, gold: TaskFamily["gold"]): DataConfig {
+  const { label, ...rest } = data;
+  const hasOther = data.labels !== undefined || data.score !== undefined || data.labelPattern !== undefined;
+  if (label === undefined || hasOther || gold === undefined || gold === "label") return data;
+  return { ...rest, [gold]: label };
 }
 
 /** Columns that were given stand; a label that was given in one way is not looked for in others. */

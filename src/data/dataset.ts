@@ -106,7 +106,10 @@ export async function readDataset<K extends ExampleKind>(
       "DATA_INVALID",
       `${[path].flat().join(", ")}: expected at least two labels, got only "${labels[0]}".`,
       {
-        hint: "Check which column holds the label.",
+        hint:
+          options.label === undefined
+            ? "Check which column holds the label."
+            : `The labels were read from column "${options.label}". Say which column holds them: --label.`,
       },
     );
   }
@@ -121,6 +124,7 @@ export async function readDataset<K extends ExampleKind>(
     table: { ...columns, ...settled },
     fingerprint: `sha256:${hash.digest("hex")}`,
     warnings,
+    source: sourceOf(filesRead[0]!.file),
   };
 }
 
@@ -160,6 +164,10 @@ async function readAlike<K extends ExampleKind>(
     files[i] = { split, file: { ...(await read(part, { cut })), warnings } };
   }
   return { files, settled: { ...settled, cut } };
+}
+
+function sourceOf({ path, format, delimiter }: ExampleFile<unknown>): Dataset["source"] & {} {
+  return { path, ...(format && { format }), ...(delimiter && { delimiter }) };
 }
 
 function labelsOf<K extends ExampleKind>(kind: K, examples: readonly ExampleKinds[K][]): string[] {

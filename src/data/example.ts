@@ -96,6 +96,8 @@ export interface ExampleFile<E = TextExample> {
   readonly warnings: readonly string[];
   /** Name of the file's format. */
   readonly format?: string;
+  /** What separates its cells, where that is not what the format's name says. */
+  readonly delimiter?: string;
   /** What was decided for the whole file, for reading others alike. */
   readonly settled?: Readonly<Record<string, unknown>>;
 }
@@ -110,6 +112,8 @@ export interface Dataset<E = TextExample> {
   /** SHA-256 over the files that went in. */
   readonly fingerprint: string;
   readonly warnings: readonly string[];
+  /** The first file that was read for training. */
+  readonly source?: { readonly path: string; readonly format?: string; readonly delimiter?: string };
   /** How the files were read, for reading others alike. */
   readonly table?: Readonly<Record<string, unknown>>;
 }

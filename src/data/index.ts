@@ -16,6 +16,7 @@ export type {
 export type { FileLook, Format, FormatInput, Reader, Row, Split } from "./format.ts";
 export { type FormatName, formats } from "./formats.ts";
 export { type Guess, guessReading } from "./guess.ts";
+export { isByColumn, isJsonLines, outlineOf } from "./json-outline.ts";
 export { exampleKey } from "./kinds.ts";
 export { type Column, type ColumnOptions, goldOptions, type ReadOptions } from "./options.ts";
 export {
@@ -30,6 +31,7 @@ export {
 } from "./read.ts";
 export type { DataRecord } from "./records.ts";
 export { drawShots } from "./shots.ts";
+export { startOf } from "./source.ts";
 export { splitOff } from "./split.ts";
 export { readTable, type TableOptions } from "./table.ts";
 export { decodeTags, detectTagScheme, encodeSpans, type TagScheme, type TypedSpan } from "./tag-scheme.ts";

@@ -78,10 +78,15 @@ export function recordsPath(start: string): readonly string[] | undefined {
   return hasObjects ? [only.key, "*"] : undefined;
 }
 
+/** Whether a JSON document has an object for each column, its rows under their numbers, as pandas writes by itself. */
+export function isByColumn(start: string): boolean {
+  return /^\s*\{\s*"[^"]{1,200}"\s*:\s*\{\s*"0"\s*:/.test(start);
+}
+
 /** Whether a file has a JSON object in each line. */
 export function isJsonLines({ name, start }: { readonly name: string; readonly start: string }): boolean {
   if (/\.(?:jsonl|ndjson)$/.test(name)) return !/^\s*\[\s*\{/.test(start);
-  if (!/^\s*\{/.test(start) || recordsPath(start) !== undefined) return false;
+  if (!/^\s*\{/.test(start) || recordsPath(start) !== undefined || isByColumn(start)) return false;
   if (!/\.(?:json|ya?ml|csv|tsv|tab)$/.test(name)) return true;
   const outline = outlineOf(start);
   if (outline === undefined) return false;

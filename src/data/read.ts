@@ -103,7 +103,16 @@ export async function readExamples<K extends ExampleKind = "text">(
     );
   }
   const { format } = opened;
-  return { path, examples, sha256: opened.sha256(), warnings, format, settled: opened.settled() };
+  const delimiter = await formats[format].dialect?.(openInput(path, options));
+  return {
+    path,
+    examples,
+    sha256: opened.sha256(),
+    warnings,
+    format,
+    settled: opened.settled(),
+    ...(delimiter !== undefined && { delimiter }),
+  };
 }
 
 /** A table whose columns are not chosen yet. */

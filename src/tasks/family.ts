@@ -19,6 +19,8 @@ export interface TaskFamily<E = unknown, S = TaskOptions, O = TaskOptions> {
   /** What it learns, in a few words. */
   readonly title: string;
   readonly reads: ExampleKind;
+  /** What a table's column holds that is learnt, where examples of one kind can have several sorts of it. */
+  readonly gold?: "label" | "labels" | "score";
   /** Keys of a configuration's `task` section beside `type`; descriptions become its comments. */
   readonly settings: z.ZodObject;
   /** What adapters hold: every setting, resolved, and what the data said. */

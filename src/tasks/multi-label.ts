@@ -151,6 +151,7 @@ export const multiLabelFamily: TaskFamily = family<TextExample, Settings, MultiL
   type: "multi-label",
   title: "any number of labels per text or pair of texts",
   reads: "text",
+  gold: "labels",
   hasPresets: true,
   settings,
   saved: settings.extend({ labels: savedLabels }),

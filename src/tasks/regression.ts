@@ -114,12 +114,23 @@ export const regressionFamily: TaskFamily = family<TextExample, RegressionOption
   type: "regression",
   title: "a number per text or pair of texts",
   reads: "text",
+  gold: "score",
   hasPresets: true,
   settings,
   saved: settings,
   fits: (examples) => examples.every(({ score }) => score !== undefined),
-  resolve(settings, { train }) {
-    const { mean, deviation } = momentsOf(train.flatMap(({ score }) => score ?? []));
+  resolve(settings, { train, source }) {
+    const scores = train.flatMap(({ score }) => score ?? []);
+    const { mean, deviation } = momentsOf(scores);
+    const isSet = settings.center !== undefined && settings.scale !== undefined;
+    if (!isSet && (scores.length === 0 || (scores.length > 1 && deviation === 0))) {
+      const got = scores.length === 0 ? "none" : `${mean} in all ${scores.length} training examples`;
+      throw new PtuningError(
+        "DATA_INVALID",
+        `${source?.path ?? "data"}: expected numbers that differ to learn, got ${got}.`,
+        { hint: "Check which column holds them: --set data.score=NAME." },
+      );
+    }
     return { center: mean, scale: deviation || 1, ...settings };
   },
   create: (options) => textRegression(options) as Task,

@@ -279,6 +279,7 @@ export const textClassificationFamily: TaskFamily = family<
   type: "text-classification",
   title: "one label per text or pair of texts",
   reads: "text",
+  gold: "label",
   hasPresets: true,
   settings: textSettings,
   saved: textSettings.extend({ ...savedClasses, ...savedVerbalizer }),

@@ -214,9 +214,13 @@ describe("a run from start to end", () => {
     expect(text.stdout).toMatch(/5 \(this run\) +\d+ +\d/);
     expect(text.stdout).toMatch(/warning: .* longer than maxLength 5, which are cut/);
     expect(text.stdout).toMatch(/These data suggest: maxLength \d+/);
-    const file = JSON.parse((await run(["check-data", "run.yaml", ...use, "--json"])).stdout);
+    const [said, file] = (await run(["check-data", "run.yaml", ...use, "--json"])).stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(said).toMatchObject({ type: "data", format: "csv", columns: { text: "text", label: "label" } });
     expect(file).toMatchObject({ type: "data-checks", splits: [{ name: "train" }, { name: "dev" }] });
-    const ofRun = JSON.parse((await run(["check-data", "runs/run", "--json"])).stdout);
+    const ofRun = JSON.parse((await run(["check-data", "runs/run", "--json"])).stdout.trim().split("\n")[1]!);
     expect(ofRun.splits.map(({ examples }: { examples: number }) => examples)).toEqual([108, 12, 60]);
     expect(ofRun.lengths.maxLength).toBe(16);
     await writeFile(join(folder, "odd.csv"), "text,label\nw1,class 9\n");
@@ -269,13 +273,13 @@ describe("train", () => {
       .split("\n")
       .map((line) => JSON.parse(line));
     expect(new Set(events.map(({ type }) => type))).toEqual(
-      new Set(["start", "step", "evaluation", "done", "result"]),
+      new Set(["data", "start", "step", "evaluation", "done", "result"]),
     );
     const logged = (await readFile(join(folder, "runs/json/events.jsonl"), "utf8"))
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line));
-    expect(logged).toEqual(events.filter(({ type }) => type !== "result"));
+    expect(logged).toEqual(events.filter(({ type }) => type !== "result" && type !== "data"));
   });
 
   test("--set reaches every key; the saved configuration holds it, with absolute paths and without secrets", async () => {

@@ -153,7 +153,12 @@ test("report makes the page anew; check-data looks at each task", async () => {
   expect(await readFile(join(folder, "whole/report.html"), "utf8")).toContain("Dev examples of entities");
   const { stdout } = await run(["check-data", "whole", "--json"]);
   const lines = stdout.trim().split("\n");
-  expect(lines.map((line) => JSON.parse(line).task)).toEqual(["texts", "entities"]);
+  expect(lines.map((line) => JSON.parse(line)).map(({ type, task }) => `${type} ${task}`)).toEqual([
+    "data texts",
+    "data-checks texts",
+    "data entities",
+    "data-checks entities",
+  ]);
 });
 
 test("mistakes are named with their place", async () => {

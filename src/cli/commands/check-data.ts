@@ -17,6 +17,7 @@ import { formatCount, formatShare, textTable } from "../../report/index.ts";
 import { readRunConfig, runStatus } from "../../runs/index.ts";
 import type { Task } from "../../tasks/index.ts";
 import { resolveSettings } from "../../train/index.ts";
+import { tellData } from "../data-line.ts";
 import { exitCodes } from "../exit.ts";
 import { print, printJson, style, warn } from "../terminal.ts";
 import { readConfig, type TrainFlags } from "./train.ts";
@@ -33,6 +34,7 @@ export async function checkDataCommand(source: string, flags: TrainFlags): Promi
   try {
     for (const [name, one] of Object.entries(taskConfigs(config))) {
       const data = await readData(one);
+      tellData(one, data, flags.json === true, name);
       const task = taskOf(one, data);
       const checks = redact(await checkData(data, task, backbone && limitsOf(one, data, task, backbone)));
       if (flags.json) {

@@ -15,6 +15,7 @@ import { expectWritable } from "../../files/index.ts";
 import { methods } from "../../methods/index.ts";
 import { comparisonText, textTable } from "../../report/index.ts";
 import { jsonComparisonReporter, textComparisonReporter } from "../compare-reporter.ts";
+import { tellData } from "../data-line.ts";
 import { exitCodes } from "../exit.ts";
 import { positive, positives, threadsOf } from "../numbers.ts";
 import { downloadReporter, note, print, printJson, warn } from "../terminal.ts";
@@ -58,6 +59,7 @@ export async function compareCommand(source: string, flags: CompareFlags): Promi
   if (!flags.dryRun) await expectWritable(folder);
   // Data first: a mistake there should not wait for a download.
   const data = await readData(config);
+  tellData(config, data, json === true);
   const backbone = await loadBackbone(config.backbone, {
     engine: nodeEngine(config.engine),
     onProgress: downloadReporter(),

@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { confirm, intro, isCancel, outro, select } from "@clack/prompts";
 import { commentedConfig, completeConfig, configDefaults, parseConfig } from "../../config/index.ts";
 import { escapeControls, PtuningError } from "../../core/index.ts";
-import { type Column, type Guess, guessReading, type ReadOptions } from "../../data/index.ts";
+import { type Column, formats, type Guess, guessReading, type ReadOptions } from "../../data/index.ts";
 import { writeFileAtomic } from "../../files/index.ts";
 import { familyOf } from "../../tasks/index.ts";
 import { exitCodes } from "../exit.ts";
@@ -38,15 +38,22 @@ export async function init(dataPath: string, flags: InitFlags): Promise<void> {
   );
   const sections = { backbone: "minilm", data: given, task: { type: task.type } };
   await writeFileAtomic(flags.output, commentedConfig(sections, configDefaults(task.type)));
-  print(`${basename(dataPath)}: ${describe(options) || `${guess.kind} (${guess.format})`}`);
+  print(`${basename(dataPath)}: ${describe(options) || guess.kind} (${describeFile(guess)})`);
   print(`Task: ${task.type}, ${familyOf(task.type).title}`);
   if (guess.labels.length > 0) {
     const labels = guess.labels.slice(0, 12).map(escapeControls).join(", ");
     print(
-      `${guess.labels.length} labels in the first ${guess.rows} rows: ${labels}${guess.labels.length > 12 ? ", …" : ""}`,
+      `${guess.labels.length} labels in ${guess.rows} rows: ${labels}${guess.labels.length > 12 ? ", …" : ""}`,
     );
   }
   print(`Wrote ${flags.output}. Next: ptuning train ${flags.output}`);
+}
+
+/** The file in words: `CSV separated by ";", with a header`. */
+function describeFile({ format, delimiter, options }: Guess): string {
+  const separated = delimiter === undefined ? "" : ` separated by ${JSON.stringify(delimiter)}`;
+  const header = options.header === undefined ? "" : `, ${options.header ? "with" : "without"} a header`;
+  return `${formats[format].title}${separated}${header}`;
 }
 
 /** Columns in words: `text premise + hypothesis, label label`. */

@@ -3,7 +3,14 @@ import { join } from "node:path";
 import { MultiTaskAdapter, openAdapter } from "../../adapters/index.ts";
 import { loadBackbone } from "../../backbones/index.ts";
 import { escapeControls, messageOf, PtuningError } from "../../core/index.ts";
-import { guessReading } from "../../data/index.ts";
+import {
+  type ExampleKind,
+  exampleKinds,
+  guessReading,
+  type KindDescription,
+  openExamples,
+  type ReadOptions,
+} from "../../data/index.ts";
 import { readJson } from "../../files/index.ts";
 import { inventory } from "../../model/index.ts";
 import { formatBytes, formatCount, textTable } from "../../report/index.ts";
@@ -115,18 +122,41 @@ async function backboneFacts(name: string): Promise<Facts> {
   };
 }
 
+/** More labels than these are not counted one by one. */
+const maxLabels = 100_000;
+
+/** All examples of a file and all different labels in them. */
+async function countAll(
+  path: string,
+  options: ReadOptions & { readonly kind: ExampleKind },
+): Promise<{ rows: number; labels: string[]; warnings: readonly string[] }> {
+  const { examples, warnings } = await openExamples(path, options);
+  const { labels: labelsOf } = exampleKinds[options.kind] as KindDescription<unknown>;
+  const labels = new Set<string>();
+  let rows = 0;
+  for await (const example of examples) {
+    rows++;
+    for (const label of labelsOf(example)) if (labels.size < maxLabels) labels.add(label);
+  }
+  return { rows, labels: [...labels].sort(), warnings: warnings() };
+}
+
 async function dataFacts(path: string): Promise<Facts> {
   const { size } = await stat(path);
   try {
-    const { labels, kind, options, ...guess } = await guessReading(path);
+    const { labels: _, kind, options, ...guess } = await guessReading(path);
+    const { rows, labels, warnings } = await countAll(guess.path, { ...options, kind });
     return {
       kind: "data",
       size: formatBytes(size),
       examples: kind,
       ...guess,
       ...options,
+      ...(options.labels !== undefined && { labelColumns: options.labels }),
+      rows,
       labelCount: labels.length,
       labels: labels.slice(0, 20),
+      ...(warnings.length > 0 && { warnings }),
     };
   } catch (error) {
     return { kind: "data", size: formatBytes(size), problem: messageOf(error) };

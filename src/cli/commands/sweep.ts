@@ -1,9 +1,10 @@
 import { basename, join, resolve } from "node:path";
 import type { RunConfig, SearchConfig, SearchParameter, SearchRange } from "../../config/index.ts";
-import { overrideConfig, refuseSecrets } from "../../config/index.ts";
+import { overrideConfig, readData, refuseSecrets } from "../../config/index.ts";
 import { PtuningError } from "../../core/index.ts";
 import { readSweepConfig, sweep } from "../../sweeps/index.ts";
 import { localRunner, type TrialRunner } from "../../trials/index.ts";
+import { tellData } from "../data-line.ts";
 import { exitCodes } from "../exit.ts";
 import { aboveZero, numberOf, positive, whole } from "../numbers.ts";
 import { stopSignal } from "../stop.ts";
@@ -78,6 +79,7 @@ async function whatToSearch(
   }
   const { output: _, ...given } = flags;
   const { output, ...config } = await readConfig(source, given);
+  tellData(config, await readData(config), flags.json === true);
   const folder = flags.output ?? join("sweeps", basename(output!));
   refuseSecrets({ output: folder }, () => "command line");
   const report = { html: flags.reports === true, tensorboard: flags.reports === true };

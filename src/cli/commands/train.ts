@@ -8,12 +8,14 @@ import {
   type CompleteRunConfig,
   completeRunConfig,
   firstPath,
+  isConfigFile,
   mapPaths,
   methodOf,
   parseConfig,
   parseRunConfig,
   readTasks,
   refuseSecrets,
+  taskConfigs,
 } from "../../config/index.ts";
 import { messageOf, PtuningError } from "../../core/index.ts";
 import { describeMachine, nodeEngine } from "../../engine/index.ts";
@@ -40,8 +42,8 @@ import {
   type TrainedTask,
   train,
 } from "../../train/index.ts";
-import { isConfigPath } from "../adapter-folder.ts";
 import { parseColumn, parseColumns } from "../columns.ts";
+import { tellData } from "../data-line.ts";
 import { exitCodes } from "../exit.ts";
 import { findLr } from "../find-lr.ts";
 import { aboveZero, positive, whole } from "../numbers.ts";
@@ -103,6 +105,9 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
     }
     // Data first: a mistake there should not wait for a download.
     const tasks = await readTasks(config);
+    for (const [name, one] of Object.entries(taskConfigs(config))) {
+      tellData(one, tasks[name]!.data, flags.json === true, name);
+    }
     backbone = await loadBackbone(config.backbone, {
       engine: nodeEngine(config.engine),
       onProgress: downloadReporter(),
@@ -183,7 +188,7 @@ export async function readConfig(
   flags: TrainFlags,
   tasks?: "several",
 ): Promise<CompleteRunConfig> {
-  const isConfig = source !== undefined && isConfigPath(source);
+  const isConfig = source !== undefined && (await isConfigFile(source));
   const assignments = Object.entries(flagKeys).flatMap(([flag, [key, parse]]) => {
     const given = flags[flag] as string | undefined;
     return given === undefined ? [] : [`${key}=${JSON.stringify(parse ? (parse(given) ?? given) : given)}`];
@@ -213,7 +218,7 @@ export async function readConfig(
 }
 
 /** A configuration is written by hand. */
-const maxConfigBytes = 16 * 2 ** 20;
+const maxConfigBytes = 2 ** 20;
 
 async function readConfigFile(path: string): Promise<string> {
   return readText(path, maxConfigBytes).catch((cause: unknown) => {

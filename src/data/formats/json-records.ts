@@ -1,6 +1,6 @@
 import { dataError, type Format, type FormatInput, type Row } from "../format.ts";
 import { jsonElements } from "../json-elements.ts";
-import { outlineOf, recordsPath } from "../json-outline.ts";
+import { isByColumn, recordsPath } from "../json-outline.ts";
 import { isRecord } from "../lines.ts";
 import { tableReaders } from "../mapping.ts";
 
@@ -8,9 +8,8 @@ async function* rows(input: FormatInput): AsyncGenerator<Row> {
   const start = await input.start();
   const path = recordsPath(start);
   if (path === undefined) {
-    const byColumn = outlineOf(start)?.keys.every(({ opens }) => opens === "{");
     throw dataError(input.path, 1, "expected a JSON list of objects, also under a key such as data", {
-      hint: byColumn
+      hint: isByColumn(start)
         ? 'The file holds a column after the other. From pandas: to_json(path, orient="records").'
         : "One object per line is read with format: jsonl.",
     });
@@ -27,5 +26,5 @@ export const json: Format = {
   title: "JSON list of records",
   readers: tableReaders(rows),
   rows,
-  fits: ({ start }) => recordsPath(start) !== undefined,
+  fits: ({ start }) => recordsPath(start) !== undefined || isByColumn(start),
 };
