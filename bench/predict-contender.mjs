@@ -2,7 +2,8 @@
 /**
  * Our side of the prediction benchmark, in a process of its own: texts in, labels out, with an adapter of 20 prompt
  * positions. Speaks the JSON lines of contender.mjs; a measured unit is a pass over all texts.
- *   node bench/predict-contender.mjs BACKBONE TEXTS.json fp32|int8
+ * or, with "single", a call for each text.
+ *   node bench/predict-contender.mjs BACKBONE TEXTS.json fp32|int8 [single]
  */
 import { readFileSync } from "node:fs";
 import { Adapter, referenceTo } from "ptuning/adapters";
@@ -15,7 +16,7 @@ import { createPredictor } from "ptuning/predict";
 import { sequenceClassification } from "ptuning/tasks";
 import { answerMeasures } from "./processes.mjs";
 
-const [place, file, precision] = process.argv.slice(2);
+const [place, file, precision, single] = process.argv.slice(2);
 const examples = JSON.parse(readFileSync(file, "utf8")).map((text) => ({ text }));
 const backbone = await loadBackbone(place, { engine: nodeEngine() });
 const task = sequenceClassification({ labels: ["a", "b", "c"], preset: "peft" });
@@ -32,5 +33,8 @@ const adapter = new Adapter({
 });
 const predictor = await createPredictor(adapter, backbone, { precision });
 await predictor.predict(examples.slice(0, 64));
-await answerMeasures(() => predictor.predict(examples));
+await answerMeasures(async () => {
+  if (!single) return predictor.predict(examples);
+  for (const example of examples) await predictor.predict([example]);
+});
 await backbone.close();

@@ -11,14 +11,14 @@ import { inTurns, median, ratios, startContender } from "./processes.mjs";
 import { checkpointFolder } from "./random-backbone.mjs";
 
 const shared = join(root, "../shared/data");
-const fileTexts = async (path, options) => {
+export const fileTexts = async (path, options) => {
   const { train } = await readTable(join(shared, path), { ...options, devShare: 0 });
   return train.map(({ text, pair }) => (pair ? `${text} ${pair}` : text));
 };
 /** Texts of exactly so many tokens, special ones included, of words that are one token each. */
-const equalTexts = (count, tokens, word) =>
+export const equalTexts = (count, tokens, word) =>
   Array.from({ length: count }, () => Array.from({ length: tokens - 2 }, word).join(" "));
-const common = ["the", "movie", "is", "good", "and", "long", "but", "not", "for", "all"];
+export const common = ["the", "movie", "is", "good", "and", "long", "but", "not", "for", "all"];
 const rng = new Rng(1);
 
 const works = [

@@ -5,10 +5,10 @@ import { createInterface } from "node:readline";
 import { cpuFacts } from "ptuning/engine";
 import { root } from "../tools/prepare.mjs";
 
-/** Starts a script of this repository; `hear` waits for its next line, `ask` writes one to it. */
-export function startContender(name, command, script, args) {
-  const child = spawn(command, [join(root, script), ...args.map(String)], {
-    cwd: root,
+/** Starts a script of this repository, or of another build; `hear` waits for its next line, `ask` writes one to it. */
+export function startContender(name, command, script, args, folder = root) {
+  const child = spawn(command, [join(folder, script), ...args.map(String)], {
+    cwd: folder,
     stdio: ["pipe", "pipe", "ignore"],
     env: { ...process.env, HF_HUB_OFFLINE: "1", OMP_NUM_THREADS: undefined },
   });
