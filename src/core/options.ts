@@ -19,7 +19,7 @@ export function issueText(issue: z.core.$ZodIssue, value: unknown, where = ""): 
   if (inner !== undefined) return issueText(inner, value, where);
   const at = [...(where === "" ? [] : [where]), ...issue.path].join(".") || "value";
   if (issue.code === "unrecognized_keys")
-    return `${at}: expected known keys, got ${issue.keys.map(shown).join(", ")}`;
+    return `${at}: expected known keys, got ${issue.keys.map((key) => shown(key)).join(", ")}`;
   const expected =
     issue.code === "invalid_union"
       ? "another kind of value"

@@ -3,6 +3,7 @@
  * on others. Reads the definition from standard input; writes `{}` or `{"error": "…"}` to standard output. The time and
  * the memory that it may take are watched here, by a thread, as loading blocks the main one.
  */
+import { writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { text as readAll } from "node:stream/consumers";
 import { Worker } from "node:worker_threads";
@@ -11,6 +12,7 @@ import { probeTexts } from "./probe-texts.ts";
 
 /** Seconds of all cores together; the largest vocabularies take two. */
 const cpuSeconds = 5;
+const standardOutput = 1;
 const memoryBytes = 2 * 2 ** 30;
 /** A character becomes four bytes, a composed one some letters. */
 const tokensPerCharacter = 64;
@@ -50,4 +52,5 @@ try {
 } catch (error) {
   answer = { error: error instanceof Error ? error.message : String(error) };
 }
-process.stdout.write(JSON.stringify(answer), () => process.exit(0));
+writeSync(standardOutput, JSON.stringify(answer));
+process.exit(0);
