@@ -68,7 +68,7 @@ export function watchRuns(trials: string): { seen: Map<string, Set<string>>; sto
 }
 
 /** Waits for something, looking often. */
-export async function until(holds: () => boolean, timeoutMs = limit(60_000)): Promise<void> {
+export async function until(holds: () => boolean, timeoutMs: number = limit(60_000)): Promise<void> {
   for (const deadline = Date.now() + timeoutMs; !holds(); ) {
     if (Date.now() > deadline) throw new Error("waited in vain");
     await new Promise((resolve) => setTimeout(resolve, 10));
