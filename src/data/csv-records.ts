@@ -1,6 +1,6 @@
 import { PtuningError } from "../core/index.ts";
 import { dataError, type FormatInput } from "./format.ts";
-import { maxRecordCharacters, tooLong } from "./lines.ts";
+import { isDamaged, maxRecordCharacters, noText, tooLong } from "./lines.ts";
 
 /** One record of separated values. */
 export interface CsvRecord {
@@ -64,7 +64,8 @@ export async function* csvRecords(
       wrong = isBlank ? undefined : check(fields);
       if (wrong === undefined) {
         const lines = lineEnds(buffer, at, attempt.end);
-        if (!isBlank) yield { line, fields, quoted: attempt.quoted, lines };
+        if (fields.some(isDamaged)) input.reject(noText(input.path, line));
+        else if (!isBlank) yield { line, fields, quoted: attempt.quoted, lines };
         line += lines;
         at = attempt.end;
         continue;

@@ -5,11 +5,12 @@ import { PtuningError } from "../core/index.ts";
 import type { Dataset, ExampleFile, ExampleKind, ExampleKinds } from "./example.ts";
 import type { Split } from "./format.ts";
 import { formats } from "./formats.ts";
+import { HeldExamples } from "./held.ts";
 import { isHubReference, locateHubDataset } from "./hub-dataset.ts";
 import { kinds } from "./kinds.ts";
 import { choosesColumns } from "./mapping.ts";
 import { filesBySplit, noTrainingFile, type SplitFiles } from "./parts.ts";
-import { formatsOf, type ReadOptionsFor, readExamples } from "./read.ts";
+import { collectExamples, formatsOf, type ReadOptionsFor } from "./read.ts";
 import { readFolder } from "./source.ts";
 import { splitOff } from "./split.ts";
 import { formerCut, joinedCut, type WordCut } from "./word-cut.ts";
@@ -146,8 +147,9 @@ async function readAlike<K extends ExampleKind>(
   );
   const files: ReadPart<ExampleKinds[K]>[] = [];
   let settled: Readonly<Record<string, unknown>> = {};
+  const held = new HeldExamples();
   const read = ({ path, split }: Part, more: object): Promise<ExampleFile<ExampleKinds[K]>> =>
-    readExamples<K>(path, { ...reading, ...settled, ...(split && { split }), ...more });
+    collectExamples<K>(path, { ...reading, ...settled, ...(split && { split }), ...more }, held);
   for (const { split, part } of listed) {
     const file = await read(part, {});
     files.push({ split, file });

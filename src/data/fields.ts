@@ -25,16 +25,16 @@ export class Fields {
 
   /** The first of several columns that is there. */
   first(...columns: (Column | undefined)[]): Column | undefined {
-    return columns.find((column) => column !== undefined && (this.#fields[column] ?? null) !== null);
+    return columns.find((column) => column !== undefined && (this.raw(column) ?? null) !== null);
   }
 
   /** The value as the file has it, if it has one. */
   raw(column: Column): unknown {
-    return this.#fields[column];
+    return Object.hasOwn(this.#fields, column) ? this.#fields[column] : undefined;
   }
 
   value(column: Column): unknown {
-    const value = this.#fields[column];
+    const value = this.raw(column);
     if (value !== undefined && value !== null) return value;
     if (value === null) return this.fail(column, "a value", value);
     const names = Object.keys(this.#fields);

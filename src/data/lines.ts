@@ -15,6 +15,11 @@ export function tooLong(path: string, line: number): PtuningError {
   );
 }
 
+/** What stands for bytes that are no text is in a record. */
+export function noText(path: string, line: number): PtuningError {
+  return dataError(path, line, "expected text, got a NUL byte or bytes of another encoding");
+}
+
 /** A line of a text, without its end. */
 export interface Line {
   readonly line: number;
@@ -48,6 +53,19 @@ export async function* linesOf(
   if (rest !== "" && !skipping) yield { line: line + 1, text: strip(rest) };
 }
 
+/** Whether a text holds what stands for bytes that are no text. */
+export function isDamaged(text: string): boolean {
+  return text.includes("\0");
+}
+
+/** Lines of which each is a record of its own; those that are no text are rejected. */
+export async function* recordLines(input: FormatInput): AsyncGenerator<Line> {
+  for await (const line of linesOf(input)) {
+    if (isDamaged(line.text)) input.reject(noText(input.path, line.line));
+    else yield line;
+  }
+}
+
 /** Parses JSON as Python does: integers beyond 2⁵³ keep their digits, as texts. */
 export function parseJson(text: string): unknown {
   if (!/\d{16}/.test(text)) return JSON.parse(text);
@@ -64,7 +82,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 
 /** The objects of a JSON lines file; other lines are rejected, blank ones skipped. */
 export async function* jsonRows(input: FormatInput): AsyncGenerator<Row> {
-  for await (const { line, text } of linesOf(input)) {
+  for await (const { line, text } of recordLines(input)) {
     if (text.trim() === "") continue;
     input.begin(line);
     try {

@@ -1,9 +1,10 @@
-import { PtuningError, shown } from "../core/index.ts";
+import { shown } from "../core/index.ts";
 import { answersFrom, placedAnswers, type UnplacedAnswers } from "./answers.ts";
 import { ChoiceLabels, choiceOf, choiceTitle } from "./choice-labels.ts";
 import type { ChoiceExample, ExampleKind, RoleExample, TextExample, TokenExample } from "./example.ts";
 import { Fields } from "./fields.ts";
 import { dataError, type Format, type FormatInput, type Row } from "./format.ts";
+import { type FoundGroups, LabelPattern } from "./label-pattern.ts";
 import { LabelSpellings } from "./label-spellings.ts";
 import { ListColumn, type ListForm } from "./list-cells.ts";
 import { labelsReader } from "./multi-labels.ts";
@@ -18,7 +19,8 @@ export function tableReaders(rows: (input: FormatInput) => AsyncIterable<Row>): 
       const read = await map(input, async function* survey() {
         for await (const row of rows(input.ahead())) yield new Fields(input.path, row);
       });
-      for await (const row of rows(input)) {
+      const all = rows(input);
+      for await (const row of read.prepare === undefined ? all : prepared(all, read.prepare)) {
         input.begin(row.line, row.fields);
         try {
           const example = read(new Fields(input.path, row));
@@ -52,7 +54,29 @@ export function kindOfColumns(options: ColumnOptions): ExampleKind {
   return options.question === undefined ? "text" : "answers";
 }
 
-type ReadRow<E> = (fields: Fields) => E | undefined;
+interface ReadRow<E> {
+  (fields: Fields): E | undefined;
+  /** Is shown the next rows before they are read, where something is done for many at once. */
+  readonly prepare?: (rows: readonly Row[]) => void;
+}
+
+/** Rows that are prepared at once. */
+const preparedRows = 512;
+
+async function* prepared(
+  rows: AsyncIterable<Row>,
+  prepare: (rows: readonly Row[]) => void,
+): AsyncGenerator<Row> {
+  let waiting: Row[] = [];
+  for await (const row of rows) {
+    if (waiting.push(row) < preparedRows) continue;
+    prepare(waiting);
+    yield* waiting;
+    waiting = [];
+  }
+  prepare(waiting);
+  yield* waiting;
+}
 
 /** @param survey all rows, for what is decided for the whole file before the first example */
 type Mapping<E> = (
@@ -65,17 +89,19 @@ const texts: Mapping<TextExample> = async (input, survey) => {
   let { options } = input;
   if (options.text === undefined && options.label === undefined) options = { ...options, text: "text" };
   const columns = [options.text ?? "text"].flat() as Column[];
-  const pattern = compilePattern(options.labelPattern);
+  const pattern = options.labelPattern === undefined ? undefined : new LabelPattern(options.labelPattern);
+  /** By line. */
+  let found = new Map<number, FoundGroups>();
   const labelsOf =
     options.labels === undefined ? undefined : await labelsReader(input, options.labels, survey);
   const spellings = new LabelSpellings(path, options.label ?? columns[0]!);
-  return (fields): TextExample | undefined => {
+  const read: ReadRow<TextExample> = (fields): TextExample | undefined => {
     let text = fields.text(columns[0]!);
     let label = options.label === undefined ? undefined : fields.text(options.label).trim();
     let labels: readonly string[] | undefined;
     if (pattern !== undefined) {
       const subject = label ?? text;
-      const groups = pattern.exec(subject)?.groups;
+      const groups = found.get(fields.line);
       if (groups === undefined || (groups.label ?? groups.labels) === undefined) {
         throw dataError(path, fields.line, `expected a text that matches ${pattern}, got ${shown(subject)}`);
       }
@@ -105,6 +131,19 @@ const texts: Mapping<TextExample> = async (input, survey) => {
       line: fields.line,
     };
   };
+  if (pattern === undefined) return read;
+  const prepare = (rows: readonly Row[]): void => {
+    // What a row lacks is said where it is read.
+    const groups = pattern.find(
+      rows.map((row) => {
+        const value = new Fields(path, row).raw(options.label ?? columns[0]!) ?? "";
+        const subject = typeof value === "object" ? "" : String(value);
+        return options.label === undefined ? subject : subject.trim();
+      }),
+    );
+    found = new Map(rows.map(({ line }, i) => [line, groups[i]]));
+  };
+  return Object.assign(read, { prepare });
 };
 
 const choices: Mapping<ChoiceExample> = async (input, survey) => {
@@ -265,19 +304,3 @@ const answers: Mapping<UnplacedAnswers> =
       line: fields.line,
     };
   };
-
-function compilePattern(source: string | undefined): RegExp | undefined {
-  if (source === undefined) return undefined;
-  try {
-    const pattern = new RegExp(source, "u");
-    if (/\(\?<labels?>/.test(source)) return pattern;
-  } catch (cause) {
-    throw new PtuningError("OPTION_INVALID", `labelPattern: expected a regular expression, got ${source}.`, {
-      cause,
-    });
-  }
-  throw new PtuningError(
-    "OPTION_INVALID",
-    "labelPattern: expected a group named label or labels: (?<label>…).",
-  );
-}

@@ -5,6 +5,7 @@ import { closest, PtuningError } from "../core/index.ts";
 import type { ExampleFile, ExampleKind, ExampleKinds } from "./example.ts";
 import type { FileLook, Format, FormatInput, Row } from "./format.ts";
 import { type FormatName, formats } from "./formats.ts";
+import { HeldExamples } from "./held.ts";
 import { isDataError } from "./lines.ts";
 import { choosesColumns, kindOfColumns } from "./mapping.ts";
 import type { ReadOptions } from "./options.ts";
@@ -88,9 +89,24 @@ export async function readExamples<K extends ExampleKind = "text">(
   path: string,
   options: ReadOptionsFor<K> = {},
 ): Promise<ExampleFile<ExampleKinds[K]>> {
+  return collectExamples(path, options, new HeldExamples());
+}
+
+/**
+ * The same as {@link readExamples}, where other files are held in memory, too.
+ * @throws DATA_INVALID, beside what is wrong with the file, where memory ends
+ */
+export async function collectExamples<K extends ExampleKind>(
+  path: string,
+  options: ReadOptionsFor<K>,
+  held: HeldExamples,
+): Promise<ExampleFile<ExampleKinds[K]>> {
   const opened = await openExamples<K>(path, options);
   const examples: ExampleKinds[K][] = [];
-  for await (const example of opened.examples) examples.push(example);
+  for await (const example of opened.examples) {
+    held.add(example, path);
+    examples.push(example);
+  }
   const warnings = opened.warnings();
   if (examples.length === 0) {
     const { title } = formats[opened.format];

@@ -1,5 +1,5 @@
 import { dataError, type FormatInput } from "./format.ts";
-import { type Line, linesOf } from "./lines.ts";
+import { isDamaged, type Line, linesOf, noText } from "./lines.ts";
 
 /** The lines of one sentence of a column file. */
 export interface Sentence {
@@ -53,7 +53,7 @@ export async function* sentencesOf(
     let isBroken = false;
     for (const { line, text } of lines) {
       const cells = last?.split(text);
-      const isRow = cells !== undefined && cells.length === last?.width;
+      const isRow = cells !== undefined && cells.length === last?.width && !isDamaged(text);
       if (text.startsWith("#") && !(isRow && isWord(cells))) {
         if (sentence !== undefined && sentence.rows.length > 0) {
           yield sentence;
@@ -66,7 +66,8 @@ export async function* sentencesOf(
       }
       if (cells === undefined || !isRow) {
         const what = `expected ${last?.width} columns as in the lines before, got ${cells?.length ?? 1}`;
-        if (!isBroken) input.reject(dataError(input.path, line, what));
+        if (!isBroken)
+          input.reject(isDamaged(text) ? noText(input.path, line) : dataError(input.path, line, what));
         [isBroken, sentence] = [true, undefined];
       }
       if (isBroken || cells === undefined) continue;

@@ -17,7 +17,7 @@ export interface SourceOptions {
   readonly encoding?: string;
   /** Default {@link defaultMaxUnpackedBytes}. */
   readonly maxUnpackedBytes?: number;
-  /** Bytes that are no text become U+FFFD instead of an error. */
+  /** Bytes that are no text become NUL characters instead of an error: readers leave out the records that hold any. */
   readonly tolerant?: boolean;
 }
 
@@ -65,11 +65,10 @@ export async function readFolder(path: string): Promise<string[]> {
 export async function openTextFile(path: string, options: SourceOptions = {}): Promise<TextSource> {
   const { encoding = "utf-8", tolerant = false } = options;
   await checkFile(path);
-  const decoder = makeDecoder(encoding, !tolerant);
   const hash = createHash("sha256");
   const bytes = await openBytes(path, options, (chunk) => hash.update(chunk));
   return {
-    chunks: decode(path, bytes, decoder, encoding, tolerant),
+    chunks: textOf(path, bytes, encoding, tolerant),
     sha256: () => hash.copy().digest("hex"),
   };
 }
@@ -84,7 +83,7 @@ export function decodeText(
   bytes: AsyncIterable<Uint8Array>,
   { encoding = "utf-8", tolerant = false }: SourceOptions = {},
 ): AsyncIterable<string> {
-  return decode(name, bytes, makeDecoder(encoding, !tolerant), encoding, tolerant);
+  return textOf(name, bytes, encoding, tolerant);
 }
 
 /** The bytes of a file, unpacked and bounded. */
@@ -209,14 +208,13 @@ async function* decode(
   bytes: AsyncIterable<Uint8Array>,
   decoder: TextDecoder,
   encoding: string,
-  tolerant: boolean,
 ): AsyncGenerator<string> {
   let line = 1;
   const fail = (message: string, hint: string, cause?: unknown): never => {
     throw new PtuningError("DATA_INVALID", `${path}: ${message}`, { hint, cause });
   };
   const check = (text: string): string => {
-    const nul = tolerant ? -1 : text.indexOf("\0");
+    const nul = text.indexOf("\0");
     if (nul >= 0) {
       const at = line + countLines(text.slice(0, nul));
       fail(
@@ -245,6 +243,77 @@ async function* decode(
     }
     const rest = decoder.decode();
     if (rest !== "") yield check(rest);
+  } catch (cause) {
+    if (cause instanceof PtuningError) throw cause;
+    throw unreadable(path, cause);
+  }
+}
+
+function textOf(
+  path: string,
+  bytes: AsyncIterable<Uint8Array>,
+  encoding: string,
+  tolerant: boolean,
+): AsyncGenerator<string> {
+  const decoder = makeDecoder(encoding, true);
+  return tolerant ? decodeTolerantly(path, bytes, encoding) : decode(path, bytes, decoder, encoding);
+}
+
+/** Longer lines are cut anyway. */
+const mostLineBytes = 8 * 2 ** 20;
+const newline = 0x0a;
+
+/**
+ * Decodes what can be decoded; in the place of each other byte stands a NUL character. In UTF-8 lines are decoded one by
+ * one where a stretch holds such bytes, so that a U+FFFD that the file itself has is text like any other.
+ */
+async function* decodeTolerantly(
+  path: string,
+  bytes: AsyncIterable<Uint8Array>,
+  encoding: string,
+): AsyncGenerator<string> {
+  const marked = (text: string): string => text.replaceAll("\ufffd", "\0");
+  const [loose, strict] = [makeDecoder(encoding, false), makeDecoder(encoding, true)];
+  try {
+    if (strict.encoding !== "utf-8") {
+      for await (const chunk of bytes) yield marked(loose.decode(chunk, { stream: true }));
+      yield marked(loose.decode());
+      return;
+    }
+    const [looseLine, strictLine] = [false, true].map(
+      (fatal) => new TextDecoder("utf-8", { fatal, ignoreBOM: true }),
+    );
+    const decodeLine = (line: Buffer): string => {
+      try {
+        return strictLine!.decode(line);
+      } catch {
+        return marked(looseLine!.decode(line));
+      }
+    };
+    let [rest, isStart]: [Buffer, boolean] = [Buffer.alloc(0), true];
+    function* decoded(whole: Buffer): Generator<string> {
+      let from = 0;
+      const bom = isStart && whole.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf]));
+      isStart = false;
+      if (bom) from = 3;
+      try {
+        yield strictLine!.decode(whole.subarray(from));
+      } catch {
+        while (from < whole.length) {
+          const end = whole.indexOf(newline, from) + 1 || whole.length;
+          yield decodeLine(whole.subarray(from, end));
+          from = end;
+        }
+      }
+    }
+    for await (const chunk of bytes) {
+      rest = rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([rest, chunk]);
+      const end = rest.length > mostLineBytes ? rest.length : rest.lastIndexOf(newline) + 1;
+      if (end === 0) continue;
+      yield* decoded(rest.subarray(0, end));
+      rest = rest.subarray(end);
+    }
+    if (rest.length > 0) yield* decoded(rest);
   } catch (cause) {
     if (cause instanceof PtuningError) throw cause;
     throw unreadable(path, cause);

@@ -1,9 +1,9 @@
 import { type Format, type FormatInput, isUntold, type Row } from "../format.ts";
-import { linesOf } from "../lines.ts";
+import { recordLines } from "../lines.ts";
 import { tableReaders } from "../mapping.ts";
 
 async function* rows(input: FormatInput): AsyncGenerator<Row> {
-  for await (const { line, text } of linesOf(input)) {
+  for await (const { line, text } of recordLines(input)) {
     if (text.trim() !== "") yield { line, fields: { "1": text } };
   }
 }

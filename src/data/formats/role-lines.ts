@@ -1,9 +1,9 @@
 import type { RoleExample } from "../example.ts";
 import { dataError, type Format, type FormatInput } from "../format.ts";
-import { linesOf } from "../lines.ts";
+import { recordLines } from "../lines.ts";
 
 async function* read(input: FormatInput): AsyncGenerator<RoleExample> {
-  for await (const { line, text } of linesOf(input)) {
+  for await (const { line, text } of recordLines(input)) {
     if (text.trim() === "") continue;
     try {
       yield example(text, line, input.path);

@@ -1,6 +1,6 @@
 import type { TextExample, TokenExample } from "../example.ts";
 import { dataError, type Format, type FormatInput } from "../format.ts";
-import { linesOf } from "../lines.ts";
+import { isDamaged, linesOf, noText } from "../lines.ts";
 
 /** The lines of several files of a folder side by side; files of unequal length are an error. */
 async function* parallel(
@@ -16,7 +16,9 @@ async function* parallel(
       const shorter = names[ended.indexOf(true)];
       throw dataError(input.path, line, `expected as many lines in ${shorter} as in ${names.join(" and ")}`);
     }
-    yield [line, ...next.map(({ value }) => (value as { text: string }).text.trim())];
+    const texts = next.map(({ value }) => (value as { text: string }).text.trim());
+    if (texts.some(isDamaged)) input.reject(noText(input.path, line));
+    else yield [line, ...texts];
   }
 }
 
