@@ -1,0 +1,12 @@
+/** The small form of tools/proofs/queue.mjs. */
+import { expect, test } from "vitest";
+import { prove } from "../../tools/proofs/queue.mjs";
+import { has } from "../support/requirements.ts";
+
+test.skipIf(!has.redis)(
+  "sweeps through Redis take their own results and leave those of others",
+  async () => {
+    expect(await prove({ size: "small" })).toMatchObject({ sweeps: 2, rows: 4, wrongRows: 0, thrownAway: 0 });
+  },
+  240_000,
+);
