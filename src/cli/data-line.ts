@@ -2,7 +2,7 @@ import { type CompleteConfig, firstPath, readOptions } from "../config/index.ts"
 import { type Dataset, type FormatName, formats, type ReadOptions } from "../data/index.ts";
 import { formatCount } from "../report/index.ts";
 import { familyOf } from "../tasks/index.ts";
-import { note, printJson, style } from "./terminal.ts";
+import { note, printJson } from "./terminal.ts";
 
 /** What of a data set's reading is worth a line: the columns of an example and how they are read. */
 const columnKeys = [
@@ -68,9 +68,7 @@ export function tellData(config: CompleteConfig, data: Dataset<unknown>, asJson:
     `${formatCount(train.length)} + ${formatCount(dev.length)}${test.length > 0 ? ` + ${formatCount(test.length)}` : ""} examples`,
   ].filter(Boolean);
   const change = isTable ? " (other columns: --text, --label or --set data.KEY=COLUMN)" : "";
-  note(
-    `${style("dim", "data", process.stderr)} ${task && `${task}: `}${path}: ${config.task.type}; ${said.join("; ")}${change}`,
-  );
+  note(`data: ${task && `${task}: `}${path}: ${config.task.type}; ${said.join("; ")}${change}`);
 }
 
 /** Columns by name, or by number. */

@@ -211,7 +211,7 @@ describe("cases", () => {
     const env = { PTUNING_CACHE: join(folder, "cache"), HF_HUB_OFFLINE: "1" };
     const { stderr } = await ptuning(["check-data", join(cases, "semicolon_delimiter.csv")], { env });
     expect(stderr).toMatch(
-      /data .*semicolon_delimiter\.csv: text-classification; CSV separated by semicolons with a header; text from text; label from label; 2 labels; 10 \+ 2 examples \(other columns: --text, --label/,
+      /^data: .*semicolon_delimiter\.csv: text-classification; CSV separated by semicolons with a header; text from text; label from label; 2 labels; 10 \+ 2 examples \(other columns: --text, --label/m,
     );
   });
 });
