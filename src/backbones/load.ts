@@ -38,8 +38,6 @@ const knownTokenizers = catalog.map(({ tokenizer }) => tokenizer);
 export interface LoadBackboneOptions extends LocateOptions {
   /** What runs the graphs; default {@link nodeEngine}. */
   readonly engine?: Engine;
-  /** Ends loading, also a download, with its reason; what arrived is kept and continued. */
-  readonly signal?: AbortSignal;
 }
 
 /**

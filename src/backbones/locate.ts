@@ -46,6 +46,8 @@ export interface LocateOptions {
   readonly onProgress?: ProgressListener;
   /** Only what is on this machine: nothing is downloaded. */
   readonly offline?: boolean;
+  /** Ends a download with its reason; what arrived is kept and continued. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Located {
@@ -87,7 +89,11 @@ export async function locateBackbone(name: string, options: LocateOptions = {}):
     });
   }
   await makeFolder(join(cacheFolder(env), "backbones"));
-  const release = await lockFile(`${folder}.lock`, { what: `download of ${id}`, timeoutMs: 30 * 60_000 });
+  const release = await lockFile(`${folder}.lock`, {
+    what: `download of ${id}`,
+    timeoutMs: 30 * 60_000,
+    ...(options.signal && { signal: options.signal }),
+  });
   try {
     if (!(await isComplete(folder))) await fetchInto(folder, id, entry, { ...options, env });
     return cached;

@@ -60,6 +60,7 @@ async function makeIn(
   const release = await lockFile(join(folder, "lock"), {
     what: `int8 weights of ${backbone.id}`,
     timeoutMs: 10 * 60_000,
+    ...(signal && { signal }),
   });
   try {
     const made = await openQuantized(path, backbone.fingerprint);

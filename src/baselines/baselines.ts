@@ -1,15 +1,11 @@
-import type { Backbone } from "../backbones/index.ts";
+import { setImmediate as turn } from "node:timers/promises";
+import { abortable, type Backbone } from "../backbones/index.ts";
 import type { Dataset } from "../data/index.ts";
 import type { Scores } from "../metrics/index.ts";
 import { embedTexts } from "../predict/index.ts";
 import type { Encoded, LinearView, Task } from "../tasks/index.ts";
 import type { TextInput } from "../text/index.ts";
-import {
-  fitLogisticRegression,
-  type LogisticRegression,
-  type SparseRows,
-  sparseRows,
-} from "./logistic-regression.ts";
+import { fitInSteps, type LogisticRegression, type SparseRows, sparseRows } from "./logistic-regression.ts";
 import { TfidfVectorizer } from "./tfidf.ts";
 
 /** What one simple way to answer reaches. */
@@ -32,12 +28,16 @@ interface Sets {
  * Scores of simple ways to answer on the same test set, to hold a result against. The task says which make sense:
  * the best answer that looks at no example; TF-IDF + logistic regression; and logistic regression on the frozen
  * backbone's mean-pooled embeddings.
+ * @throws the reason of `signal` once that aborts
  */
 export async function baselineScores(
   task: Task,
   data: Dataset<unknown>,
-  backbone: Backbone,
+  given: Backbone,
+  { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<BaselineScore[]> {
+  signal?.throwIfAborted();
+  const backbone = abortable(given, signal);
   const longest = backbone.architecture.maxLength(backbone.config, 0);
   const encode = (examples: readonly unknown[]): Promise<Encoded> =>
     task.encode(examples, backbone.tokenizer, longest);
@@ -60,8 +60,11 @@ export async function baselineScores(
   const vectors = (encoded: Encoded): Promise<SparseRows> => embeddings(view.texts(encoded), backbone);
   return [
     ...results,
-    { name: "TF-IDF + logistic regression", scores: await regression(task, view, sets, words) },
-    { name: "frozen embeddings + logistic regression", scores: await regression(task, view, sets, vectors) },
+    { name: "TF-IDF + logistic regression", scores: await regression(task, view, sets, words, signal) },
+    {
+      name: "frozen embeddings + logistic regression",
+      scores: await regression(task, view, sets, vectors, signal),
+    },
   ];
 }
 
@@ -86,6 +89,7 @@ async function regression(
   view: LinearView,
   sets: Sets,
   features: (encoded: Encoded) => Promise<SparseRows>,
+  signal: AbortSignal | undefined,
 ): Promise<Scores> {
   const [train, dev, test] = [
     await features(sets.train),
@@ -100,13 +104,24 @@ async function regression(
     );
   };
   let start: Float64Array | undefined;
-  const fitted = strengths.map((C) => {
-    const model = fitLogisticRegression(train, view.gold(sets.train), view.classes, { C, start });
+  const fitted: { readonly model: LogisticRegression; readonly dev: number }[] = [];
+  for (const C of strengths) {
+    const model = await inTurns(fitInSteps(train, view.gold(sets.train), view.classes, { C, start }), signal);
     start = model.weights;
-    return { model, dev: dev.rows === 0 ? 0 : score(model, sets.dev, dev)[task.selectBy]! };
-  });
+    fitted.push({ model, dev: dev.rows === 0 ? 0 : score(model, sets.dev, dev)[task.selectBy]! });
+  }
   const best = fitted.reduce((a, b) => (b.dev > a.dev ? b : a));
   return score(best.model, sets.test, test);
+}
+
+/** Does the steps of some work, and lets the program's other events have their turn between two. */
+async function inTurns<T>(steps: Generator<void, T>, signal: AbortSignal | undefined): Promise<T> {
+  for (;;) {
+    await turn();
+    signal?.throwIfAborted();
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
 }
 
 function joined(text: TextInput): string {

@@ -39,19 +39,31 @@ export function fitLogisticRegression(
   features: SparseRows,
   labels: ArrayLike<number>,
   classes: number,
-  {
-    C = 1,
-    maxIterations = 300,
-    tolerance = 1e-4,
-    start,
-  }: {
-    C?: number;
-    maxIterations?: number;
-    tolerance?: number;
-    /** Weights to go on from, as those of a neighbouring `C`. */
-    start?: Float64Array | undefined;
-  } = {},
+  options: FitOptions = {},
 ): LogisticRegression {
+  const fitting = fitInSteps(features, labels, classes, options);
+  for (;;) {
+    const { done, value } = fitting.next();
+    if (done) return value;
+  }
+}
+
+/** How a fit is made. */
+interface FitOptions {
+  readonly C?: number;
+  readonly maxIterations?: number;
+  readonly tolerance?: number;
+  /** Weights to go on from, as those of a neighbouring `C`. */
+  readonly start?: Float64Array | undefined;
+}
+
+/** The same iteration by iteration, so that others get a turn between two. */
+export function* fitInSteps(
+  features: SparseRows,
+  labels: ArrayLike<number>,
+  classes: number,
+  { C = 1, maxIterations = 300, tolerance = 1e-4, start }: FitOptions,
+): Generator<void, LogisticRegression> {
   const { rows, columns, starts, indices, values } = features;
   const penalty = 1 / (C * rows);
   // Classes of a column lie side by side; the last column is the intercept's.
@@ -76,7 +88,12 @@ export function fitLogisticRegression(
     }
     return value;
   };
-  const weights = minimise(objective, start?.slice() ?? new Float64Array(size), maxIterations, tolerance);
+  const weights = yield* minimise(
+    objective,
+    start?.slice() ?? new Float64Array(size),
+    maxIterations,
+    tolerance,
+  );
   return { weights, decision: (others) => decide(others, weights, classes) };
 }
 
@@ -112,18 +129,19 @@ type Objective = (x: Float64Array, gradient: Float64Array) => number;
 const memory = 5;
 
 /** L-BFGS with a backtracking line search (Nocedal and Wright, algorithm 7.5). */
-function minimise(
+function* minimise(
   objective: Objective,
   start: Float64Array,
   maxIterations: number,
   tolerance: number,
-): Float64Array {
+): Generator<void, Float64Array> {
   const size = start.length;
   let x = start;
   let gradient = new Float64Array(size);
   let value = objective(x, gradient);
   const history: { s: Float64Array; y: Float64Array; rho: number }[] = [];
   for (let iteration = 0; iteration < maxIterations; iteration++) {
+    yield;
     if (gradient.every((g) => Math.abs(g) < tolerance)) break;
     // Two loops over what is remembered make minus the gradient into the direction.
     const direction = gradient.map((g) => -g);

@@ -6,6 +6,7 @@ import { isConfigFile } from "../config/index.ts";
 import { nodeEngine } from "../engine/index.ts";
 import { settleFolder } from "../files/index.ts";
 import { threadsOf } from "./numbers.ts";
+import { stopping } from "./stop.ts";
 import { downloadReporter, warn } from "./terminal.ts";
 
 /** The adapter folder at a path: the path itself, or the `adapter` folder of a finished run. */
@@ -34,7 +35,7 @@ export async function loadAdapterAndBackbone(
   const source = options.backbone ? { onProgress: downloadReporter() } : { offline: true };
   // A checkpoint is a backbone for itself.
   const name = options.backbone ?? (adapter.source ? folder : adapter.backbone.id);
-  const backbone = await loadBackbone(name, { engine, ...source });
+  const backbone = await loadBackbone(name, { engine, ...source, signal: stopping.signal });
   for (const doubt of backboneDoubts(adapter, backbone)) warn(doubt);
   return { adapter, backbone };
 }

@@ -11,6 +11,7 @@ export const exitCodes = {
   usage: 2,
   /** A defect of ptuning. */
   defect: 70,
+  hungUp: 129,
   interrupted: 130,
   terminated: 143,
 } as const;

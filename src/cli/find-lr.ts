@@ -1,4 +1,5 @@
 import { type AnyTrainOptions, findLearningRate, type SuggestionEvent } from "../train/index.ts";
+import { stopping } from "./stop.ts";
 import { bar, note, print, printJson, progressLine, style, warn } from "./terminal.ts";
 
 /** Lines of the printed curve at most. */
@@ -9,7 +10,7 @@ const steps = 100;
 
 /** Runs a learning-rate range test and prints its curve; nothing is kept. */
 export async function findLr(options: AnyTrainOptions, asJson: boolean): Promise<void> {
-  for await (const event of findLearningRate(options, { steps })) {
+  for await (const event of findLearningRate({ ...options, signal: stopping.signal }, { steps })) {
     if (asJson) printJson(event);
     else if (event.type === "warning") warn(event.message);
     else if (event.type === "suggestion") printCurve(event);

@@ -3,15 +3,18 @@ import { CommanderError } from "commander";
 import { asUnwritable, onCacheRefusal, onLockWait } from "../files/index.ts";
 import { exitCodes, reportError } from "./exit.ts";
 import { createProgram } from "./program.ts";
+import { isReaderGone, onReaderGone } from "./readers.ts";
+import { heedNohup, stopping } from "./stop.ts";
 import { forTerminal, note, progressLine, warn } from "./terminal.ts";
 
 // A reader that has seen enough (`| head`) closes the pipe: that is no error. A full disk is one.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(exitCodes.ok);
-  process.exit(reportError(asUnwritable("standard output", error), false));
+  if (isReaderGone(error)) onReaderGone();
+  else process.exit(reportError(asUnwritable("standard output", error), false));
 });
 // Nobody can be told of it.
 process.stderr.on("error", () => {});
+heedNohup();
 
 onCacheRefusal(({ message }) =>
   warn(`what is computed is kept for this run alone, as the cache cannot be written: ${message}`),
@@ -44,5 +47,8 @@ try {
   // Help and version end through an exception too.
   if (error instanceof CommanderError)
     process.exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  // Whoever asked to stop knows why it ended.
+  else if (stopping.exitCode !== undefined && (error as Error | undefined)?.name === "AbortError")
+    process.exitCode = stopping.exitCode;
   else process.exitCode = reportError(error, process.argv.includes("--json"));
 }

@@ -4,6 +4,7 @@ import { readData, taskOf } from "../config/index.ts";
 import { nodeEngine } from "../engine/index.ts";
 import { zeroShot } from "../predict/index.ts";
 import { readConfig } from "./commands/train.ts";
+import { stopping } from "./stop.ts";
 import { downloadReporter, note } from "./terminal.ts";
 
 /** The untouched backbone of a configuration as an adapter; labels and columns are those of the training data. */
@@ -19,10 +20,11 @@ export async function untrainedAdapter(
   const data = await readData(config);
   const task = taskOf(config, data);
   const engine = nodeEngine(config.engine);
-  const backbone = await loadBackbone(config.backbone, { engine, onProgress: downloadReporter() });
+  const { signal } = stopping;
+  const backbone = await loadBackbone(config.backbone, { engine, onProgress: downloadReporter(), signal });
   try {
     const { maxLength } = config.training;
-    const options = { data, ...(maxLength !== undefined && { maxLength }) };
+    const options = { data, signal, ...(maxLength !== undefined && { maxLength }) };
     const adapter = headOf(await zeroShot(task, backbone, options), head);
     note(`Nothing is trained: ${path} stands for ${backbone.id} as it is.`);
     return { adapter, backbone };

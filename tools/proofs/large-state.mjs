@@ -31,7 +31,8 @@ export async function prove({ size }) {
     const after = whole.losses.slice(savedAt);
     if (rest.losses.length !== steps - savedAt || String(rest.losses) !== String(after))
       throw new Error(`losses: expected ${after}, got ${rest.losses}.`);
-    if (rest.devLoss !== whole.devLoss) throw new Error(`dev loss: expected ${whole.devLoss}, got ${rest.devLoss}.`);
+    if (rest.devLoss !== whole.devLoss)
+      throw new Error(`dev loss: expected ${whole.devLoss}, got ${rest.devLoss}.`);
     return {
       backbone: `${backbone}, random`,
       trained: whole.trained,
@@ -73,7 +74,10 @@ async function runPart({ checkpoint, state, resume }) {
   const { readState, train } = await from("train");
   const backbone = await loadBackbone(checkpoint, { engine: nodeEngine() });
   const texts = (count) =>
-    Array.from({ length: count }, (_, i) => ({ text: `w${10 + i} w${20 + i} w${30 + i}`, label: `${i % 2}` }));
+    Array.from({ length: count }, (_, i) => ({
+      text: `w${10 + i} w${20 + i} w${30 + i}`,
+      label: `${i % 2}`,
+    }));
   const started = performance.now();
   let saved = resume ? await readState(state) : undefined;
   const readSeconds = (performance.now() - started) / 1000;

@@ -1,6 +1,7 @@
 import { catalog, listCachedBackbones, locateBackbone, removeCachedBackbone } from "../../backbones/index.ts";
 import { cacheFolder } from "../../files/index.ts";
 import { formatBytes, textTable } from "../../report/index.ts";
+import { stopping } from "../stop.ts";
 import { downloadReporter, print, printJson, progressLine, style } from "../terminal.ts";
 
 export async function listBackbones({ json }: { readonly json?: boolean }): Promise<void> {
@@ -36,7 +37,10 @@ export async function listBackbones({ json }: { readonly json?: boolean }): Prom
 }
 
 export async function addBackbone(name: string): Promise<void> {
-  const { folder, source } = await locateBackbone(name, { onProgress: downloadReporter() });
+  const { folder, source } = await locateBackbone(name, {
+    onProgress: downloadReporter(),
+    signal: stopping.signal,
+  });
   progressLine.clear();
   print(`${name}: ${folder} (${source})`);
 }

@@ -18,6 +18,8 @@ import { jsonComparisonReporter, textComparisonReporter } from "../compare-repor
 import { tellData } from "../data-line.ts";
 import { exitCodes } from "../exit.ts";
 import { positive, positives, threadsOf } from "../numbers.ts";
+import { goOnUnread } from "../readers.ts";
+import { stopping } from "../stop.ts";
 import { downloadReporter, note, print, printJson, warn } from "../terminal.ts";
 import { yamlValue } from "../yaml-value.ts";
 import { readConfig } from "./train.ts";
@@ -63,6 +65,7 @@ export async function compareCommand(source: string, flags: CompareFlags): Promi
   const backbone = await loadBackbone(config.backbone, {
     engine: nodeEngine(config.engine),
     onProgress: downloadReporter(),
+    signal: stopping.signal,
   });
   const plan = planComparison({
     ...{ config, data, backbone, preset, name, settings },
@@ -83,16 +86,7 @@ async function compareInto(path: string, plan: ComparisonPlan, flags: CompareFla
   const workers = positive("--workers", flags.workers);
   const folder = await openComparison(path, plan, flags.overwrite);
   for (const doubt of folder.doubts) warn(doubt);
-  const stopping = new AbortController();
-  let signalCode: number | undefined;
-  const stop = (signal: NodeJS.Signals): void => {
-    // A second signal does not wait; what is saved stays whole.
-    if (stopping.signal.aborted) process.kill(process.pid, "SIGKILL");
-    signalCode = signal === "SIGINT" ? exitCodes.interrupted : exitCodes.terminated;
-    note("Stopping …");
-    stopping.abort();
-  };
-  process.on("SIGINT", stop).on("SIGTERM", stop);
+  goOnUnread();
   const tell = flags.json ? jsonComparisonReporter() : textComparisonReporter();
   let last: Extract<Parameters<typeof tell>[0], { type: "comparison" }> | undefined;
   try {
@@ -106,7 +100,6 @@ async function compareInto(path: string, plan: ComparisonPlan, flags: CompareFla
       if (event.type === "comparison") last = event;
     }
   } finally {
-    process.off("SIGINT", stop).off("SIGTERM", stop);
     await folder.close();
   }
   const { comparison, done, total } = last!;
@@ -118,7 +111,7 @@ async function compareInto(path: string, plan: ComparisonPlan, flags: CompareFla
   }
   if (done < total) {
     note(`${done} of ${total} runs are done. Go on with the same command.`);
-    process.exitCode = signalCode ?? exitCodes.interrupted;
+    process.exitCode = stopping.exitCode ?? exitCodes.interrupted;
     return;
   }
   const runs = comparison.variants.flatMap((variant) => variant.runs);

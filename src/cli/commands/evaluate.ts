@@ -5,6 +5,7 @@ import { createPredictor } from "../../predict/index.ts";
 import { formatDuration } from "../../report/index.ts";
 import { loadAdapterAndBackbone } from "../adapter-folder.ts";
 import { cutMessage, print, printJson, style, warn } from "../terminal.ts";
+import { stopping } from "../stop.ts";
 import { readingFor } from "../training-columns.ts";
 
 interface EvaluateFlags {
@@ -23,13 +24,13 @@ export async function evaluateCommand(path: string, dataPath: string, flags: Eva
   try {
     const file = await readExamples(dataPath, await readingFor(adapter, dataPath, flags));
     for (const warning of file.warnings) warn(warning);
-    const predictor = await createPredictor(
-      adapter,
-      backbone,
-      flags.precision ? { precision: flags.precision } : {},
-    );
+    const { signal } = stopping;
+    const predictor = await createPredictor(adapter, backbone, {
+      signal,
+      ...(flags.precision && { precision: flags.precision }),
+    });
     const started = performance.now();
-    const { scores, loss, collapsed, truncated } = await predictor.evaluate(file.examples);
+    const { scores, loss, collapsed, truncated } = await predictor.evaluate(file.examples, { signal });
     const seconds = (performance.now() - started) / 1000;
     if (truncated > 0) warn(cutMessage(truncated, file.examples.length, adapter.maxLength));
     if (flags.json) {

@@ -17,6 +17,7 @@ import type { Review } from "../../tasks/index.ts";
 import type { TrainedTask } from "../../train/index.ts";
 import { adapterFolder } from "../adapter-folder.ts";
 import { threadsOf } from "../numbers.ts";
+import { stopping } from "../stop.ts";
 import { print, warn } from "../terminal.ts";
 
 /** Makes the report of a run from what is still there: log and results in the folder, data and backbone elsewhere. */
@@ -54,6 +55,7 @@ export async function reportCommand(
     loadBackbone(config.backbone, {
       engine: nodeEngine({ ...config.engine, ...given }),
       offline: true,
+      signal: stopping.signal,
     }),
   );
   try {
@@ -102,8 +104,10 @@ async function reviewOf(
 ): Promise<Review | undefined> {
   if (data.dev.length === 0) return undefined;
   // As the run did, so that the page comes out the same.
-  const predictor = await createPredictor(adapter, backbone, precision ? { precision } : {});
-  const review = await predictor.review(data.dev);
-  await predictor.close();
-  return review;
+  const { signal } = stopping;
+  await using predictor = await createPredictor(adapter, backbone, {
+    signal,
+    ...(precision && { precision }),
+  });
+  return await predictor.review(data.dev, { signal });
 }

@@ -7,7 +7,8 @@ import { localRunner, type TrialRunner } from "../../trials/index.ts";
 import { tellData } from "../data-line.ts";
 import { exitCodes } from "../exit.ts";
 import { aboveZero, numberOf, positive, whole } from "../numbers.ts";
-import { stopSignal } from "../stop.ts";
+import { goOnUnread } from "../readers.ts";
+import { stopping } from "../stop.ts";
 import { jsonSweepReporter, textSweepReporter } from "../sweep-reporter.ts";
 import { note, print } from "../terminal.ts";
 import { yamlValue } from "../yaml-value.ts";
@@ -37,22 +38,19 @@ interface SweepFlags {
 export async function sweepCommand(source: string | undefined, flags: SweepFlags): Promise<void> {
   const { config, folder } = await whatToSearch(source, flags);
   const tell = flags.json ? jsonSweepReporter() : textSweepReporter();
-  const stopping = stopSignal("Stopping the trials after their current steps …");
-  try {
-    for await (const event of sweep({ config, folder, run: await runner(flags), signal: stopping.signal })) {
-      tell(event);
-      if (event.type !== "sweep-done") continue;
-      if (event.reason === "stopped") {
-        note(`Stopped. Go on with: ptuning sweep --resume ${folder}`);
-        process.exitCode = stopping.exitCode ?? exitCodes.interrupted;
-      } else if (event.report.trials.length > 0 && event.report.ranking.length === 0) {
-        process.exitCode = exitCodes.failed;
-        note("No trial has a score.");
-      }
-      if (!flags.json) for (const file of event.files) print(join(folder, file));
+  goOnUnread();
+  stopping.says("Stopping the trials after their current steps …");
+  for await (const event of sweep({ config, folder, run: await runner(flags), signal: stopping.signal })) {
+    tell(event);
+    if (event.type !== "sweep-done") continue;
+    if (event.reason === "stopped") {
+      note(`Stopped. Go on with: ptuning sweep --resume ${folder}`);
+      process.exitCode = stopping.exitCode ?? exitCodes.interrupted;
+    } else if (event.report.trials.length > 0 && event.report.ranking.length === 0) {
+      process.exitCode = exitCodes.failed;
+      note("No trial has a score.");
     }
-  } finally {
-    stopping.close();
+    if (!flags.json) for (const file of event.files) print(join(folder, file));
   }
 }
 

@@ -47,7 +47,8 @@ import { tellData } from "../data-line.ts";
 import { exitCodes } from "../exit.ts";
 import { findLr } from "../find-lr.ts";
 import { aboveZero, positive, whole } from "../numbers.ts";
-import { stopSignal } from "../stop.ts";
+import { goOnUnread } from "../readers.ts";
+import { stopping } from "../stop.ts";
 import { downloadReporter, note, print, printJson, style } from "../terminal.ts";
 import { jsonReporter, textReporter } from "../train-reporter.ts";
 
@@ -111,6 +112,7 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
     backbone = await loadBackbone(config.backbone, {
       engine: nodeEngine(config.engine),
       onProgress: downloadReporter(),
+      signal: stopping.signal,
     });
     const fingerprints = Object.values(tasks).map(({ data }) => data.fingerprint);
     expectInput("data", flags.expectData, fingerprints.join("+"));
@@ -239,8 +241,8 @@ async function trainInto(
   tasks: Tasks,
   flags: TrainFlags,
 ): Promise<void> {
+  goOnUnread();
   const tell = flags.json ? jsonReporter() : textReporter();
-  const stopping = stopSignal("Stopping after this step …");
   const started = performance.now();
   let folder: RunFolder | undefined;
   let done: DoneEvent<SavedAdapter> | undefined;
@@ -255,10 +257,9 @@ async function trainInto(
     }
   } catch (error) {
     // The curves up to there say most about what went wrong.
+    if (stopping.signal.aborted && !folder) note("Stopped before the run began: nothing was written.");
     if (folder) await report(folder, { ...reported(tasks), notes: [messageOf(error)] }).catch(() => {});
     throw error;
-  } finally {
-    stopping.close();
   }
   if (done!.reason === "aborted") {
     await report(folder!, reported(tasks));
@@ -267,7 +268,13 @@ async function trainInto(
     return;
   }
   const seconds = { seconds: (performance.now() - started) / 1000, dataSeconds };
-  await complete(folder!, options, tasks, done!, seconds, flags);
+  try {
+    await complete(folder!, options, tasks, done!, seconds, flags);
+  } catch (error) {
+    if (stopping.signal.aborted)
+      note(`Stopped while scoring. Go on with: ptuning train --resume ${folder!.folder}`);
+    throw error;
+  }
 }
 
 /** What is learnt, by name; "" where it is one task. */
@@ -301,14 +308,18 @@ async function complete(
     let review: ReportedTask["review"];
     if (data.test.length > 0 || isReviewed) {
       const { precision } = options;
-      const predictor = await createPredictor(adapter, backbone, precision ? { precision } : {});
-      if (data.test.length > 0) tests.push({ ...scored, evaluation: await predictor.evaluate(data.test) });
-      if (isReviewed) review = await predictor.review(data.dev);
-      await predictor.close();
+      const { signal } = stopping;
+      await using predictor = await createPredictor(adapter, backbone, {
+        signal,
+        ...(precision && { precision }),
+      });
+      if (data.test.length > 0)
+        tests.push({ ...scored, evaluation: await predictor.evaluate(data.test, { signal }) });
+      if (isReviewed) review = await predictor.review(data.dev, { signal });
     }
     shown[name] = { task, data, ...(review && { review }) };
     if (data.test.length === 0 || !flags.baselines) continue;
-    for (const { name: baseline, scores } of await baselineScores(task, data, backbone)) {
+    for (const { name: baseline, scores } of await baselineScores(task, data, backbone, stopping)) {
       const evaluation = { scores, loss: 0, collapsed: false };
       baselines.set(baseline, [...(baselines.get(baseline) ?? []), { ...scored, evaluation }]);
     }
@@ -370,7 +381,8 @@ async function dryRun(options: AnyTrainOptions, asJson: boolean): Promise<void> 
   const report = asJson ? jsonReporter() : textReporter();
   const seconds: number[] = [];
   let total = 0;
-  for await (const event of train(options)) {
+  for await (const event of train({ ...options, signal: stopping.signal })) {
+    if (event.type === "done") stopping.signal.throwIfAborted();
     if (event.type === "start" || event.type === "warning") report(event);
     if (event.type === "start") total = event.totalSteps;
     if (event.type === "step") seconds.push(event.seconds);

@@ -1,7 +1,8 @@
 import { runWorker, type WorkerEvent } from "../../queue/index.ts";
 import { formatDuration } from "../../report/index.ts";
 import { positive } from "../numbers.ts";
-import { stopSignal } from "../stop.ts";
+import { goOnUnread } from "../readers.ts";
+import { stopping } from "../stop.ts";
 import { note, print, printJson, progressLine, style, warn } from "../terminal.ts";
 
 interface WorkerFlags {
@@ -17,25 +18,22 @@ interface WorkerFlags {
 export async function workerCommand(flags: WorkerFlags): Promise<void> {
   const { queue: url, root, workers, threads, lockSeconds, silenceMinutes } = flags;
   const tell = flags.json ? tellJson : tellText;
-  const stopping = stopSignal("Stopping after the current steps; other workers go on from there …");
-  try {
-    const events = runWorker({
-      url,
-      root,
-      ...(workers !== undefined && { workers: positive("--workers", workers) }),
-      ...(threads !== undefined && { threads: positive("--threads", threads) }),
-      ...(lockSeconds !== undefined && { lockSeconds: positive("--lock-seconds", lockSeconds) }),
-      ...(silenceMinutes !== undefined && {
-        silenceMinutes: positive("--silence-minutes", silenceMinutes),
-      }),
-      signal: stopping.signal,
-    });
-    for await (const event of events) tell(event);
-    progressLine.clear();
-    if (stopping.exitCode !== undefined) process.exitCode = stopping.exitCode;
-  } finally {
-    stopping.close();
-  }
+  goOnUnread();
+  stopping.says("Stopping after the current steps; other workers go on from there …");
+  const events = runWorker({
+    url,
+    root,
+    ...(workers !== undefined && { workers: positive("--workers", workers) }),
+    ...(threads !== undefined && { threads: positive("--threads", threads) }),
+    ...(lockSeconds !== undefined && { lockSeconds: positive("--lock-seconds", lockSeconds) }),
+    ...(silenceMinutes !== undefined && {
+      silenceMinutes: positive("--silence-minutes", silenceMinutes),
+    }),
+    signal: stopping.signal,
+  });
+  for await (const event of events) tell(event);
+  progressLine.clear();
+  if (stopping.exitCode !== undefined) process.exitCode = stopping.exitCode;
 }
 
 /** Of the steps inside trials nothing but evaluations. */
