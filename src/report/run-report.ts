@@ -28,6 +28,8 @@ export interface RunLog {
   readonly evaluations: readonly EvaluationEvent[];
   /** Messages, each once. */
   readonly warnings: readonly string[];
+  /** What the log lacks, for people. */
+  readonly problems?: readonly string[];
 }
 
 /** The dev examples as the kept state answers them. */

@@ -1,5 +1,5 @@
 import { createWriteStream, type WriteStream } from "node:fs";
-import { readdir, readFile, rm, stat, truncate } from "node:fs/promises";
+import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { MultiTaskAdapter, type SavedAdapter } from "../adapters/index.ts";
 import { type AnyRunConfig, formatConfig, parseRunConfig, redact, refuseSecrets } from "../config/index.ts";
@@ -17,6 +17,7 @@ import {
 import type { RunResult } from "../report/index.ts";
 import { readState, type TrainEvent, type TrainingState } from "../train/index.ts";
 import { openEventFile, scalarsOf, withPrefix } from "./event-file.ts";
+import { cutRunLog } from "./log.ts";
 import { names } from "./names.ts";
 import { beginRun, finishReplacement, holdsRun, isReplaced } from "./replace.ts";
 
@@ -26,6 +27,8 @@ export interface RunFolder {
   readonly config: AnyRunConfig;
   /** Where the run stood when it was last saved, if it was. */
   readonly state: TrainingState | undefined;
+  /** What its log lacks, for people; a run goes on without it. */
+  readonly problems: readonly string[];
   /** Folder of the adapter, written by {@link finish}. */
   readonly adapterFolder: string;
   /** Appends to the log; checkpoints are saved, and the final adapter. */
@@ -105,8 +108,8 @@ export async function resumeRun(folder: string): Promise<RunFolder> {
     const config = await readRunConfig(folder);
     const hasState = await exists(join(folder, names.state));
     const state = hasState ? await readState(join(folder, names.state)) : undefined;
-    await cutEvents(join(folder, names.events), state?.step ?? 0);
-    return await openLocked(folder, config, state, release);
+    const problems = await cutRunLog(folder, state?.step ?? 0);
+    return await openLocked(folder, config, state, release, problems);
   } catch (error) {
     await release();
     throw error;
@@ -157,6 +160,7 @@ async function openLocked(
   config: AnyRunConfig,
   state: TrainingState | undefined,
   release: () => Promise<void>,
+  problems: readonly string[] = [],
 ): Promise<RunFolder> {
   const scalars = config.report.tensorboard
     ? await openEventFile(join(folder, names.scalars), (state?.step ?? 0) + 1)
@@ -169,6 +173,7 @@ async function openLocked(
     folder,
     config,
     state,
+    problems,
     adapterFolder,
     async record(event) {
       if (event.type === "checkpoint") {
@@ -209,20 +214,6 @@ function plain(event: TrainEvent<SavedAdapter>): object {
 
 function append(log: WriteStream, text: string): Promise<void> {
   return new Promise((resolve, reject) => log.write(text, (error) => (error ? reject(error) : resolve())));
-}
-
-/** Keeps the log up to the last event at or before `step`; a line that a crash cut off goes too. */
-async function cutEvents(path: string, step: number): Promise<void> {
-  const text = await readFile(path, "utf8").catch(() => "");
-  let kept = 0;
-  let last = 0;
-  for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", kept)) {
-    const event = JSON.parse(text.slice(kept, end)) as { step?: number };
-    last = event.step ?? last;
-    if (last > step) break;
-    kept = end + 1;
-  }
-  if (kept < text.length) await truncate(path, Buffer.byteLength(text.slice(0, kept)));
 }
 
 async function exists(path: string): Promise<boolean> {

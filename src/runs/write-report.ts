@@ -81,7 +81,7 @@ async function gather(folder: string, parts: ReportParts): Promise<RunReport> {
       method: { backbone: config.backbone, name: method.name, ...method.options },
       training: { ...(start?.settings ?? config.training) },
     }),
-    notes,
+    notes: [...notes, ...(log.problems ?? [])],
     createdAt: new Date().toISOString(),
     version: packageVersion(),
   };

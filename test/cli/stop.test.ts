@@ -42,12 +42,16 @@ function bash(line: string): Promise<CliResult> {
 
 const quoted = (args: readonly string[]): string => args.map((arg) => `'${arg}'`).join(" ");
 
-/** Sends a signal as soon as the log of the run has a step. */
+/** Sends a signal as soon as the log of the run has a new step. */
 function signalAt(output: string, signal: NodeJS.Signals) {
-  return (child: { kill(signal: NodeJS.Signals): boolean; readonly exitCode: number | null }) => {
+  const steps = async (): Promise<number> => {
+    const log = await readFile(join(folder, output, "events.jsonl"), "utf8").catch(() => "");
+    return log.split('"step"').length;
+  };
+  return async (child: { kill(signal: NodeJS.Signals): boolean; readonly exitCode: number | null }) => {
+    const before = await steps();
     const timer = setInterval(async () => {
-      const log = await readFile(join(folder, output, "events.jsonl"), "utf8").catch(() => "");
-      if (!log.includes('"step"')) return;
+      if ((await steps()) <= before) return;
       clearInterval(timer);
       child.kill(signal);
     }, 20);

@@ -49,7 +49,7 @@ import { findLr } from "../find-lr.ts";
 import { aboveZero, positive, whole } from "../numbers.ts";
 import { goOnUnread } from "../readers.ts";
 import { stopping } from "../stop.ts";
-import { downloadReporter, note, print, printJson, style } from "../terminal.ts";
+import { downloadReporter, note, print, printJson, style, warn } from "../terminal.ts";
 import { jsonReporter, textReporter } from "../train-reporter.ts";
 
 /** Options of the command line for `train`. */
@@ -168,7 +168,9 @@ async function openResumed(
       "--resume: expected no other settings, they are those of the run.",
     );
   }
-  return resumeRun(folder);
+  const run = await resumeRun(folder);
+  for (const problem of run.problems) warn(problem);
+  return run;
 }
 
 /** Writes the report, unless the run is to have none. */
