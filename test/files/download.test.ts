@@ -57,6 +57,31 @@ describe("a backbone from the hub", () => {
     await expect(removeCachedBackbone(id, env)).rejects.toMatchObject({ code: "BACKBONE_NOT_FOUND" });
   });
 
+  test("a transfer that is aborted ends at once with the reason, is free for others, and goes on where it stopped", async () => {
+    const stopping = new AbortController();
+    const reason = new Error("enough");
+    const bytes = files["model.safetensors"]!;
+    hub.intercept = (request, response) => {
+      const isWeights = request.method === "GET" && request.url!.endsWith("/model.safetensors");
+      if (!isWeights || request.headers.range === "bytes=0-0" || stopping.signal.aborted) return false;
+      response.writeHead(206, { "content-length": bytes.length, etag: '"x"' });
+      // The rest never comes.
+      response.write(bytes.subarray(0, 8000), () => setTimeout(() => stopping.abort(reason), 300));
+      return true;
+    };
+    const started = performance.now();
+    await expect(loadBackbone(id, { env, signal: stopping.signal })).rejects.toBe(reason);
+    expect(performance.now() - started).toBeLessThan(10_000);
+    await expect(loadBackbone(id, { env, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    const left = (await readdir(join(root, "cache"), { recursive: true })).filter((name) =>
+      /lock|tmp/.test(name),
+    );
+    expect(left).toEqual([]);
+    const { folder } = await locateBackbone(id, { env });
+    expect(await readFile(join(folder, "model.safetensors"))).toEqual(bytes);
+    expect(hub.requests.join("\n")).toMatch(/model.safetensors.*bytes=8000/);
+  });
+
   test("a transfer that broke off goes on where it stopped", async () => {
     let cuts = 0;
     hub.intercept = (request, response) => {

@@ -4,8 +4,8 @@ import { readExamples } from "../../data/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { formatDuration } from "../../report/index.ts";
 import { loadAdapterAndBackbone } from "../adapter-folder.ts";
-import { cutMessage, print, printJson, style, warn } from "../terminal.ts";
 import { stopping } from "../stop.ts";
+import { cutMessage, print, printJson, style, warn } from "../terminal.ts";
 import { readingFor } from "../training-columns.ts";
 
 interface EvaluateFlags {

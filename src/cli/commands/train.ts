@@ -21,7 +21,7 @@ import { messageOf, PtuningError } from "../../core/index.ts";
 import { describeMachine, nodeEngine } from "../../engine/index.ts";
 import { expectWritable, packageVersion, readText } from "../../files/index.ts";
 import { createPredictor } from "../../predict/index.ts";
-import { formatBytes, formatDuration } from "../../report/index.ts";
+import { formatDuration } from "../../report/index.ts";
 import {
   createRun,
   expectNoRun,
@@ -43,7 +43,14 @@ import {
   train,
 } from "../../train/index.ts";
 import { parseColumn, parseColumns } from "../columns.ts";
+
+
 import { tellData } from "../data-line.ts";
+
+
+import { dryRun } from "../dry-run.ts";
+
+
 import { exitCodes } from "../exit.ts";
 import { findLr } from "../find-lr.ts";
 import { aboveZero, positive, whole } from "../numbers.ts";
@@ -374,37 +381,4 @@ function int8Cost(int8: Readonly<Record<string, number>>, fp32: Readonly<Record<
   const [name] = Object.keys(int8);
   const points = 100 * (fp32[name!]! - int8[name!]!);
   return `${points >= 0 ? "" : "−"}${Math.abs(points).toFixed(2)} points of ${name}`;
-}
-
-/** Steps that a dry run measures, after one that warms up. */
-const measuredSteps = 5;
-
-async function dryRun(options: AnyTrainOptions, asJson: boolean): Promise<void> {
-  const report = asJson ? jsonReporter() : textReporter();
-  const seconds: number[] = [];
-  let total = 0;
-  for await (const event of train({ ...options, signal: stopping.signal })) {
-    if (event.type === "done") stopping.signal.throwIfAborted();
-    if (event.type === "start" || event.type === "warning") report(event);
-    if (event.type === "start") total = event.totalSteps;
-    if (event.type === "step") seconds.push(event.seconds);
-    if (seconds.length > measuredSteps || event.type === "done") break;
-  }
-  const measured = seconds.length > 1 ? seconds.slice(1) : seconds;
-  const perStep = measured.reduce((sum, value) => sum + value, 0) / measured.length;
-  const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
-  if (asJson) {
-    printJson({
-      type: "dry-run",
-      secondsPerStep: perStep,
-      totalSteps: total,
-      etaSeconds: perStep * total,
-      peakMemoryBytes,
-    });
-    return;
-  }
-  print(`memory     ${formatBytes(peakMemoryBytes)} at its highest so far`);
-  print(
-    `time       ${formatDuration(perStep * total)} for ${total} steps of ${perStep.toFixed(3)} s (mean of ${measured.length})`,
-  );
 }
