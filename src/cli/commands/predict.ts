@@ -7,6 +7,7 @@ import { formatCount } from "../../report/index.ts";
 import { loadAdapterAndBackbone } from "../adapter-folder.ts";
 import { type AskedFlags, whatIsAsked } from "../predict-input.ts";
 import { answerWriters, type OutputFormat } from "../predict-output.ts";
+import { stopping } from "../stop.ts";
 import { cutMessage, progressLine, warn } from "../terminal.ts";
 
 interface PredictFlags extends AskedFlags {
@@ -36,7 +37,8 @@ export async function predictCommand(
   try {
     const asked = await whatIsAsked(adapter, texts, flags);
     const { precision } = flags;
-    const predictor = await createPredictor(adapter, backbone, precision ? { precision } : {});
+    const { signal } = stopping;
+    const predictor = await createPredictor(adapter, backbone, { signal, ...(precision && { precision }) });
     const writer = answerWriters[format]({
       task: adapter.task,
       detailed: flags.probabilities === true,
@@ -51,7 +53,7 @@ export async function predictCommand(
       }
     }
     const tally = new Tally(adapter);
-    for await (const { prediction, truncated } of predictor.stream(examples())) {
+    for await (const { prediction, truncated } of predictor.stream(examples(), { signal })) {
       const record = waiting.shift()!;
       await writer.write({ record, prediction, truncated });
       tally.add(record, truncated);
