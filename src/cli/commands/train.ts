@@ -44,12 +44,9 @@ import {
 } from "../../train/index.ts";
 import { parseColumn, parseColumns } from "../columns.ts";
 
-
 import { tellData } from "../data-line.ts";
 
-
 import { dryRun } from "../dry-run.ts";
-
 
 import { exitCodes } from "../exit.ts";
 import { findLr } from "../find-lr.ts";
