@@ -1,6 +1,6 @@
 import { copyFile, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { PtuningError } from "../core/index.ts";
+import { PtuningError, pathWord, shellCommand } from "../core/index.ts";
 import {
   cacheFolder,
   downloadFromHub,
@@ -85,7 +85,7 @@ export async function locateBackbone(name: string, options: LocateOptions = {}):
   if (inHubCache !== undefined) return { id, folder: inHubCache, source: "hub cache" };
   if (options.offline) {
     throw new PtuningError("BACKBONE_NOT_FOUND", `backbone "${name}": it is not on this machine.`, {
-      hint: `Fetch it with: ptuning backbones add ${name}`,
+      hint: `Fetch it with: ${shellCommand("ptuning", "backbones", "add", pathWord(name))}`,
     });
   }
   await makeFolder(join(cacheFolder(env), "backbones"));

@@ -9,5 +9,6 @@ export * from "./options.ts";
 export * from "./resources.ts";
 export * from "./rng.ts";
 export * from "./secrets.ts";
+export * from "./shell.ts";
 export * from "./shown.ts";
 export * from "./tensor.ts";

@@ -3,7 +3,7 @@ import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { MultiTaskAdapter, type SavedAdapter } from "../adapters/index.ts";
 import { type AnyRunConfig, formatConfig, parseRunConfig, redact, refuseSecrets } from "../config/index.ts";
-import { PtuningError } from "../core/index.ts";
+import { PtuningError, pathWord, shellCommand } from "../core/index.ts";
 import {
   asUnwritable,
   expectOwnFolder,
@@ -49,7 +49,7 @@ export async function expectNoRun(folder: string): Promise<void> {
   throw new PtuningError("OUTPUT_EXISTS", `${folder}: expected no run there, got a ${status} one.`, {
     hint:
       status === "unfinished"
-        ? `Continue it with: ptuning train --resume ${folder}\nOr start over with --overwrite.`
+        ? `Continue it with: ${shellCommand("ptuning", "train", "--resume", pathWord(folder))}\nOr start over with --overwrite.`
         : "Choose another --output, or replace it with --overwrite.",
   });
 }

@@ -10,7 +10,7 @@ import {
   taskConfigs,
   taskOf,
 } from "../../config/index.ts";
-import { escapeControls, PtuningError } from "../../core/index.ts";
+import { escapeControls, PtuningError, pathWord, shellCommand } from "../../core/index.ts";
 import type { Dataset } from "../../data/index.ts";
 import { longestInput } from "../../model/index.ts";
 import { formatCount, formatShare, textTable } from "../../report/index.ts";
@@ -57,7 +57,7 @@ async function backboneAtHand(config: SharedConfig): Promise<Backbone | undefine
   } catch (error) {
     if (!(error instanceof PtuningError) || error.code !== "BACKBONE_NOT_FOUND") throw error;
     warn(
-      `lengths are not checked: backbone ${config.backbone} is not on this machine.\n  Fetch it with: ptuning backbones add ${config.backbone}`,
+      `lengths are not checked: backbone ${config.backbone} is not on this machine.\n  Fetch it with: ${shellCommand("ptuning", "backbones", "add", pathWord(config.backbone))}`,
     );
     return undefined;
   }

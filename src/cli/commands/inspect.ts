@@ -2,7 +2,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { MultiTaskAdapter, openAdapter } from "../../adapters/index.ts";
 import { loadBackbone } from "../../backbones/index.ts";
-import { escapeControls, messageOf, PtuningError } from "../../core/index.ts";
+import { escapeControls, messageOf, PtuningError, pathWord, shellCommand } from "../../core/index.ts";
 import {
   type ExampleKind,
   exampleKinds,
@@ -100,7 +100,11 @@ function multiTaskFacts({ method, shared, heads, backbone, maxLength }: MultiTas
 
 async function runFacts(folder: string, files: readonly string[]): Promise<Facts> {
   if (!files.includes("result.json")) {
-    return { kind: "run", state: "unfinished", resume: `ptuning train --resume ${folder}` };
+    return {
+      kind: "run",
+      state: "unfinished",
+      resume: shellCommand("ptuning", "train", "--resume", pathWord(folder)),
+    };
   }
   const result = (await readJson(join(folder, "result.json"))) as object;
   return { kind: "run", state: "finished", ...result, ...(await adapterFacts(await adapterFolder(folder))) };

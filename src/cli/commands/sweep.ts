@@ -1,7 +1,7 @@
 import { basename, join, resolve } from "node:path";
 import type { RunConfig, SearchConfig, SearchParameter, SearchRange } from "../../config/index.ts";
 import { overrideConfig, readData, refuseSecrets } from "../../config/index.ts";
-import { PtuningError } from "../../core/index.ts";
+import { PtuningError, pathWord, shellCommand } from "../../core/index.ts";
 import { readSweepConfig, sweep } from "../../sweeps/index.ts";
 import { localRunner, type TrialRunner } from "../../trials/index.ts";
 import { tellData } from "../data-line.ts";
@@ -44,7 +44,7 @@ export async function sweepCommand(source: string | undefined, flags: SweepFlags
     tell(event);
     if (event.type !== "sweep-done") continue;
     if (event.reason === "stopped") {
-      note(`Stopped. Go on with: ptuning sweep --resume ${folder}`);
+      note(`Stopped. Go on with: ${shellCommand("ptuning", "sweep", "--resume", pathWord(folder))}`);
       process.exitCode = stopping.exitCode ?? exitCodes.interrupted;
     } else if (event.report.trials.length > 0 && event.report.ranking.length === 0) {
       process.exitCode = exitCodes.failed;

@@ -17,7 +17,7 @@ import {
   refuseSecrets,
   taskConfigs,
 } from "../../config/index.ts";
-import { messageOf, PtuningError } from "../../core/index.ts";
+import { messageOf, PtuningError, pathWord, shellCommand } from "../../core/index.ts";
 import { describeMachine, nodeEngine } from "../../engine/index.ts";
 import { expectWritable, packageVersion, readText } from "../../files/index.ts";
 import { createPredictor } from "../../predict/index.ts";
@@ -55,6 +55,7 @@ import { goOnUnread } from "../readers.ts";
 import { stopping } from "../stop.ts";
 import { downloadReporter, note, print, printJson, style, warn } from "../terminal.ts";
 import { jsonReporter, textReporter } from "../train-reporter.ts";
+import { predictCommandLine } from "../try-it.ts";
 
 /** Options of the command line for `train`. */
 export interface TrainFlags {
@@ -269,7 +270,8 @@ async function trainInto(
   }
   if (done!.reason === "aborted") {
     await report(folder!, reported(tasks));
-    note(`Stopped at step ${done!.step}. Go on with: ptuning train --resume ${folder!.folder}`);
+    const resume = shellCommand("ptuning", "train", "--resume", pathWord(folder!.folder));
+    note(`Stopped at step ${done!.step}. Go on with: ${resume}`);
     process.exitCode = stopping.exitCode ?? exitCodes.interrupted;
     return;
   }
@@ -369,8 +371,8 @@ async function complete(
   if (page) line("report", page);
   print();
   const [name, { task }] = Object.entries(shown)[0] as [string, { task: Task }];
-  const input = task.fromText ? '"a text of your own"' : "--input FILE";
-  print(`Try it:  ptuning predict ${folder.adapterFolder}${name && ` --head ${name}`} ${input}`);
+  const [firstExample] = tasks[name]!.data.train as readonly unknown[];
+  print(`Try it:  ${predictCommandLine(folder, name, task, firstExample)}`);
 }
 
 /** Difference of the first score, in points. */
