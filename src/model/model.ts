@@ -281,18 +281,20 @@ function layerContext(
       const known = values.get(name);
       if (known !== undefined) return known;
       const trained = params[`${weightPrefix}${name}`];
-      if (trained !== undefined && `${trained.shape}` === `${shape}`) return trained;
       const source = frozen[name] ?? weights.get(name);
-      if (source === undefined || `${source.shape}` !== `${shape}`) {
-        const got = source === undefined ? "no such weight" : `[${source.shape.join(", ")}]`;
+      // A trained tensor of another shape does not give way to the frozen one.
+      const own = trained ?? source;
+      if (own === undefined || `${own.shape}` !== `${shape}`) {
+        const got = own === undefined ? "no such weight" : `[${own.shape.join(", ")}]`;
         throw new PtuningError(
           "BACKBONE_INVALID",
           `backbone ${id}: weight "${name}": expected [${shape.join(", ")}], got ${got}.`,
           { hint: "The checkpoint does not fit its config.json, or its download is damaged." },
         );
       }
-      const stored = b.initializer(name, source);
-      const isHalf = source.dtype === "float16" || source.dtype === "bfloat16";
+      if (trained !== undefined) return trained;
+      const stored = b.initializer(name, source!);
+      const isHalf = stored.dtype === "float16" || stored.dtype === "bfloat16";
       const value = isHalf ? b.op("Cast", [stored], { to: "float32" }) : stored;
       values.set(name, value);
       return value;

@@ -1,5 +1,5 @@
 import type { Backbone, Precision } from "../backbones/index.ts";
-import { PtuningError } from "../core/index.ts";
+import { closest, PtuningError } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
 import { type Method, methodDefaults, precisionFor } from "../methods/index.ts";
 import {
@@ -171,6 +171,12 @@ export const settingDefaults = {
   checkpointSeconds: 60,
 } as const;
 
+/** Every setting by name; those that the list above lacks follow from others. */
+const settingNames: readonly string[] = [
+  ...Object.keys(settingDefaults),
+  ...(["epochs", "microBatchSize", "learningRate", "headLearningRate", "maxLength", "selectBy"] as const),
+];
+
 /** A run should make about this many updates: fewer leave small data sets half learnt, more are time lost. */
 const targetSteps = 1500;
 const fewestEpochs = 3;
@@ -195,6 +201,13 @@ const defaultMaxLength = 256;
 export function resolveSettings(options: AnyTrainOptions, parts: ModelParts): ResolvedSettings {
   const { backbone, method, start, resume, signal, rateAt, ...rest } = options;
   const { task: _, data: __, tasks: ___, ...settings } = { task: 0, data: 0, tasks: 0, ...rest };
+  const unknown = Object.keys(settings).find((key) => !settingNames.includes(key));
+  if (unknown !== undefined) {
+    const near = closest(unknown, settingNames);
+    throw new PtuningError("OPTION_INVALID", `train: expected known settings, got "${unknown}".`, {
+      hint: near ? `Did you mean "${near}"?` : `Known are ${settingNames.join(", ")}.`,
+    });
+  }
   const tasks = tasksOf(options);
   const given = Object.fromEntries(
     Object.entries(settings).filter(([, value]) => value !== undefined),

@@ -90,6 +90,7 @@ export async function* findLearningRate(
   }
   const rateAt = (step: number): number => lowest * (highest / lowest) ** (step / (steps - 1));
   const points: RatePoint[] = [];
+  const hasRunAway = runawayWatch();
   let diverged = false;
   try {
     for await (const event of train({
@@ -107,7 +108,7 @@ export async function* findLearningRate(
       const { step, loss, learningRate: rate } = event;
       points.push({ learningRate: rate, loss });
       yield { type: "rate", step, learningRate: rate, loss };
-      diverged = hasRunAway(points);
+      diverged = hasRunAway(loss);
       if (diverged || points.length === steps) break;
     }
   } catch (error) {
@@ -126,29 +127,44 @@ function withoutDev(options: AnyTrainOptions): AnyTrainOptions {
   return { ...options, tasks: Object.fromEntries(tasks) };
 }
 
-/** Whether the average up to now is a multiple of the lowest before. */
-function hasRunAway(points: readonly RatePoint[]): boolean {
-  const averages = points.map((_, i) => average(points, i, i));
-  const settled = averages.slice(settledSteps);
-  return settled.length > 0 && settled.at(-1)! > divergence * Math.min(...settled);
+/** A mean in which every value weighs {@link kept} times what the one after it does. */
+class NearMean {
+  #sum = 0;
+  #weight = 0;
+
+  add(value: number): { readonly sum: number; readonly weight: number } {
+    this.#sum = kept * this.#sum + value;
+    this.#weight = kept * this.#weight + 1;
+    return { sum: this.#sum, weight: this.#weight };
+  }
 }
 
-/** Mean loss around update `i` up to update `last`, weighted by nearness. */
-function average(points: readonly RatePoint[], i: number, last: number): number {
-  let [sum, weights] = [0, 0];
-  for (let j = 0; j <= last; j++) {
-    const weight = kept ** Math.abs(i - j);
-    sum += weight * points[j]!.loss;
-    weights += weight;
-  }
-  return sum / weights;
+/** Told one loss after another; whether their mean up to now is a multiple of the lowest before. */
+function runawayWatch(): (loss: number) => boolean {
+  const mean = new NearMean();
+  let [count, lowest] = [0, Number.POSITIVE_INFINITY];
+  return (loss) => {
+    const { sum, weight } = mean.add(loss);
+    if (count++ < settledSteps) return false;
+    lowest = Math.min(lowest, sum / weight);
+    return sum / weight > divergence * lowest;
+  };
+}
+
+/** The mean loss around each update, weighted by nearness. */
+function smoothed(points: readonly RatePoint[]): number[] {
+  const [before, after] = [new NearMean(), new NearMean()];
+  const upTo = points.map(({ loss }) => before.add(loss));
+  const from = points.toReversed().map(({ loss }) => after.add(loss));
+  return points.map(({ loss }, i) => {
+    const [left, right] = [upTo[i]!, from.at(-1 - i)!];
+    return (left.sum + right.sum - loss) / (left.weight + right.weight - 1);
+  });
 }
 
 function suggest(points: readonly RatePoint[]): Omit<SuggestionEvent, "type" | "diverged"> {
-  const curve = points.map(({ learningRate }, i) => ({
-    learningRate,
-    loss: average(points, i, points.length - 1),
-  }));
+  const losses = smoothed(points);
+  const curve = points.map(({ learningRate }, i) => ({ learningRate, loss: losses[i]! }));
   const lowest = curve.reduce((best, point, i) => (point.loss < curve[best]!.loss ? i : best), 0);
   let [steepest, fall] = [-1, 0];
   // Rates are equally far apart on a log scale: differences are slopes there.

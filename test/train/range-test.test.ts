@@ -57,6 +57,15 @@ describe("a range test", () => {
     expect(again.rates).toEqual(rates);
   });
 
+  test("smooths each loss by its neighbours, which weigh 0.8 per step between", async () => {
+    const { rates, found } = await find({}, { lowest: 1e-9, highest: 1e-2, steps: 12 });
+    for (const [i, { loss }] of found.curve.entries()) {
+      const weights = rates.map((_, j) => 0.8 ** Math.abs(i - j));
+      const sum = rates.reduce((total, rate, j) => total + weights[j]! * rate.loss, 0);
+      expect(loss).toBeCloseTo(sum / weights.reduce((a, b) => a + b), 9);
+    }
+  });
+
   test("ends where the loss runs away, also where it is no number any more", async () => {
     const { rates, found } = await find({}, { highest: 1e4 });
     expect(found.diverged).toBe(true);

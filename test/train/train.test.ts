@@ -257,6 +257,7 @@ describe("options that make no sense", () => {
     [{ warmupSteps: -1 }, "warmupSteps: expected a number of at least 0, got -1."],
     [{ evaluateEvery: 0 }, 'evaluateEvery: expected "epoch" or a number of updates, got 0.'],
     [{ hiddenDropout: 1 }, "dropout: expected a rate from 0 to below 1, got 1."],
+    [{ learningrate: 1e-3 } as object, 'train: expected known settings, got "learningrate".'],
   ] as const)("%j", async (change, message) => {
     await expect(eventsOf(tinyOptions(backbone, change))).rejects.toMatchObject({
       code: "OPTION_INVALID",
