@@ -1,4 +1,4 @@
-import { PtuningError } from "../core/index.ts";
+import { PtuningError, shown } from "../core/index.ts";
 import type { Architecture } from "./architecture.ts";
 import { bert } from "./bert.ts";
 import { roberta } from "./roberta.ts";
@@ -12,12 +12,14 @@ export const architectures: readonly Architecture[] = [bert, roberta];
  */
 export function architectureOf(json: unknown, where: string): Architecture {
   const modelType = (json as { model_type?: unknown } | null)?.model_type;
-  const found = architectures.find(({ modelTypes }) => modelTypes.includes(String(modelType)));
+  const found = architectures.find(
+    ({ modelTypes }) => typeof modelType === "string" && modelTypes.includes(modelType),
+  );
   if (found === undefined) {
     const known = architectures.flatMap(({ modelTypes }) => modelTypes).join(", ");
     throw new PtuningError(
       "BACKBONE_UNSUPPORTED",
-      `${where}: model_type: expected one of ${known}, got ${JSON.stringify(modelType)}.`,
+      `${where}: model_type: expected one of ${known}, got ${shown(modelType)}.`,
       { hint: "Choose a backbone of a supported architecture." },
     );
   }
