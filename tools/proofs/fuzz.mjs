@@ -73,7 +73,11 @@ function runBatch(folder, start, end, figures, failures) {
 
 function chosen(rng) {
   let at = (rng.integer(1e6) / 1e6) * Object.values(shares).reduce((sum, share) => sum + share);
-  return Object.entries(shares).find(([, share]) => (at -= share) < 0)?.[0] ?? "data";
+  for (const [kind, share] of Object.entries(shares)) {
+    at -= share;
+    if (at < 0) return kind;
+  }
+  return "data";
 }
 
 /** A tiny backbone and an adapter on it, made once. */
@@ -294,7 +298,7 @@ function expectNumbers(value) {
     for (const part of Object.values(value)) expectNumbers(part);
 }
 
-async function loadChanged(world, folder) {
+async function loadChanged(folder) {
   const { loadBackbone } = await import("ptuning/backbones");
   const backbone = await loadBackbone(folder);
   await backbone.close();
@@ -337,15 +341,15 @@ const cases = {
   },
   async config(world, rng, folder) {
     copyWith(world.own, folder, "config.json", asJson(rng));
-    await loadChanged(world, folder);
+    await loadChanged(folder);
   },
   async weights(world, rng, folder) {
     copyWith(world.own, folder, "model.safetensors", asTensors(rng));
-    await loadChanged(world, folder);
+    await loadChanged(folder);
   },
   async tokenizer(world, rng, folder) {
     copyWith(world.own, folder, "tokenizer.json", asJson(rng));
-    await loadChanged(world, folder);
+    await loadChanged(folder);
   },
   async yaml(_, rng) {
     const { parseRunConfig } = await import("ptuning/config");
