@@ -317,7 +317,14 @@ describe("train", () => {
     expect(JSON.parse(scored.stdout).scores.accuracy).toBe(result.test.accuracy);
     const { stdout: facts } = await run(["inspect", "runs/gated", "--json"]);
     expect(facts).toMatch(/PEFT has no bias on attention to the prompt/);
-    const refused = await run(["train", "train.csv", ...flags, "--set", "method.reparameterization=mlp"]);
+    const refused = await run([
+      "train",
+      "train.csv",
+      ...flags,
+      "--overwrite",
+      "--set",
+      "method.reparameterization=mlp",
+    ]);
     expect(refused.stderr).toMatch(/init: expected normal with reparameterization mlp, got "activations"/);
   });
 
