@@ -1,8 +1,8 @@
 import { messageOf, PtuningError } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
 import type { Task } from "../tasks/index.ts";
-import { duplicateCount, duplicateFindings } from "./duplicates.ts";
-import { countOf, type Finding, finding, type SplitName } from "./finding.ts";
+import { findDuplicates } from "./duplicates.ts";
+import { countOf, type Finding, finding, Places, type SplitName } from "./finding.ts";
 import { countLabels, type LabelCount, labelFindings } from "./labels.ts";
 import { type LengthLimits, type Lengths, measureLengths } from "./lengths.ts";
 import { type CheckedSplit, checkedSplits } from "./split.ts";
@@ -39,9 +39,10 @@ export async function checkData<E>(
 ): Promise<DataChecks> {
   const splits = checkedSplits(data, task.reads);
   const labels = countLabels(splits);
+  const duplicates = findDuplicates(splits);
   const found = [
     ...splits.flatMap(markingFindings),
-    ...duplicateFindings(splits),
+    ...duplicates.findings,
     ...labelFindings(splits, labels),
     ...sizeFindings(data),
   ];
@@ -53,10 +54,10 @@ export async function checkData<E>(
   const findings = [...fromReaders, ...found, ...(measured?.findings ?? [])];
   const rank = { error: 0, warning: 1, info: 2 } as const;
   return {
-    splits: splits.map((split) => ({
-      name: split.name,
-      examples: split.examples.length,
-      duplicates: duplicateCount(split),
+    splits: splits.map(({ name, count }, i) => ({
+      name,
+      examples: count,
+      duplicates: duplicates.counts[i]!,
     })),
     labels,
     ...measured,
@@ -81,22 +82,34 @@ async function measure<E>(
 }
 
 /** Examples that are wrong in themselves. */
-function markingFindings({ name, examples }: CheckedSplit): Finding[] {
+function markingFindings(split: CheckedSplit): Finding[] {
+  const { name, count } = split;
   const sorts = [
     ["problems", "error", "Correct the file, or leave them out."],
     ["oddities", "warning", "Does no harm by itself, but is seldom meant."],
   ] as const;
-  const wrong = sorts.flatMap(([sort, severity, advice]) =>
-    [...new Set(examples.flatMap((example) => example[sort]))].map((what) => {
-      const places = examples.filter((example) => example[sort].includes(what)).map(({ place }) => place);
-      const message = `${name}: ${countOf(places.length, "example", examples.length)} with ${what}.`;
+  const wrong = { problems: new Map<string, Places>(), oddities: new Map<string, Places>() };
+  const unanswered = new Places();
+  for (let row = 0; row < count; row++) {
+    const example = split.look(row);
+    for (const [sort] of sorts) {
+      for (const what of new Set(example[sort])) {
+        const places = wrong[sort].get(what) ?? new Places();
+        places.add(split.place(row));
+        wrong[sort].set(what, places);
+      }
+    }
+    if (split.answer(row) === undefined) unanswered.add(split.place(row));
+  }
+  const findings = sorts.flatMap(([sort, severity, advice]) =>
+    [...wrong[sort]].map(([what, places]) => {
+      const message = `${name}: ${countOf(places.count, "example", count)} with ${what}.`;
       return finding(severity, "marking", message, { advice, places });
     }),
   );
-  const unanswered = examples.filter(({ answer }) => answer === undefined).map(({ place }) => place);
-  if (unanswered.length === 0) return wrong;
-  const message = `${name}: ${countOf(unanswered.length, "example", examples.length)} without a gold answer.`;
-  return [...wrong, finding("error", "unanswered", message, { places: unanswered })];
+  if (unanswered.count === 0) return findings;
+  const message = `${name}: ${countOf(unanswered.count, "example", count)} without a gold answer.`;
+  return [...findings, finding("error", "unanswered", message, { places: unanswered })];
 }
 
 function sizeFindings({ train, dev, test }: Dataset<unknown>): Finding[] {

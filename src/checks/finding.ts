@@ -22,28 +22,38 @@ export interface Finding {
   readonly places: readonly Place[];
 }
 
-/** Places that a finding names at most. */
-const namedPlaces = 8;
+/** Places of any number of examples: all are counted, the first few are kept. */
+export class Places {
+  /** Places that a finding names at most. */
+  static readonly most = 8;
+  #count = 0;
+  /** A line of a file may hold many examples. */
+  readonly #named = new Map<number | undefined, Place>();
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The first places, each once. */
+  get named(): readonly Place[] {
+    return [...this.#named.values()];
+  }
+
+  /** @param place in the same split as the others */
+  add(place: Place): void {
+    this.#count++;
+    if (this.#named.size < Places.most && !this.#named.has(place.line)) this.#named.set(place.line, place);
+  }
+}
 
 /** A finding about some examples. */
 export function finding(
   severity: Severity,
   code: string,
   message: string,
-  { advice, places = [] }: { readonly advice?: string; readonly places?: readonly Place[] } = {},
+  { advice, places }: { readonly advice?: string; readonly places?: Places } = {},
 ): Finding {
-  return {
-    severity,
-    code,
-    message,
-    ...(advice && { advice }),
-    places: distinctPlaces(places).slice(0, namedPlaces),
-  };
-}
-
-/** A line of a file may hold many examples. */
-function distinctPlaces(places: readonly Place[]): Place[] {
-  return [...new Map(places.map((place) => [`${place.split} ${place.line}`, place])).values()];
+  return { severity, code, message, ...(advice && { advice }), places: places?.named ?? [] };
 }
 
 /** `1 example`, `12 examples`; with the share of a whole where that is given: `12 examples (0.4 %)`. */

@@ -1,4 +1,4 @@
-import { countOf, type Finding, finding, someOf } from "./finding.ts";
+import { countOf, type Finding, finding, Places, someOf } from "./finding.ts";
 import type { CheckedSplit } from "./split.ts";
 
 /** Fewer training examples than this seldom teach a label. */
@@ -17,11 +17,13 @@ export interface LabelCount {
 /** Every label, the most frequent in training first. */
 export function countLabels(splits: readonly CheckedSplit[]): LabelCount[] {
   const counts = new Map<string, { train: number; dev: number; test: number }>();
-  for (const { name, examples } of splits) {
-    for (const label of examples.flatMap(({ labels }) => labels)) {
-      const count = counts.get(label) ?? { train: 0, dev: 0, test: 0 };
-      count[name]++;
-      counts.set(label, count);
+  for (const split of splits) {
+    for (let row = 0; row < split.count; row++) {
+      for (const label of split.look(row).labels) {
+        const count = counts.get(label) ?? { train: 0, dev: 0, test: 0 };
+        count[split.name]++;
+        counts.set(label, count);
+      }
     }
   }
   return [...counts]
@@ -35,10 +37,7 @@ export function labelFindings(splits: readonly CheckedSplit[], counts: readonly 
   for (const name of ["dev", "test"] as const) {
     const unseen = counts.filter((count) => count.train === 0 && count[name] > 0).map(({ label }) => label);
     if (unseen.length === 0) continue;
-    const places = splits
-      .find((split) => split.name === name)!
-      .examples.filter(({ labels }) => labels.some((label) => unseen.includes(label)))
-      .map(({ place }) => place);
+    const places = placesOf(splits.find((split) => split.name === name)!, new Set(unseen));
     findings.push(
       finding(
         "warning",
@@ -79,4 +78,13 @@ export function labelFindings(splits: readonly CheckedSplit[], counts: readonly 
     );
   }
   return findings;
+}
+
+/** The examples that have one of some labels. */
+function placesOf(split: CheckedSplit, labels: ReadonlySet<string>): Places {
+  const places = new Places();
+  for (let row = 0; row < split.count; row++) {
+    if (split.look(row).labels.some((label) => labels.has(label))) places.add(split.place(row));
+  }
+  return places;
 }

@@ -42,6 +42,7 @@ const usualLengths = [32, 64, 128, 256, 512, 1024, 2048, 4096];
 /** Longer than any text: nothing is cut. */
 const unlimited = 1_000_000;
 const histogramBins = 40;
+const encodedAtOnce = 16_384;
 /** From this share on, cutting deserves a warning. */
 const notableShare = 0.01;
 
@@ -61,17 +62,21 @@ export async function measureLengths<E>(
   let items = 0;
   for (const split of ["train", "dev", "test"] as const) {
     if (data[split].length === 0) continue;
-    const encoded = await task.encode(data[split], tokenizer, unlimited);
-    const { sequences } = encoded;
-    if (split === "train") items = itemCount(encoded);
-    const tokens = Int32Array.from({ length: sequences.count }, (_, i) => tokenCount(sequences, i)).sort();
-    measured.push({ split, tokens });
-    // Whether a long text loses words or is read in windows is the task's affair: ask it.
-    if (tokens.at(-1)! > maxLength) {
-      cut += (await task.encode(data[split], tokenizer, maxLength)).sequences.truncated;
+    const parts: Int32Array[] = [];
+    for (const examples of partsOf(data[split], task)) {
+      const encoded = await task.encode(examples, tokenizer, unlimited);
+      const { sequences } = encoded;
+      if (split === "train") items += itemCount(encoded);
+      const tokens = Int32Array.from({ length: sequences.count }, (_, i) => tokenCount(sequences, i));
+      parts.push(tokens);
+      // Whether a long text loses words or is read in windows is the task's affair: ask it.
+      if (tokens.some((count) => count > maxLength)) {
+        cut += (await task.encode(examples, tokenizer, maxLength)).sequences.truncated;
+      }
     }
+    measured.push({ split, tokens: joined(parts).sort() });
   }
-  const all = Int32Array.from(measured.flatMap(({ tokens }) => [...tokens])).sort();
+  const all = joined(measured.map(({ tokens }) => tokens)).sort();
   const tried = [...usualLengths.filter((length) => length < longest), longest, maxLength];
   const lengths: Lengths = {
     splits: measured.map(({ split, tokens }) => ({
@@ -123,6 +128,24 @@ function lengthFindings(
 /** The smallest value that the given share of the sorted values does not exceed. */
 export function quantile(sorted: ArrayLike<number>, share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
+}
+
+/** Only lengths are kept, so few examples are encoded at once, where the task does not compare them. */
+function* partsOf<E>(examples: readonly E[], { comparesExamples = false }: Task<E>): Generator<readonly E[]> {
+  if (comparesExamples) yield examples;
+  else {
+    for (let at = 0; at < examples.length; at += encodedAtOnce) yield examples.slice(at, at + encodedAtOnce);
+  }
+}
+
+function joined(parts: readonly Int32Array[]): Int32Array {
+  const all = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }
 
 function countLonger(sorted: Int32Array, length: number): number {

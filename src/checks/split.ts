@@ -10,38 +10,48 @@ import type { Place, SplitName } from "./finding.ts";
 
 /** One example with what its kind says about it. */
 export interface Checked {
-  readonly place: Place;
-  /** Equal for examples that a model is given alike, but for case and white space. */
-  readonly key: string;
-  readonly answer: string | undefined;
   readonly labels: readonly string[];
   readonly problems: readonly string[];
   readonly oddities: readonly string[];
 }
 
-/** The examples of one part of a data set. */
+/** The examples of one part of a data set: each is asked when it is looked at, so that millions take no memory. */
 export interface CheckedSplit {
   readonly name: SplitName;
-  readonly examples: readonly Checked[];
+  /** Number of examples. */
+  readonly count: number;
+  place(row: number): Place;
+  /** Equal for examples that a model is given alike, but for case and white space. */
+  key(row: number): string;
+  answer(row: number): string | undefined;
+  look(row: number): Checked;
 }
 
 /** Asks the kind about every example; parts without examples are left out. */
 export function checkedSplits<E>(data: Dataset<E>, kind: ExampleKind): CheckedSplit[] {
   const names: readonly SplitName[] = ["train", "dev", "test"];
+  const { answer, labels, problems, oddities } = exampleKinds[kind] as KindDescription<E>;
   return names
     .filter((name) => data[name].length > 0)
-    .map((name) => ({ name, examples: data[name].map((example) => checked(name, example, kind)) }));
-}
-
-function checked<E>(split: SplitName, example: E, kind: ExampleKind): Checked {
-  const { line } = example as { readonly line?: number };
-  const { answer, labels, problems, oddities } = exampleKinds[kind] as KindDescription<E>;
-  return {
-    place: { split, ...(line !== undefined && { line }) },
-    key: exampleKey(kind, example as ExampleKinds[ExampleKind]),
-    answer: answer(example),
-    labels: labels(example),
-    problems: problems(example),
-    oddities: oddities?.(example) ?? [],
-  };
+    .map((name) => {
+      const examples = data[name];
+      return {
+        name,
+        count: examples.length,
+        place(row) {
+          const { line } = examples[row] as { readonly line?: number };
+          return { split: name, ...(line !== undefined && { line }) };
+        },
+        key: (row) => exampleKey(kind, examples[row] as ExampleKinds[ExampleKind]),
+        answer: (row) => answer(examples[row]!),
+        look(row) {
+          const example = examples[row]!;
+          return {
+            labels: labels(example),
+            problems: problems(example),
+            oddities: oddities?.(example) ?? [],
+          };
+        },
+      };
+    });
 }

@@ -1,5 +1,6 @@
 import { PtuningError, Rng } from "../core/index.ts";
 import type { ExampleKind, ExampleKinds } from "./example.ts";
+import { FirstRows } from "./first-rows.ts";
 import { kinds } from "./kinds.ts";
 
 /** Names of the random numbers that draw a part. */
@@ -19,26 +20,31 @@ export function splitOff<E extends ExampleKinds[K], K extends ExampleKind = "tex
   part: "dev" | "test" = "dev",
 ): { kept: E[]; taken: E[] } {
   if (share === 0) return { kept: [...examples], taken: [] };
-  const byStratum = new Map<string, number[][]>();
-  for (const group of groupsOf(examples, kind)) {
-    const stratum = kinds[kind].stratum(examples[group[0]!]!);
+  const roots = rootsOf(examples, kind);
+  const sizes = new Int32Array(examples.length);
+  const byStratum = new Map<string, number[]>();
+  for (const [i, root] of roots.entries()) {
+    sizes[root]!++;
+    if (i !== root) continue;
+    const stratum = kinds[kind].stratum(examples[i]!);
     const list = byStratum.get(stratum);
-    if (list === undefined) byStratum.set(stratum, [group]);
-    else list.push(group);
+    if (list === undefined) byStratum.set(stratum, [root]);
+    else list.push(root);
   }
   const isTaken = new Uint8Array(examples.length);
   const rng = new Rng(seed, splitStreams[part]);
   for (const [stratum, list] of [...byStratum].sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (list.length < 2) continue;
-    const rows = list.reduce((sum, group) => sum + group.length, 0);
+    const rows = list.reduce((sum, root) => sum + sizes[root]!, 0);
     const wanted = Math.max(1, Math.round(rows * share));
     let count = 0;
-    for (const group of rng.split(stratum).shuffle(list).slice(0, -1)) {
+    for (const root of rng.split(stratum).shuffle(list).slice(0, -1)) {
       if (count >= wanted) break;
-      for (const i of group) isTaken[i] = 1;
-      count += group.length;
+      isTaken[root] = 1;
+      count += sizes[root]!;
     }
   }
+  for (const [i, root] of roots.entries()) isTaken[i] = isTaken[root]!;
   const taken = examples.filter((_, i) => isTaken[i] === 1);
   const kept = examples.filter((_, i) => isTaken[i] === 0);
   if (taken.length === 0 || kept.length === 0) {
@@ -53,12 +59,12 @@ export function splitOff<E extends ExampleKinds[K], K extends ExampleKind = "tex
   return { kept, taken };
 }
 
-/** Row numbers of examples that stay together, in the order of their first rows. */
-function groupsOf<E extends ExampleKinds[K], K extends ExampleKind>(
+/** For each row the first of those that it stays together with. */
+function rootsOf<E extends ExampleKinds[K], K extends ExampleKind>(
   examples: readonly E[],
   kind: K,
-): number[][] {
-  const parents = examples.map((_, i) => i);
+): Int32Array {
+  const parents = Int32Array.from(examples.keys());
   const rootOf = (i: number): number => {
     while (parents[i] !== i) {
       parents[i] = parents[parents[i]!]!;
@@ -67,23 +73,16 @@ function groupsOf<E extends ExampleKinds[K], K extends ExampleKind>(
     return i;
   };
   const { key, ties } = kinds[kind];
-  const firstWith = new Map<string, number>();
-  for (const [i, example] of examples.entries()) {
-    for (const tie of [`key ${key(example)}`, ...ties(example).map((name) => `tie ${name}`)]) {
-      const first = firstWith.get(tie);
-      if (first === undefined) firstWith.set(tie, i);
-      else {
-        const [a, b] = [rootOf(first), rootOf(i)];
-        parents[Math.max(a, b)] = Math.min(a, b);
-      }
+  const keysOf = (row: number): string[] => [
+    `key ${key(examples[row]!)}`,
+    ...ties(examples[row]!).map((name) => `tie ${name}`),
+  ];
+  const firstWith = new FirstRows(keysOf, examples.length);
+  for (const i of examples.keys()) {
+    for (const tie of keysOf(i)) {
+      const [a, b] = [rootOf(firstWith.add(i, tie)), rootOf(i)];
+      parents[Math.max(a, b)] = Math.min(a, b);
     }
   }
-  const groups = new Map<number, number[]>();
-  for (const i of examples.keys()) {
-    const root = rootOf(i);
-    const group = groups.get(root);
-    if (group === undefined) groups.set(root, [i]);
-    else group.push(i);
-  }
-  return [...groups.values()];
+  return parents.map((_, i) => rootOf(i));
 }

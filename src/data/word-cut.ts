@@ -63,7 +63,7 @@ export function splitWords(text: string, cut: WordCut = defaultCut): Range[] {
         words.push([index + at, index + at + segment.length]);
       }
     } else if (affixes === undefined || word.length < 2) words.push([index, index + word.length]);
-    else words.push(...cutAt(index, index + word.length, affixes(word)));
+    else for (const piece of cutAt(index, index + word.length, affixes(word))) words.push(piece);
   }
   return words;
 }

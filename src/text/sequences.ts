@@ -45,8 +45,9 @@ const noMarks: readonly number[] = [];
 export class SequenceCollector {
   readonly #ids = new Growing((length) => new Int32Array(length));
   readonly #typeIds = new Growing((length) => new Uint8Array(length));
-  readonly #starts: number[] = [0];
-  readonly #marks: (readonly number[])[] = [];
+  readonly #starts = new Growing((length) => new Int32Array(length));
+  readonly #marks = new Growing((length) => new Int32Array(length));
+  readonly #markCounts = new Growing((length) => new Int32Array(length));
   readonly #cut = new Growing((length) => new Uint8Array(length));
   #truncated = 0;
 
@@ -57,20 +58,23 @@ export class SequenceCollector {
     truncated: boolean,
     marks: readonly number[] = noMarks,
   ): void {
-    this.#marks.push(marks);
+    this.#marks.append(marks);
+    this.#markCounts.push(marks.length);
+    this.#starts.push(this.#ids.length);
     this.#ids.append(ids);
     this.#typeIds.append(typeIds);
-    this.#starts.push(this.#ids.length);
     this.#cut.push(Number(truncated));
     if (truncated) this.#truncated++;
   }
 
   finish(): TokenSequences {
+    const count = this.#starts.length;
+    this.#starts.push(this.#ids.length);
     return {
-      count: this.#starts.length - 1,
+      count,
       ids: this.#ids.finish(),
       typeIds: this.#typeIds.finish(),
-      starts: Int32Array.from(this.#starts),
+      starts: this.#starts.finish(),
       truncated: this.#truncated,
       cut: this.#cut.finish(),
       ...this.#finishMarks(),
@@ -78,11 +82,15 @@ export class SequenceCollector {
   }
 
   #finishMarks(): Pick<TokenSequences, "marks"> {
-    const counts = Int32Array.from(this.#marks, ({ length }) => length);
+    const [counts, marks] = [this.#markCounts.finish(), this.#marks.finish()];
     const most = counts.reduce((a, b) => Math.max(a, b), 0);
     if (most === 0) return {};
     const positions = new Int32Array(counts.length * most);
-    for (const [i, marks] of this.#marks.entries()) positions.set(marks, i * most);
+    let at = 0;
+    for (const [i, count] of counts.entries()) {
+      positions.set(marks.subarray(at, at + count), i * most);
+      at += count;
+    }
     return { marks: { most, positions, counts } };
   }
 }
