@@ -13,11 +13,11 @@ export type {
   TextExample,
   TokenExample,
 } from "./example.ts";
+export { FirstRows } from "./first-rows.ts";
 export type { FileLook, Format, FormatInput, Reader, Row, Split } from "./format.ts";
 export { type FormatName, formats } from "./formats.ts";
 export { type Guess, guessReading } from "./guess.ts";
 export { isByColumn, isJsonLines, outlineOf } from "./json-outline.ts";
-export { FirstRows } from "./first-rows.ts";
 export { exampleKey } from "./kinds.ts";
 export { type Column, type ColumnOptions, goldOptions, type ReadOptions } from "./options.ts";
 export {

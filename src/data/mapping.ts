@@ -138,7 +138,8 @@ const texts: Mapping<TextExample> = async (input, survey) => {
     if (label !== undefined) label = once(label);
     // Most examples are this; millions of them take less memory where nothing is spread.
     const isPlain = pair === undefined && labels === undefined && score === undefined;
-    if (isPlain && label !== undefined && options.group === undefined) return { text, label, line: fields.line };
+    if (isPlain && label !== undefined && options.group === undefined)
+      return { text, label, line: fields.line };
     return {
       text,
       ...(pair !== undefined && { pair }),

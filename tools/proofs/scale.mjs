@@ -5,7 +5,14 @@
  * rows are missing; the other bars that are missed are listed in `missed`.
  */
 import { spawn } from "node:child_process";
-import { createReadStream, createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  createReadStream,
+  createWriteStream,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -64,7 +71,11 @@ function commands(tiny, adapter) {
     },
     { name: "check-data", form: "csv", args: check },
     { name: "check-data jsonl", form: "jsonl", args: check },
-    { name: "train --dry-run", form: "csv", args: (path) => ["train", path, "--backbone", tiny, "--threads", "1", "--dry-run"] },
+    {
+      name: "train --dry-run",
+      form: "csv",
+      args: (path) => ["train", path, "--backbone", tiny, "--threads", "1", "--dry-run"],
+    },
   ];
 }
 
