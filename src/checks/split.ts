@@ -9,7 +9,7 @@ import {
 import type { Place, SplitName } from "./finding.ts";
 
 /** One example with what its kind says about it. */
-export interface Checked {
+interface Checked {
   readonly labels: readonly string[];
   readonly problems: readonly string[];
   readonly oddities: readonly string[];
