@@ -64,7 +64,7 @@ function rootsOf<E extends ExampleKinds[K], K extends ExampleKind>(
   examples: readonly E[],
   kind: K,
 ): Int32Array {
-  const parents = Int32Array.from(examples.keys());
+  const parents = new Int32Array(examples.length).map((_, i) => i);
   const rootOf = (i: number): number => {
     while (parents[i] !== i) {
       parents[i] = parents[parents[i]!]!;
