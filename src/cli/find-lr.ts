@@ -1,3 +1,4 @@
+import { greatest } from "../core/index.ts";
 import { type AnyTrainOptions, findLearningRate, type SuggestionEvent } from "../train/index.ts";
 import { stopping } from "./stop.ts";
 import { bar, note, print, printJson, progressLine, style, warn } from "./terminal.ts";
@@ -23,7 +24,7 @@ export async function findLr(options: AnyTrainOptions, asJson: boolean): Promise
 
 function printCurve({ curve, learningRate, steepestAt, lowestAt, diverged }: SuggestionEvent): void {
   progressLine.clear();
-  const widest = Math.max(...curve.map(({ loss }) => loss));
+  const widest = greatest(curve.map(({ loss }) => loss));
   const every = Math.ceil(curve.length / mostRows);
   const nearest = (rate: number | undefined): number =>
     Math.floor(curve.findIndex((point) => point.learningRate === rate) / every) * every;

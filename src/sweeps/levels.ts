@@ -1,3 +1,5 @@
+import { greatest, least } from "../core/index.ts";
+
 /** The values of one key over many trials, as a few levels. */
 export interface Levels {
   /** Texts of the levels, in order. */
@@ -30,8 +32,8 @@ export function levelsOf(values: readonly unknown[]): Levels {
   const of = (values as number[]).map((value) => kept.findLastIndex((start) => value >= start));
   const names = kept.map((_, bin) => {
     const members = (values as number[]).filter((_, i) => of[i] === bin);
-    const [least, most] = [Math.min(...members), Math.max(...members)];
-    return least === most ? valueText(least) : `${valueText(least)} – ${valueText(most)}`;
+    const [low, high] = [least(members), greatest(members)];
+    return low === high ? valueText(low) : `${valueText(low)} – ${valueText(high)}`;
   });
   return { names, of };
 }

@@ -1,3 +1,4 @@
+import { greatest, least } from "../../core/index.ts";
 import { formatCount, formatDuration } from "../format.ts";
 import {
   type HeatMap,
@@ -137,13 +138,13 @@ const opacities = [0.08, 0.9] as const;
 function drawMap(page: Page, { score }: SearchReport, { x, y, cells }: HeatMap): PageNode {
   const { Plot } = page;
   const values = cells.map((cell) => cell.score);
-  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const [low, high] = [least(values), greatest(values)];
   const strength = (value: number): number => {
-    const share = most === least ? 1 : (value - least) / (most - least);
+    const share = high === low ? 1 : (value - low) / (high - low);
     const better = score?.lowerIsBetter ? 1 - share : share;
     return opacities[0] + better * (opacities[1] - opacities[0]);
   };
-  const best = score?.lowerIsBetter ? least : most;
+  const best = score?.lowerIsBetter ? low : high;
   const place = { x: "x", y: "y" } as const;
   const empty = y.levels.flatMap((row) => x.levels.map((column) => ({ x: column, y: row })));
   const axis = { tickSize: 0, labelArrow: "none", labelAnchor: "center" } as const;
