@@ -1,9 +1,9 @@
 /** What a system says of a place that a user named, as errors that a user can act on. */
-import { randomBytes } from "node:crypto";
 import { lstat, mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { PtuningError, systemCode } from "../core/index.ts";
 import { cacheFolder } from "./cache.ts";
+import { sweepTemporaries, temporaryName } from "./temporary.ts";
 
 const reasons: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
@@ -137,6 +137,8 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
+const probeName = "probe";
+
 /**
  * Sees that a folder can be written, before any work is done for what it is to hold. It need not be there: nothing is
  * made at its place, and nothing is left.
@@ -144,7 +146,9 @@ export async function makeFolder(path: string): Promise<void> {
  */
 export async function expectWritable(path: string): Promise<void> {
   const { existing, missing } = await nearest(path);
-  const probe = join(existing, `.probe.${process.pid}.${randomBytes(4).toString("hex")}.tmp`);
+  const probe = temporaryName(join(existing, probeName));
+  // What was killed while it looked has left its own.
+  await sweepTemporaries(existing, { of: probeName });
   try {
     let at = probe;
     if (missing.length > 0) await mkdir(probe);
