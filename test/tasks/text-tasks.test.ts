@@ -106,9 +106,13 @@ describe("regression", () => {
     expect(task.lowerIsBetter).toContain("mse");
   });
 
-  test("takes settings before the data's own, and scores that are all the same", () => {
+  test("takes settings before the data's own, and refuses scores that are all the same", () => {
     expect(family.resolve({ scale: 5 }, data([1, 2, 3]))).toEqual({ center: 2, scale: 5 });
-    expect(family.resolve({}, data([3, 3]))).toEqual({ center: 3, scale: 1 });
+    expect(() => family.resolve({}, data([3, 3]))).toThrow(
+      "expected numbers that differ to learn, got 3 in all 2 training examples.",
+    );
+    const given = { center: 3, scale: 1 };
+    expect(family.resolve(given, data([3, 3]))).toEqual(given);
     expect(() => textRegression({ scale: 0 })).toThrow(/center and scale: expected/);
   });
 });

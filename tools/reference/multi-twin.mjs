@@ -39,7 +39,7 @@ export async function multiTwin(
     const [encoded, dev] = [await encode(data.train), await encode(data.dev)];
     const rng = new Rng(seed, "init");
     const params = await initializeParams({ backbone, method, head: task.head, headName: name }, rng);
-    const devBatches = forwardBatches(dev.sequences);
+    const devBatches = forwardBatches(dev.sequences, maxLength).map(({ rows }) => rows);
     parts.push({ name, data, task, other, gold, answers, encoded, dev, devBatches, params });
   }
   const counts = parts.map(({ encoded }) => Math.ceil(itemCount(encoded) / batchSize));

@@ -103,7 +103,8 @@ export async function twin(
   if (name === "tiny-roberta") runPython("tiny_roberta.py", join(folder, name));
   const path = name === "tiny-roberta" ? join(folder, name) : name;
   const backbone = await loadBackbone(path, { engine: nodeEngine() });
-  const method = methodFrom(kind, { preset: "peft", promptLength });
+  const hasPrompt = !["fine-tuning", "bitfit", "linear-probe"].includes(kind);
+  const method = methodFrom(kind, hasPrompt ? { preset: "peft", promptLength } : {});
   const { learningRate, weightDecay = 0 } = methodDefaults(method, [task.head]);
   const parts = { backbone, method, head: task.head };
   const frozen = missingWeights(parts, new Rng(seed, "frozen"));
@@ -118,7 +119,7 @@ export async function twin(
   const order = Array.from({ length: epochs }, (_, epoch) =>
     shuffledBatches(encoded, batchSize, new Rng(seed, "batches", epoch)),
   ).flat();
-  const devBatches = forwardBatches(dev.sequences);
+  const devBatches = forwardBatches(dev.sequences, maxLength).map(({ rows }) => rows);
   try {
     const rates = { learningRate, weightDecay, totalSteps: epochs * stepsPerEpoch };
     const sizes = {
