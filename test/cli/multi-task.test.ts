@@ -76,7 +76,7 @@ test("one command trains them, scores each on its test data, and writes one fold
   expect(stdout).toMatch(/texts: text-classification, 108 train, 12 dev, \d+ steps, by accuracy/);
   expect(stdout).toMatch(/entities: token-classification, 90 train, 10 dev, \d+ steps, by f1/);
   expect(stdout).toMatch(/epoch +step +train loss +dev loss +mean +texts\/accuracy +entities\/f1 +time/);
-  expect(stdout).toMatch(/ptuning predict whole\/adapter --head texts "a text of your own"/);
+  expect(stdout).toMatch(/ptuning predict whole\/adapter --head texts --backbone \S+ 'a text of your own'/);
   const { test: scores, baselines } = await json("whole/result.json");
   expect(scores.mean).toBeCloseTo((scores["texts/accuracy"]! + scores["entities/f1"]!) / 2, 12);
   expect(scores["texts/accuracy"]).toBeGreaterThan(0.6);

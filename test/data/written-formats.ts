@@ -263,7 +263,7 @@ export const writtenFormats: { readonly [F in Exclude<FormatName, "parquet">]: W
   clinc: {
     kind: "text",
     head: '{"oos_train": [],\n "val": [["a", "b"]], "train": [\n',
-    foot: "[]]}",
+    foot: '["the last", "one"]]}',
     end: ",\n",
     options: { split: "train" },
     survives: "before",
@@ -275,7 +275,7 @@ export const writtenFormats: { readonly [F in Exclude<FormatName, "parquet">]: W
   spert: {
     kind: "tokens",
     head: "[",
-    foot: '{"tokens": []}]',
+    foot: '{"tokens": ["last"], "entities": []}]',
     end: ",\n",
     survives: "before",
     record(rng) {

@@ -199,5 +199,5 @@ test("a dry run lists what would run", async () => {
   const wrong = await compare(["--methods", "p-tuning-v3", "--dry-run"]);
   expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining("p-tuning-v2") });
   const numbers = await compare(["--seeds", "x", "--dry-run"]);
-  expect(numbers.stderr).toMatch(/--seeds: expected whole numbers above 0, got "x"/);
+  expect(numbers.stderr).toMatch(/--seeds: expected a whole number above 0, got "x"/);
 });
