@@ -68,9 +68,11 @@ async function readAll(path: string, options: ReadOptions): Promise<{ read: stri
   }
 }
 
-/** Groups that are line numbers move with the damage. */
+/** Groups that are line numbers move with the damage, and one label may become one of several. */
 function comparable(example: object): string {
-  const { line, ...rest } = example as { line?: number; group?: string };
+  const { line, labels, ...others } = example as { line?: number; group?: string; labels?: string[] };
+  const single = labels?.length === 1 ? { label: labels[0] } : labels && { labels };
+  const rest = { ...others, ...single };
   const sorted = Object.entries(rest).filter(
     ([key, value]) => key !== "group" || !/^line /.test(String(value)),
   );
