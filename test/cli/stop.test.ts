@@ -93,7 +93,7 @@ describe("training", () => {
 
   test("goes on when it is hung up on under nohup", async () => {
     const run = "nohup";
-    const command = `nohup $PTUNING ${quoted(training(run, "--epochs", "8"))} > out.txt 2>&1`;
+    const command = `nohup $PTUNING ${quoted(training(run, "--epochs", "60"))} > out.txt 2>&1`;
     const { code } = await bash(`
       ${command} & pid=$!
       until grep -q '"step"' ${run}/events.jsonl 2> /dev/null; do sleep 0.05; done
