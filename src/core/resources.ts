@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Things to be released together, the latest first: what `AsyncDisposableStack` is, which Node 20 has not. Declared with
  * `await using`, it releases them at the end of the block, unless `move` has handed them to somebody else.

@@ -66,7 +66,8 @@ test("two processes cannot use one run folder", async () => {
   await ptuning([...long, "-o", "runs/locked"], {
     cwd: folder,
     onStart(child) {
-      child.stdout!.once("data", () => {
+      child.stdout!.on("data", (chunk: Buffer) => {
+        if (second !== undefined || !chunk.includes('"type":"step"')) return;
         second = ptuning(["train", "--resume", "runs/locked"], { cwd: folder }).finally(() =>
           child.kill("SIGINT"),
         );
