@@ -131,7 +131,7 @@ async function tryOnce(name: FormatName, format: WrittenFormat, seed: number): P
   expect(isSubsequence(wanted, tolerant.read), seen).toBe(true);
   const strict = await readAll(path, options);
   expectOurs(strict.error);
-  if (!isDamaged.includes(true)) expect(strict.error).toBeUndefined();
+  if (!isDamaged.includes(true) && !format.endsOdd) expect(strict.error).toBeUndefined();
   if (strict.error === undefined && bytes.some((one) => one.length > 0)) {
     expect(isSubsequence(wanted, strict.read)).toBe(true);
   }

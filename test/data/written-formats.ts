@@ -13,6 +13,8 @@ export interface WrittenFormat {
   readonly options?: ReadOptions;
   readonly head?: string;
   readonly foot?: string;
+  /** Whether the foot is a record that no reader takes. */
+  readonly endsOdd?: true;
   /** What ends a record; default a line end, which may be \r\n too. */
   readonly end?: string;
   /** Parallel files: the record's lines, one per file. */
@@ -263,7 +265,8 @@ export const writtenFormats: { readonly [F in Exclude<FormatName, "parquet">]: W
   clinc: {
     kind: "text",
     head: '{"oos_train": [],\n "val": [["a", "b"]], "train": [\n',
-    foot: '["the last", "one"]]}',
+    foot: "[]]}",
+    endsOdd: true,
     end: ",\n",
     options: { split: "train" },
     survives: "before",
@@ -275,7 +278,8 @@ export const writtenFormats: { readonly [F in Exclude<FormatName, "parquet">]: W
   spert: {
     kind: "tokens",
     head: "[",
-    foot: '{"tokens": ["last"], "entities": []}]',
+    foot: '{"tokens": []}]',
+    endsOdd: true,
     end: ",\n",
     survives: "before",
     record(rng) {
