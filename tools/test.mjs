@@ -6,7 +6,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { prepare, root } from "./prepare.mjs";
 
 const requireAll = process.env.PTUNING_REQUIRE_ALL === "1";
@@ -14,6 +14,13 @@ const coverage = process.env.PTUNING_COVERAGE === "1";
 const bin = (name) => join(root, "node_modules/.bin", name);
 let passed = 0;
 let failed = 0;
+/** What failed and why, said once more at the end: a log is often kept by its last lines only. */
+const failures = [];
+
+function fail(title, why) {
+  failed++;
+  failures.push(`FAILED  ${title}\n${why}`);
+}
 
 prepare();
 
@@ -29,8 +36,8 @@ function check(title, command, args, env = {}) {
     passed++;
     console.log(`ok      ${title}`);
   } else {
-    failed++;
-    console.log(`FAILED  ${title}\n${stdout}\n${stderr}`);
+    fail(title, `${stdout}\n${stderr}`);
+    console.log(failures.at(-1));
   }
   return status === 0;
 }
@@ -38,7 +45,7 @@ function check(title, command, args, env = {}) {
 /** Something that tests need and that could not be had. */
 function missing(what, tests) {
   console.log(`skipped ${tests}: ${what}`);
-  if (requireAll) failed++;
+  if (requireAll) fail(tests, what);
 }
 
 check("types", bin("tsc"), ["--noEmit"]);
@@ -83,18 +90,22 @@ const run = spawnSync(command[0], command.slice(1), {
   shell: process.platform === "win32",
 });
 if (existsSync(report)) {
-  const { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests } = JSON.parse(
-    readFileSync(report, "utf8"),
-  );
-  passed += numPassedTests;
-  failed += Math.max(numFailedTests, numFailedTestSuites > 0 ? 1 : 0);
-  if (requireAll && numPendingTests > 0) {
-    console.log(`FAILED  ${numPendingTests} tests were skipped`);
-    failed += numPendingTests;
+  const { testResults } = JSON.parse(readFileSync(report, "utf8"));
+  for (const { name, status, message, assertionResults } of testResults) {
+    const file = relative(root, name);
+    for (const test of assertionResults) {
+      if (test.status === "passed") passed++;
+      else if (test.status === "failed") fail(`${file}: ${test.fullName}`, test.failureMessages.join("\n"));
+      else if (requireAll) fail(`${file}: ${test.fullName}`, "was skipped");
+    }
+    if (status === "failed" && assertionResults.every((test) => test.status !== "failed"))
+      fail(file, message);
   }
 } else {
-  failed++;
+  fail("tests", `there is no ${report}`);
 }
-if (run.status !== 0 && failed === 0) failed++;
+if (run.status !== 0 && failed === 0)
+  fail("tests", "a process ended with an error, or coverage is too low: see above");
+for (const failure of failures) console.log(failure);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
