@@ -1,4 +1,4 @@
-import { type MethodConfig, methodOf, overrideConfig, type RunConfig } from "../config/index.ts";
+import { methodOf, overrideConfig, type RunConfig } from "../config/index.ts";
 import { PtuningError } from "../core/index.ts";
 import type { MethodDefaults } from "../methods/index.ts";
 
@@ -32,14 +32,10 @@ export function withMethod(config: RunConfig, method: Readonly<Record<string, un
 }
 
 /**
- * The settings of deep prompts.
- * @throws OPTION_INVALID if the run tunes in another way
+ * Refuses a run that tunes in another way than by deep prompts.
+ * @throws OPTION_INVALID
  */
-export function deepPromptOf(
-  config: RunConfig,
-  preset: string,
-): MethodConfig & { readonly name: "p-tuning-v2" } {
-  const { method } = config;
-  if (method.name === "p-tuning-v2") return method;
+export function expectDeepPrompt({ method }: RunConfig, preset: string): void {
+  if (method.name === "p-tuning-v2") return;
   throw new PtuningError("OPTION_INVALID", `${preset}: expected method p-tuning-v2, got ${method.name}.`);
 }

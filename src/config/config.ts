@@ -1,6 +1,5 @@
 import type { DatasetOptions } from "../data/index.ts";
 import type { NodeEngineOptions } from "../engine/index.ts";
-import type { DeepPromptOptions, PromptTuningOptions, PTuningOptions } from "../methods/index.ts";
 import type { Start, TrainedTask, TrainSettings } from "../train/index.ts";
 
 /** What a training run is told, whatever it learns. */
@@ -104,11 +103,10 @@ export interface TaskConfig {
 }
 
 /** How the backbone is tuned: the name of a method, and its options. */
-export type MethodConfig =
-  | ({ readonly name: "p-tuning-v2" } & Omit<DeepPromptOptions, "preset">)
-  | ({ readonly name: "prompt-tuning" } & Omit<PromptTuningOptions, "preset">)
-  | ({ readonly name: "p-tuning" } & Omit<PTuningOptions, "preset">)
-  | { readonly name: "fine-tuning" | "linear-probe" | "bitfit" };
+export interface MethodConfig {
+  readonly name: string;
+  readonly [setting: string]: unknown;
+}
 
 /** What a run folder gets beside its log and its result. */
 export interface ReportConfig {

@@ -1,8 +1,8 @@
 import * as z from "zod";
-import { methodSettings } from "../methods/index.ts";
+import { methods } from "../methods/index.ts";
 import type { MethodConfig } from "./config.ts";
 
-const [first, ...others] = Object.entries(methodSettings).map(([name, settings]) =>
+const [first, ...others] = Object.values(methods).map(({ name, settings }) =>
   z.strictObject({ name: z.literal(name), ...settings.shape }),
 );
 

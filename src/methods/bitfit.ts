@@ -1,4 +1,6 @@
 /** BitFit (Ben Zaken et al. 2022, arXiv 2106.10199): the biases of the backbone, those of its layer norms included. */
+import * as z from "zod";
+import type { MethodFamily } from "./family.ts";
 import { type Method, untouched } from "./method.ts";
 
 /**
@@ -27,3 +29,10 @@ export function bitfit(): Method {
   };
   return method;
 }
+
+/** As configurations and adapters name it. */
+export const bitfitFamily: MethodFamily = {
+  name: "bitfit",
+  settings: z.strictObject({}),
+  create: () => bitfit(),
+};

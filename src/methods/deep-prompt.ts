@@ -3,14 +3,17 @@
  *
  * Legend: P prompt length, k prompted layers, B batch, E hidden size, H heads, D = E/H, m MLP width.
  */
+import * as z from "zod";
 import type { Adaptation, BackboneConfig } from "../backbones/index.ts";
 import { PtuningError } from "../core/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import { dropout, type LayerContext, type LayerPrompt } from "../nn/index.ts";
 import { activationStarts, fromActivations } from "./activations.ts";
 import type { HeadKind } from "./defaults.ts";
+import type { MethodFamily } from "./family.ts";
 import type { Method, Parameter, ParamValues } from "./method.ts";
-import { type PromptLayers, resolvePromptLayers } from "./prompt-layers.ts";
+import { type PromptLayers, promptLayers, resolvePromptLayers } from "./prompt-layers.ts";
+import { hiddenRate, hiddenWidth, promptLength } from "./settings.ts";
 import { constant, normal, uniform, zero } from "./starts.ts";
 
 /** Whether prompts are trained directly or made by a small network. */
@@ -74,7 +77,7 @@ const defaults: Resolved = {
  * Options that suit a head. The paper, too, finds longer prompts better for sequence labelling (section 3.3); CoNLL04,
  * ten epochs, F1 on test: 66.4 with 16 positions, 71.4 with 64, 69.9 with 128 (results/comparisons).
  */
-export function deepPromptDefaults({ perPosition }: HeadKind): DeepPromptOptions {
+function deepPromptDefaults({ perPosition }: HeadKind): DeepPromptOptions {
   return perPosition ? { promptLength: 64 } : {};
 }
 
@@ -313,3 +316,38 @@ function linearParameters(
     [`${name}.bias`]: isNormal ? zero([outWidth]) : uniform([outWidth], bound),
   };
 }
+
+/** As configurations and adapters name it. */
+export const deepPromptFamily: MethodFamily = {
+  name: "p-tuning-v2",
+  settings: z.strictObject({
+    promptLength: promptLength.exactOptional().describe("trainable positions in front of each layer"),
+    promptLayers: promptLayers
+      .exactOptional()
+      .describe("all, {first: k}, {last: k}, or a list of layers from 0"),
+    reparameterization: z
+      .enum(["none", "mlp"])
+      .exactOptional()
+      .describe("train the prompt directly, or a small network that makes it"),
+    prefixHiddenSize: hiddenWidth.exactOptional().describe("width of that network"),
+    promptDropout: hiddenRate.exactOptional().describe("dropout on prompt keys and values"),
+    init: z
+      .enum(["normal", "activations", "labels"])
+      .exactOptional()
+      .describe(
+        "what prompts start from: numbers, keys and values of training texts, or those of label words",
+      ),
+    initScale: z.number().nonnegative().exactOptional().describe("standard deviation of normal"),
+    gate: z
+      .boolean()
+      .exactOptional()
+      .describe("learn how much each layer and head attends to the prompt, from next to nothing"),
+    mlpInit: z.enum(["normal", "uniform"]).exactOptional().describe("how the network starts"),
+    positionOffset: z
+      .boolean()
+      .exactOptional()
+      .describe("start text positions behind the prompt, as the reference does"),
+  }),
+  create: (options, head) => deepPrompt({ ...deepPromptDefaults(head), ...options }),
+  peft: { PREFIX_TUNING: (length) => deepPrompt({ preset: "peft", promptLength: length }) },
+};

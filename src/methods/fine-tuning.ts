@@ -1,4 +1,6 @@
 /** Every weight of the backbone is trained: the measure of all methods that train fewer. */
+import * as z from "zod";
+import type { MethodFamily } from "./family.ts";
 import { type Method, untouched } from "./method.ts";
 
 /**
@@ -27,3 +29,10 @@ export function fineTuning(): Method {
   };
   return method;
 }
+
+/** As configurations and adapters name it. */
+export const fineTuningFamily: MethodFamily = {
+  name: "fine-tuning",
+  settings: z.strictObject({}),
+  create: () => fineTuning(),
+};

@@ -7,6 +7,7 @@ export {
   type Reparameterization,
 } from "./deep-prompt.ts";
 export { methodDefaults } from "./defaults.ts";
+export type { MethodFamily } from "./family.ts";
 export { fineTuning } from "./fine-tuning.ts";
 export type { InputPromptOptions } from "./input-prompt.ts";
 export { linearProbe } from "./linear-probe.ts";
@@ -29,4 +30,3 @@ export {
   promptTuning,
 } from "./prompt-tuning.ts";
 export { methodFrom, methods, peftMethods } from "./registry.ts";
-export { methodSettings } from "./settings.ts";

@@ -1,7 +1,9 @@
+import * as z from "zod";
 import type { Adaptation } from "../backbones/index.ts";
 import { PtuningError } from "../core/index.ts";
 import type { Value } from "../graph/index.ts";
 import { type Method, untouched } from "./method.ts";
+import { promptLength } from "./settings.ts";
 
 /** Settings of every prompt that stands in front of the word embeddings. */
 export interface InputPromptOptions {
@@ -25,6 +27,23 @@ export interface InputPromptOptions {
   /** How often texts pass the embedding module: twice in the code of P-Tuning v2. Default 1. */
   readonly embeddingPasses?: 1 | 2;
 }
+
+/** Their settings. */
+export const inputPromptSettings: Readonly<Record<keyof InputPrompt, z.ZodExactOptional>> = {
+  promptLength: promptLength.exactOptional().describe("trainable vectors in front of the text"),
+  placement: z
+    .enum(["front", "template"])
+    .exactOptional()
+    .describe("in front of the text, or inside it, at the pseudo-tokens {p*n} of task.template"),
+  pooledRow: z
+    .union([z.literal("text"), z.literal(0)])
+    .exactOptional()
+    .describe("what heads take for the first position: the text's first token, or 0 as PEFT does"),
+  embeddingPasses: z
+    .union([z.literal(1), z.literal(2)])
+    .exactOptional()
+    .describe("how often texts pass the embedding module; 2 in the code of P-Tuning v2"),
+};
 
 /** {@link InputPromptOptions} with every default filled in. */
 export type InputPrompt = Required<Omit<InputPromptOptions, "preset">>;

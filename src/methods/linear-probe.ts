@@ -1,4 +1,6 @@
 /** The head alone: what the untouched backbone's features are worth. No backward work below the head. */
+import * as z from "zod";
+import type { MethodFamily } from "./family.ts";
 import { type Method, untouched } from "./method.ts";
 
 /**
@@ -23,3 +25,10 @@ export function linearProbe(): Method {
   };
   return method;
 }
+
+/** As configurations and adapters name it. */
+export const linearProbeFamily: MethodFamily = {
+  name: "linear-probe",
+  settings: z.strictObject({}),
+  create: () => linearProbe(),
+};

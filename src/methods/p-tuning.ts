@@ -4,13 +4,22 @@
  *
  * Legend: P prompt length, E hidden size, m width of the network.
  */
+import * as z from "zod";
 import type { BackboneConfig } from "../backbones/index.ts";
 import { PtuningError } from "../core/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import { lstm } from "../nn/index.ts";
-import { type InputPromptOptions, inputPlace, inputPrompt, resolveInputPrompt } from "./input-prompt.ts";
+import type { MethodFamily } from "./family.ts";
+import {
+  type InputPromptOptions,
+  inputPlace,
+  inputPrompt,
+  inputPromptSettings,
+  resolveInputPrompt,
+} from "./input-prompt.ts";
 import type { Method, Parameter, ParamValues } from "./method.ts";
 import { promptInput, promptTuning } from "./prompt-tuning.ts";
+import { hiddenWidth } from "./settings.ts";
 import { normal, uniform } from "./starts.ts";
 
 /** Settings of P-tuning; see {@link pTuning}. */
@@ -145,3 +154,15 @@ function promptVectors(b: GraphBuilder, params: ParamValues): Value {
     return x;
   });
 }
+
+/** As configurations and adapters name it. */
+export const pTuningFamily: MethodFamily = {
+  name: "p-tuning",
+  settings: z.strictObject({
+    ...inputPromptSettings,
+    encoder: z.enum(["lstm", "mlp"]).exactOptional().describe("the network that makes the prompt"),
+    encoderHiddenSize: hiddenWidth.exactOptional().describe("width of that network"),
+    mlpShape: z.enum(["peft", "thudm"]).exactOptional().describe("widths of its linear layers"),
+  }),
+  create: (options) => pTuning(options as PTuningOptions),
+};

@@ -1,7 +1,17 @@
+import * as z from "zod";
 import { PtuningError, shown } from "../core/index.ts";
+import { count } from "./settings.ts";
 
 /** Which layers get a prompt: all, the `first` nearest the input, the `last` nearest the output, or 0-based numbers. */
 export type PromptLayers = "all" | { readonly first: number } | { readonly last: number } | readonly number[];
+
+/** The setting. */
+export const promptLayers: z.ZodUnion = z.union([
+  z.literal("all"),
+  z.strictObject({ first: count }),
+  z.strictObject({ last: count }),
+  z.array(z.int().nonnegative()).min(1).max(1000),
+]);
 
 /**
  * The layers as ascending 0-based numbers.
@@ -18,9 +28,9 @@ export function resolvePromptLayers(layers: PromptLayers, numLayers: number): nu
   if (layers === "all") return all;
   if (typeof layers !== "object" || layers === null) fail("all, {first: k}, {last: k} or a list of layers");
   if ("first" in layers || "last" in layers) {
-    const count = "first" in layers ? layers.first : layers.last;
-    if (!Number.isInteger(count) || count < 1 || count > numLayers) fail(`a count from 1 to ${numLayers}`);
-    return "first" in layers ? all.slice(0, count) : all.slice(-count);
+    const wanted = "first" in layers ? layers.first : layers.last;
+    if (!Number.isInteger(wanted) || wanted < 1 || wanted > numLayers) fail(`a count from 1 to ${numLayers}`);
+    return "first" in layers ? all.slice(0, wanted) : all.slice(-wanted);
   }
   if (!Array.isArray(layers)) fail("all, {first: k}, {last: k} or a list of layers");
   const chosen = [...new Set(layers)].sort((a, b) => a - b);

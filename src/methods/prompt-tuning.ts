@@ -3,8 +3,16 @@
  *
  * Legend: P prompt length, E hidden size, V vocabulary.
  */
+import * as z from "zod";
 import { PtuningError, type Tensor } from "../core/index.ts";
-import { type InputPromptOptions, inputPlace, inputPrompt, resolveInputPrompt } from "./input-prompt.ts";
+import type { MethodFamily } from "./family.ts";
+import {
+  type InputPromptOptions,
+  inputPlace,
+  inputPrompt,
+  inputPromptSettings,
+  resolveInputPrompt,
+} from "./input-prompt.ts";
 import type { Method, Parameter, StartingPoint } from "./method.ts";
 import { normal, uniform } from "./starts.ts";
 
@@ -146,3 +154,25 @@ async function fromWords(
   }
   return { dtype: "float32", shape, data };
 }
+
+/** As configurations and adapters name it. */
+export const promptTuningFamily: MethodFamily = {
+  name: "prompt-tuning",
+  settings: z.strictObject({
+    ...inputPromptSettings,
+    init: z
+      .enum(["normal", "uniform", "vocabulary", "labels"])
+      .exactOptional()
+      .describe("numbers, sampled word embeddings, or the words of the labels"),
+    initScale: z
+      .number()
+      .nonnegative()
+      .exactOptional()
+      .describe("standard deviation of normal, bound of uniform"),
+  }),
+  create: (options) => promptTuning(options as PromptTuningOptions),
+  peft: {
+    PROMPT_TUNING: (promptLength) => promptTuning({ preset: "peft", promptLength }),
+    P_TUNING: (promptLength) => promptTuning({ preset: "peft", promptLength }),
+  },
+};

@@ -1,5 +1,5 @@
 import { PtuningError } from "../../core/index.ts";
-import { deepPromptOf, withMethod } from "../method-config.ts";
+import { expectDeepPrompt, withMethod } from "../method-config.ts";
 import { type Preset, trainingSeed, type Variant } from "../preset.ts";
 
 /** Depths at most, so that with both orders there are fewer than twelve points: the paper's 4, 8, … 24 of 24. */
@@ -15,7 +15,7 @@ export const depthPreset: Preset = {
   takesMethods: false,
   takesValues: true,
   variants({ config, backbone, values }) {
-    deepPromptOf(config, "depth");
+    expectDeepPrompt(config, "depth");
     const { numLayers } = backbone.config;
     const wrong = values?.find((depth) => depth > numLayers);
     if (wrong !== undefined) {

@@ -1,4 +1,4 @@
-import { deepPromptOf, withMethod } from "../method-config.ts";
+import { expectDeepPrompt, withMethod } from "../method-config.ts";
 import { type Preset, trainingSeed, type Variant } from "../preset.ts";
 
 /** The lengths of the released search (P-tuning-v2, `search_script/`). */
@@ -22,7 +22,7 @@ export const lengthPreset: Preset = {
   takesMethods: false,
   takesValues: true,
   variants({ config, backbone, values }) {
-    deepPromptOf(config, "length");
+    expectDeepPrompt(config, "length");
     const most = mostShare * backbone.config.maxPositions;
     const lengths = values ?? usualLengths.filter((length) => length <= most);
     return ways.flatMap(({ series, suffix, reparameterization }) =>
@@ -46,7 +46,7 @@ export const reparameterizationPreset: Preset = {
   takesMethods: false,
   takesValues: false,
   variants({ config }) {
-    deepPromptOf(config, "reparameterization");
+    expectDeepPrompt(config, "reparameterization");
     return ways.map(({ series, reparameterization }) => ({
       name: series,
       config: withMethod(config, { ...config.method, reparameterization }),
