@@ -96,7 +96,7 @@ function headConfig(
 
 /** A saved checkpoint as the source of another save. */
 export async function checkpointSource(folder: string): Promise<CheckpointSource> {
-  const { architecture } = await parseArchitecture(folder);
-  const { weights } = await openCheckpoint(folder, architecture);
+  const { architecture, config } = await parseArchitecture(folder);
+  const { weights } = await openCheckpoint(folder, architecture, config);
   return { folder, architecture, weights };
 }

@@ -244,12 +244,14 @@ function fromPeft(
   const { module } = peftTask;
   const nameOf = ({ peftModules }: (typeof architectures)[number]): string =>
     `${peftModules[taskType]?.[module] ?? module}.weight`;
-  const fitting = architectures.filter((architecture) => nameOf(architecture) in tensors);
+  const possible = architectures.filter(({ peftRefusals }) => peftRefusals?.[type as string] === undefined);
+  const fitting = possible.filter((architecture) => nameOf(architecture) in tensors);
   if (fitting.length === 0) {
-    const expected = [...new Set(architectures.map(nameOf))].join('" or "');
+    const expected = [...new Set(possible.map(nameOf))].join('" or "');
     throw invalid(weightsPath, `expected a tensor "${expected}"`);
   }
-  const modelType = fitting.length === 1 ? fitting[0]!.modelTypes[0]! : "";
+  const naming = fitting[0]!.modelTypes[0]!;
+  const modelType = fitting.length === 1 ? naming : "";
   const { token_dim: hiddenSize, num_layers: numLayers, num_attention_heads: numHeads } = config;
   const classifier = nameOf(fitting[0]!);
   const [outputs = 0, ...inputs] = tensors[classifier]!.shape;
@@ -266,8 +268,8 @@ function fromPeft(
   if (taskTypes?.includes(taskType) === false) {
     throw invalid(path, `task_type: expected ${taskTypes.join(" or ")} with ${type}, got ${taskType}`);
   }
-  const all = renamed(tensors, ourNames(task, method, facts), weightsPath);
-  const moved = Object.keys(peftModulesOf(modelType, taskType));
+  const all = renamed(tensors, ourNames(task, method, { ...facts, modelType: naming }), weightsPath);
+  const moved = Object.keys(peftModulesOf(naming, taskType));
   return new Adapter({
     task,
     method,

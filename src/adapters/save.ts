@@ -1,4 +1,4 @@
-import { peftModulesOf } from "../backbones/index.ts";
+import { peftModulesOf, peftRefusalOf } from "../backbones/index.ts";
 import type { Tensor } from "../core/index.ts";
 import { encodeSafetensors } from "../files/index.ts";
 import type { PeftHead } from "../heads/index.ts";
@@ -79,6 +79,8 @@ function interchange({ task, method, params, frozen = {}, backbone }: AdapterFie
   if (theirs.taskTypes?.includes(head.taskType) === false) {
     return ours(tensors, shared, [`PEFT computes ${head.taskType} heads otherwise with ${theirs.peftType}`]);
   }
+  const refusal = peftRefusalOf(backbone.modelType, theirs.peftType);
+  if (refusal !== undefined) return ours(tensors, shared, [refusal]);
   const names = peftNames(theirs, head, backbone);
   const modules = new Set(Object.keys(tensors).map((name) => moduleOf(names.get(name) ?? name)));
   const lacking = Object.values(peftModulesOf(backbone.modelType, head.taskType)).find(

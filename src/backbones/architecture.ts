@@ -8,7 +8,11 @@ export interface BackboneConfig {
   readonly modelType: string;
   /** E */
   readonly hiddenSize: number;
-  /** L */
+  /** Width of word embeddings, and so of vectors that stand among them. */
+  readonly embeddingSize: number;
+  /** Width of keys and values, all heads together. */
+  readonly keyWidth: number;
+  /** L: how often a layer is applied, whether or not layers share weights. */
   readonly numLayers: number;
   /** H */
   readonly numHeads: number;
@@ -44,7 +48,7 @@ export interface BackboneInputs {
 
 /** Vectors in front of the text's word embeddings. They run through all layers and never reach a head. */
 export interface InputPrompt {
-  /** `[P, E]` */
+  /** `[P, embeddingSize]` */
   readonly vectors: Value;
   /** 2: texts pass the embedding module by themselves first, and then again behind the prompt. */
   readonly embeddingPasses: 1 | 2;
@@ -57,7 +61,7 @@ export interface Adaptation {
   /** Position of the first row: of the first prompt vector, else of the first text token. */
   readonly positionOffset: number;
   readonly inputPrompt?: InputPrompt;
-  /** `[P, E]`: word embeddings of the ids −1 … −P, which stand for pseudo-tokens inside texts. */
+  /** `[P, embeddingSize]`: word embeddings of the ids −1 … −P, which stand for pseudo-tokens inside texts. */
   readonly pseudoTokens?: Value;
   /** Keys and values in front of layer `layer` (0-based), if it has any. */
   layerPrompt(layer: number): LayerPrompt | undefined;
@@ -77,32 +81,47 @@ export interface LayerStretch {
   readonly end?: number;
 }
 
-/** A family of checkpoints: how their files are named and what they compute. */
-export interface Architecture {
+/** A frozen linear layer, `[N, inputs]` → `[N, outputs]`. */
+export interface LinearLayer {
+  /** Of its module: `encoder.layer.0.attention.self.query`; the matrix is `….weight`. */
+  readonly name: string;
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly hasBias: boolean;
+}
+
+/** Names of weights and their shapes. */
+export type WeightShapes = Readonly<Record<string, readonly number[]>>;
+
+/**
+ * A family of checkpoints: how their files are named and what they compute. `C` is what it reads of `config.json`:
+ * {@link BackboneConfig}, which others ask for, and what only its own layers need.
+ */
+export interface Architecture<C extends BackboneConfig = BackboneConfig> {
   /** Values of `model_type` in `config.json`. */
   readonly modelTypes: readonly string[];
   /** @throws BACKBONE_INVALID or BACKBONE_UNSUPPORTED naming the key */
-  parseConfig(json: unknown, where: string): BackboneConfig;
-  /** Names of the checkpoint's weights that this package uses → our names; `undefined` for any other. */
-  weightName(checkpointName: string): string | undefined;
+  parseConfig(json: unknown, where: string): C;
   /** What transformers calls a weight of ours, in a model that has a head. */
   checkpointName(name: string): string;
+  /** What these names start with there, and do not where a checkpoint holds the encoder alone: `bert.`. */
+  readonly prefix: string;
   /** What the names of transformers' classes start with, by `model_type`: `Bert`. */
   readonly transformersClasses: Readonly<Record<string, string>>;
-  /** Names and shapes of the weights that every checkpoint of a configuration has: all but the pooler and the LM head. */
-  shapes(config: BackboneConfig): Iterable<readonly [name: string, shape: readonly number[]]>;
-  /** Whether one of our weight names is the matrix of a frozen linear layer that may be int8. */
-  isLinearWeight(name: string): boolean;
+  /** The weights that every checkpoint of a configuration has: all but the pooler and the LM head. */
+  weights(config: C): WeightShapes;
+  /** The frozen linear layers of the encoder, which may be held in another precision, or be adapted. */
+  linears(config: C): readonly LinearLayer[];
   /** Whether one of our weight names is the bias of attention keys, which softmax does not see. */
   isKeyBias(name: string): boolean;
   /** The greatest number of tokens when the text starts at `positionOffset`. */
-  maxLength(config: BackboneConfig, positionOffset: number): number;
+  maxLength(config: C, positionOffset: number): number;
   /** Where the text starts behind a prompt of this length, as the reference implementation has it. */
   promptPositionOffset(promptLength: number): number;
   /** @returns hidden states `[S·B, E]`; `[B, E]` where the first position is read, `[K·B, E]` where K marked ones are */
   forward(
     ctx: LayerContext,
-    config: BackboneConfig,
+    config: C,
     inputs: BackboneInputs,
     adaptation: Adaptation,
     rows: RowsRead,
@@ -110,13 +129,15 @@ export interface Architecture {
   ): Value;
   /** The head that guesses masked words; a checkpoint may lack its weights. */
   readonly lmHead: LmHead;
-  /** Names and shapes of the pooler's weights; a checkpoint may lack them. */
-  poolerWeights(config: BackboneConfig): Readonly<Record<string, readonly number[]>>;
+  /** The pooler's weights; a checkpoint may lack them. */
+  poolerWeights(config: C): WeightShapes;
   /** The pooler on first-position states: `[B, E]` → `[B, E]`. */
-  pool(ctx: LayerContext, config: BackboneConfig, first: Value): Value;
+  pool(ctx: LayerContext, config: C, first: Value): Value;
   /**
    * Where transformers' head for one of PEFT's task types is made otherwise than BERT's: what PEFT calls modules that
    * have another name in BERT, and modules that BERT has in the frozen part.
    */
   readonly peftModules: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Why PEFT cannot compute one of its types of adapters (`PREFIX_TUNING`) with transformers' class; absent where it can all. */
+  readonly peftRefusals?: Readonly<Record<string, string>>;
 }

@@ -1,12 +1,12 @@
 import type { Architecture } from "./architecture.ts";
-import { postNormEncoder } from "./encoder.ts";
+import { postNormEncoder } from "./post-norm.ts";
 
 /** BERT and models of its architecture (MiniLM): Devlin et al. 2019; `BertModel` in transformers. */
 export const bert: Architecture = postNormEncoder({
   modelTypes: ["bert"],
   transformersClasses: { bert: "Bert" },
   prefix: "bert.",
-  padTokenId: 0,
+  defaults: { padTokenId: 0 },
   lmHead: {
     dense: "cls.predictions.transform.dense",
     norm: "cls.predictions.transform.LayerNorm",

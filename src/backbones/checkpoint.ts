@@ -9,8 +9,9 @@ import {
   toFloat32,
 } from "../core/index.ts";
 import { openFile, readJson, readSafetensorsHeader, readTensor } from "../files/index.ts";
-import type { Architecture } from "./architecture.ts";
+import type { Architecture, BackboneConfig } from "./architecture.ts";
 import { formerFingerprint } from "./fingerprint.ts";
+import { weightNamer } from "./weight-names.ts";
 
 /** What the headers of a checkpoint's files say. */
 export interface Checkpoint {
@@ -30,7 +31,12 @@ const index = "model.safetensors.index.json";
  * Reads the headers of a checkpoint's safetensors files; no weight is read.
  * @throws BACKBONE_INVALID if there is no safetensors file
  */
-export async function openCheckpoint(folder: string, architecture: Architecture): Promise<Checkpoint> {
+export async function openCheckpoint(
+  folder: string,
+  architecture: Architecture,
+  config: BackboneConfig,
+): Promise<Checkpoint> {
+  const nameOf = weightNamer(architecture, config);
   const weights = new Map<string, ExternalTensor>();
   const files: string[] = [];
   const former = await formerFingerprint(folder);
@@ -52,7 +58,7 @@ export async function openCheckpoint(folder: string, architecture: Architecture)
     try {
       const { tensors } = await readSafetensorsHeader(source);
       for (const [checkpointName, entry] of [...tensors].sort(([a], [b]) => (a < b ? -1 : 1))) {
-        const name = architecture.weightName(checkpointName);
+        const name = nameOf(checkpointName);
         if (name === undefined) continue;
         parameterCount += elementCount(entry.shape);
         weights.set(name, { ...entry, folder: dirname(path), file: basename(path) });

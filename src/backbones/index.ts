@@ -6,7 +6,9 @@ export type {
   BackboneInputs,
   InputPrompt,
   LayerStretch,
+  LinearLayer,
   RowsRead,
+  WeightShapes,
 } from "./architecture.ts";
 export { type CatalogEntry, catalog } from "./catalog.ts";
 export { type Checkpoint, openCheckpoint, readWeight } from "./checkpoint.ts";
@@ -21,4 +23,5 @@ export {
   removeCachedBackbone,
 } from "./locate.ts";
 export { choosePrecision, type Precision, withPrecision } from "./precision.ts";
-export { architectures, peftModulesOf } from "./registry.ts";
+export { architectures, peftModulesOf, peftRefusalOf } from "./registry.ts";
+export { weightNamer } from "./weight-names.ts";

@@ -1,7 +1,7 @@
 /** Legend: N rows, E hidden size, V vocabulary. */
 import type { Value } from "../graph/index.ts";
 import { activations, type LayerContext, layerNorm, linear } from "../nn/index.ts";
-import type { BackboneConfig } from "./architecture.ts";
+import type { BackboneConfig, WeightShapes } from "./architecture.ts";
 
 /**
  * The head that a checkpoint was pretrained with to guess masked words: a dense layer, an activation, a layer norm, and
@@ -9,7 +9,7 @@ import type { BackboneConfig } from "./architecture.ts";
  */
 export interface LmHead {
   /** Names and shapes of its own weights. */
-  weights(config: BackboneConfig): Readonly<Record<string, readonly number[]>>;
+  weights(config: BackboneConfig): WeightShapes;
   /** Name of the table `[V, E]` that it shares with the embeddings. */
   readonly table: string;
   /** Name of the bias `[V]` behind it. */
@@ -56,23 +56,11 @@ const pairs = (facts: LmHeadFacts): (readonly [ours: string, theirs: string])[] 
   [bias, facts.bias],
 ];
 
-/** Our name of one of the head's weights, `undefined` for any other. */
-export function lmHeadName(facts: LmHeadFacts, checkpointName: string): string | undefined {
-  return renamed(
-    pairs(facts).map(([ours, theirs]) => [theirs, ours]),
-    checkpointName,
-  );
-}
-
 /** The checkpoint's name of one of the head's weights, `undefined` for any other. */
 export function lmHeadCheckpointName(facts: LmHeadFacts, name: string): string | undefined {
-  return renamed(pairs(facts), name);
-}
-
-function renamed(names: readonly (readonly [string, string])[], name: string): string | undefined {
-  for (const [from, to] of names) {
-    if (name === from) return to;
-    if (name.startsWith(`${from}.`)) return to + name.slice(from.length);
+  for (const [ours, theirs] of pairs(facts)) {
+    if (name === ours) return theirs;
+    if (name.startsWith(`${ours}.`)) return theirs + name.slice(ours.length);
   }
   return undefined;
 }

@@ -3,7 +3,7 @@ import { type ExternalTensor, PtuningError } from "../core/index.ts";
 import { type Engine, nodeEngine } from "../engine/index.ts";
 import { readJson } from "../files/index.ts";
 import { openTokenizer, type Tokenizer } from "../text/index.ts";
-import type { Architecture, BackboneConfig } from "./architecture.ts";
+import type { Architecture, BackboneConfig, WeightShapes } from "./architecture.ts";
 import { catalog } from "./catalog.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
 import { fingerprintOf } from "./fingerprint.ts";
@@ -56,10 +56,10 @@ export async function loadBackbone(name: string, options: LoadBackboneOptions = 
   signal?.throwIfAborted();
   const { architecture, config } = await parseArchitecture(folder);
   const [{ files, ...checkpoint }, tokenizer] = await Promise.all([
-    openCheckpoint(folder, architecture),
+    openCheckpoint(folder, architecture, config),
     openTokenizer(folder, { trusted: knownTokenizers, ...(options.env && { env: options.env }) }),
   ]);
-  checkShapes(architecture.shapes(config), checkpoint.weights, id);
+  checkShapes(architecture.weights(config), checkpoint.weights, id);
   const fingerprint = await fingerprintOf(folder, files, {
     ...(options.env && { env: options.env }),
     ...(signal && { signal }),
@@ -84,12 +84,8 @@ export async function loadBackbone(name: string, options: LoadBackboneOptions = 
  * Makes sure that the weights are there that the configuration speaks of, before anything is made of its numbers.
  * @throws BACKBONE_INVALID naming the first that is not
  */
-function checkShapes(
-  shapes: Iterable<readonly [name: string, shape: readonly number[]]>,
-  weights: Checkpoint["weights"],
-  id: string,
-): void {
-  for (const [name, shape] of shapes) {
+function checkShapes(shapes: WeightShapes, weights: Checkpoint["weights"], id: string): void {
+  for (const [name, shape] of Object.entries(shapes)) {
     const found = weights.get(name)?.shape;
     if (`${found}` === `${shape}`) continue;
     const got = found === undefined ? "no such weight" : `[${found.join(", ")}]`;

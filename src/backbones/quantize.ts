@@ -105,7 +105,12 @@ async function openQuantized(
 
 async function write(
   path: string,
-  { architecture, weights, fingerprint }: Pick<Backbone, "architecture" | "weights" | "fingerprint">,
+  {
+    architecture,
+    config,
+    weights,
+    fingerprint,
+  }: Pick<Backbone, "architecture" | "config" | "weights" | "fingerprint">,
   bits: 7 | 8,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -119,10 +124,11 @@ async function write(
   };
   const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
     new Uint8Array(buffer, byteOffset, byteLength);
+  const linear = new Set(architecture.linears(config).map(({ name }) => `${name}.weight`));
   const pending: Record<string, PendingTensor> = {};
   for (const [name, tensor] of weights) {
     const { dtype, shape } = tensor;
-    if (!architecture.isLinearWeight(name)) {
+    if (!linear.has(name)) {
       pending[name] = { dtype, shape, bytes: async () => bytesOf((await read(tensor)).data) };
       continue;
     }

@@ -26,8 +26,15 @@ export function architectureOf(json: unknown, where: string): Architecture {
   return found;
 }
 
+const ofModelType = (modelType: string): Architecture | undefined =>
+  architectures.find(({ modelTypes }) => modelTypes.includes(modelType));
+
 /** {@link Architecture.peftModules} of one `model_type` and task type; empty where nothing differs from BERT. */
 export function peftModulesOf(modelType: string, taskType: string): Readonly<Record<string, string>> {
-  const architecture = architectures.find(({ modelTypes }) => modelTypes.includes(modelType));
-  return architecture?.peftModules[taskType] ?? {};
+  return ofModelType(modelType)?.peftModules[taskType] ?? {};
+}
+
+/** {@link Architecture.peftRefusals} of one `model_type` and type of adapter. */
+export function peftRefusalOf(modelType: string, peftType: string): string | undefined {
+  return ofModelType(modelType)?.peftRefusals?.[peftType];
 }

@@ -1,5 +1,5 @@
 import type { Architecture } from "./architecture.ts";
-import { postNormEncoder } from "./encoder.ts";
+import { postNormEncoder } from "./post-norm.ts";
 
 /**
  * RoBERTa and XLM-RoBERTa: Liu et al. 2019, Conneau et al. 2020; `RobertaModel` in transformers. BERT's encoder; the
@@ -9,7 +9,7 @@ export const roberta: Architecture = postNormEncoder({
   modelTypes: ["roberta", "xlm-roberta"],
   transformersClasses: { roberta: "Roberta", "xlm-roberta": "XLMRoberta" },
   prefix: "roberta.",
-  padTokenId: 1,
+  defaults: { padTokenId: 1 },
   lmHead: { dense: "lm_head.dense", norm: "lm_head.layer_norm", bias: "lm_head.bias", activation: "gelu" },
   firstPosition: ({ padTokenId }) => padTokenId + 1,
   // `RobertaClassificationHead`: current checkpoints have no pooler, its like is part of the classifier.

@@ -78,7 +78,7 @@ export function fromActivations(
     async start(from) {
       const [length, width] = shape;
       const { data, shape: whole } = await rowsOf(from, length);
-      const stretch = 2 * from.config.hiddenSize;
+      const stretch = 2 * from.config.keyWidth;
       const matrix = new Float32Array(length * width);
       for (let row = 0; row < length; row++) {
         for (const [i, layer] of layers.entries()) {

@@ -256,7 +256,7 @@ function shared(
 
 /** 2·k·E */
 function promptWidth({ promptLayers }: Resolved, config: BackboneConfig): number {
-  return 2 * resolvePromptLayers(promptLayers, config.numLayers).length * config.hiddenSize;
+  return 2 * resolvePromptLayers(promptLayers, config.numLayers).length * config.keyWidth;
 }
 
 function gateParameter({ gate, promptLayers }: Resolved, config: BackboneConfig): Record<string, Parameter> {
@@ -276,15 +276,15 @@ function adaptation(
 ): Adaptation {
   const { b } = ctx;
   const { promptLength, promptLayers, promptDropout } = options;
-  const { numHeads, hiddenSize, numLayers, hiddenDropout } = config;
+  const { numHeads, keyWidth, numLayers, hiddenDropout } = config;
   const layers = resolvePromptLayers(promptLayers, numLayers);
   const rate = promptDropout === "hidden" ? hiddenDropout : promptDropout;
   const gate = params[promptGate];
   const prompts = b.scope("prompt", () => {
-    const lengths = b.integers(Array.from({ length: 2 * layers.length }, () => hiddenSize));
+    const lengths = b.integers(Array.from({ length: 2 * layers.length }, () => keyWidth));
     const parts = b.ops("Split", 2 * layers.length, [matrix, lengths], { axis: 1 });
     const perExample = (part: Value): Value => {
-      const heads = [numHeads, hiddenSize / numHeads];
+      const heads = [numHeads, keyWidth / numHeads];
       const one = b.reshape(part, [promptLength, 1, ...heads]);
       return dropout(ctx, b.expand(one, [promptLength, "B", ...heads]), rate);
     };

@@ -75,7 +75,7 @@ export function pTuning(options: PTuningOptions = {}): Method {
     peft: () => ({ reason: "PEFT saves the prompt that the network makes" }),
     folding: {
       // The names depend on the encoder alone.
-      params: Object.keys(encoderParameters(resolved, { hiddenSize: 1 })),
+      params: Object.keys(encoderParameters(resolved, { embeddingSize: 1, hiddenSize: 1 })),
       build: (b, params) => ({ [promptInput]: promptVectors(b, params) }),
     },
   };
@@ -101,13 +101,13 @@ function check({ encoder, encoderHiddenSize, mlpShape }: Resolved): void {
 /** All start as in torch, which both reference implementations leave as it is. */
 function encoderParameters(
   { promptLength, encoder, encoderHiddenSize, mlpShape }: Resolved,
-  { hiddenSize }: Pick<BackboneConfig, "hiddenSize">,
+  { embeddingSize, hiddenSize }: Pick<BackboneConfig, "embeddingSize" | "hiddenSize">,
 ): Record<string, Parameter> {
   const m = encoderHiddenSize === "hidden" ? hiddenSize : encoderHiddenSize;
   const parameters: Record<string, Parameter> = {
-    [embeddings]: { ...normal([promptLength, hiddenSize], 1), hasPromptRows: true },
+    [embeddings]: { ...normal([promptLength, embeddingSize], 1), hasPromptRows: true },
   };
-  let width = hiddenSize;
+  let width = embeddingSize;
   for (let layer = 0; encoder === "lstm" && layer < lstmLayers; layer++) {
     for (const direction of directions) {
       const at = `${scope}.lstm.${layer}.${direction}`;
@@ -119,7 +119,7 @@ function encoderParameters(
     }
     width = 2 * m;
   }
-  for (const [i, out] of mlpWidths[encoder][mlpShape](m, hiddenSize).entries()) {
+  for (const [i, out] of mlpWidths[encoder][mlpShape](m, embeddingSize).entries()) {
     const bound = 1 / Math.sqrt(width);
     parameters[`${scope}.mlp.${i}.weight`] = uniform([out, width], bound);
     parameters[`${scope}.mlp.${i}.bias`] = uniform([out], bound);

@@ -73,8 +73,8 @@ export function promptTuning(options: PromptTuningOptions = {}): Method {
     name: "prompt-tuning",
     options: resolved,
     defaults: { learningRate: 3e-2 },
-    parameters: ({ hiddenSize }) => ({
-      [promptInput]: { ...start([promptLength, hiddenSize], resolved.initScale), hasPromptRows: true },
+    parameters: ({ embeddingSize }) => ({
+      [promptInput]: { ...start([promptLength, embeddingSize], resolved.initScale), hasPromptRows: true },
     }),
     decays: "all",
     savedAs: "adapter",

@@ -18,8 +18,8 @@ export async function keysAndValues(
   sequences: TokenSequences,
   tokens: readonly number[],
 ): Promise<Tensor<"float32">> {
-  const { numLayers, hiddenSize, padTokenId } = parts.backbone.config;
-  const width = 2 * numLayers * hiddenSize;
+  const { numLayers, keyWidth, padTokenId } = parts.backbone.config;
+  const width = 2 * numLayers * keyWidth;
   const data = new Float32Array(tokens.length * width);
   const bySequence = new Map<number, number[]>();
   for (const [i, token] of tokens.entries()) {

@@ -224,7 +224,7 @@ export function buildKeysAndValues(b: GraphBuilder, { backbone, method }: ModelP
   const onKeysAndValues = (...both: Value[]): void => {
     for (const value of both) {
       const [length, batch] = value.shape as [Dim, Dim, number, number];
-      const flat = b.reshape(value, [multiplyDims(length, batch), config.hiddenSize]);
+      const flat = b.reshape(value, [multiplyDims(length, batch), config.keyWidth]);
       found.push(b.op("Gather", [flat, rows], { axis: 0 }));
     }
   };

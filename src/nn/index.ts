@@ -1,4 +1,13 @@
-export { type AttentionOptions, attention, attentionMask, type LayerPrompt } from "./attention.ts";
+export {
+  type AttentionOptions,
+  type AttentionPositions,
+  attention,
+  attentionMask,
+  behindColumns,
+  type LayerPrompt,
+  type Projected,
+  type WantedRows,
+} from "./attention.ts";
 export type { LayerContext } from "./context.ts";
 export { Dropout, type DropoutPlan, dropoutBankBytes, dropoutBanks, dropoutOffsets } from "./dropout.ts";
 export { activations, dropout, embedding, layerNorm } from "./layers.ts";

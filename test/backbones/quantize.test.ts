@@ -48,7 +48,7 @@ test("a checkpoint in 16 bits gets the int8 layers that one in 32 bits has", asy
 
 test("a checkpoint without layers that int8 suits is called what it is", async () => {
   await using backbone = await loadBackbone(goldenPath("bert"));
-  const none = { ...backbone.architecture, isLinearWeight: () => false };
+  const none = { ...backbone.architecture, linears: () => [] };
   const other = { ...backbone, architecture: none, fingerprint: `${backbone.fingerprint}-none` };
   expect((await withPrecision(other, "int8")).precision).toBe("fp32");
 });

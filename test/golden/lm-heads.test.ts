@@ -2,7 +2,7 @@
  * Masked-LM heads, verbalizers, and pseudo-tokens inside texts on tiny random checkpoints that transformers saved (tools/reference/make_lm_heads.py:
  * BertForMaskedLM and RobertaForMaskedLM in float64): logits, loss and gradients.
  */
-import { type Backbone, loadBackbone } from "ptuning/backbones";
+import { type Backbone, loadBackbone, weightNamer } from "ptuning/backbones";
 import { floats, type Params, Rng, type Tensor } from "ptuning/core";
 import { type Engine, nodeEngine, referenceEngine } from "ptuning/engine";
 import { readSafetensors } from "ptuning/files";
@@ -115,9 +115,10 @@ describe.each(["bert", "roberta"])("%s", async (architecture) => {
         found = Number(outputs.loss!.data[0]);
         for (const param of Object.keys(params)) gradients[param] = outputs[gradientOutput(param)]!;
       }
+      const ownName = weightNamer(backbone.architecture, backbone.config);
       const expected = Object.fromEntries(
         Object.entries(named("grad")).map(([other, tensor]) => {
-          const own = name === "fine-tuning" ? backbone.architecture.weightName(other) : undefined;
+          const own = name === "fine-tuning" ? ownName(other) : undefined;
           return [own === undefined ? other : `backbone.${own}`, tensor];
         }),
       );

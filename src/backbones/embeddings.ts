@@ -1,0 +1,113 @@
+/**
+ * Embeddings of BERT and its relatives: words, learnt positions, and segments where there are any, normalised.
+ *
+ * Legend: B batch, S sequence, P input prompt length (0 where there is none), R = P + S, E hidden size.
+ */
+import { type Dim, multiplyDims } from "../core/index.ts";
+import type { Value } from "../graph/index.ts";
+import { dropout, embedding, type LayerContext, layerNorm } from "../nn/index.ts";
+import type { Adaptation, BackboneConfig, BackboneInputs, WeightShapes } from "./architecture.ts";
+
+/** The weights that {@link embed} reads. */
+export function embeddingWeights(config: BackboneConfig): WeightShapes {
+  const { embeddingSize, vocabSize, maxPositions, typeVocabSize } = config;
+  return {
+    "embeddings.word_embeddings.weight": [vocabSize, embeddingSize],
+    "embeddings.position_embeddings.weight": [maxPositions, embeddingSize],
+    ...(typeVocabSize > 0 && { "embeddings.token_type_embeddings.weight": [typeVocabSize, embeddingSize] }),
+    "embeddings.LayerNorm.weight": [embeddingSize],
+    "embeddings.LayerNorm.bias": [embeddingSize],
+  };
+}
+
+/** Embeddings of the prompt, if there is one, and of the text: `[R·B, E]`. */
+export function embed(
+  ctx: LayerContext,
+  config: BackboneConfig,
+  inputs: BackboneInputs,
+  { inputPrompt: prompt, pseudoTokens }: Adaptation,
+  firstPosition: number,
+): Value {
+  const { b } = ctx;
+  const { embeddingSize } = config;
+  const [length, batch] = inputs.inputIds.shape as [Dim, Dim];
+  return b.scope("embeddings", () => {
+    let words = embedWords(ctx, config, inputs.inputIds, pseudoTokens);
+    let types: Value | undefined = inputs.tokenTypeIds;
+    if (prompt === undefined) return embeddingModule(ctx, config, words, types, firstPosition);
+    if (prompt.embeddingPasses === 2) {
+      const embedded = embeddingModule(ctx, config, words, types, firstPosition);
+      words = b.reshape(embedded, [length, batch, embeddingSize]);
+      types = undefined;
+    }
+    const [promptLength] = prompt.vectors.shape as [number, number];
+    const vectors = b.expand(b.reshape(prompt.vectors, [promptLength, 1, embeddingSize]), [
+      promptLength,
+      batch,
+      embeddingSize,
+    ]);
+    const zero = b.op("Cast", [b.scalar(0)], { to: "int32" });
+    types &&= b.op("Concat", [b.expand(zero, [promptLength, batch]), types], { axis: 0 });
+    return embeddingModule(ctx, config, b.op("Concat", [vectors, words], { axis: 0 }), types, firstPosition);
+  });
+}
+
+/** Word embeddings `[S, B, E]`; those of negative ids are rows of `pseudoTokens`: −1 the first. */
+function embedWords(
+  ctx: LayerContext,
+  { vocabSize, embeddingSize }: BackboneConfig,
+  ids: Value,
+  pseudoTokens: Value | undefined,
+): Value {
+  const { b } = ctx;
+  const words = (of: Value): Value =>
+    embedding(ctx, of, "embeddings.word_embeddings", vocabSize, embeddingSize);
+  if (pseudoTokens === undefined) return words(ids);
+  // Whole numbers up to 2^24 are exact in float32.
+  const numbers = b.op("Cast", [ids], { to: "float32" });
+  const wordIds = b.op("Relu", [numbers]);
+  const rows = b.op("Relu", [b.op("Neg", [numbers])]); // 0 for a word, p for the p-th pseudo-token
+  const isWord = b.op("Relu", [b.op("Sub", [b.scalar(1), rows])]);
+  const table = b.op("Concat", [b.expand(b.scalar(0), [1, embeddingSize]), pseudoTokens], { axis: 0 });
+  const whole = (x: Value): Value => b.op("Cast", [x], { to: "int32" });
+  const kept = b.op("Mul", [words(whole(wordIds)), b.reshape(isWord, [...ids.shape, 1])]);
+  return b.op("Add", [kept, b.op("Gather", [table, whole(rows)], { axis: 0 })]);
+}
+
+/**
+ * Token + segment + position, normalised: `[T, B, E]` → `[R·B, E]`. Texts lie at the front of their rows, so every row
+ * reads the same stretch of positions; padding behind a text gets positions too, but nothing reads its states.
+ *
+ * @param types segments `[R, B]`; all 0 where they are left out
+ */
+function embeddingModule(
+  ctx: LayerContext,
+  config: BackboneConfig,
+  words: Value,
+  types: Value | undefined,
+  firstPosition: number,
+): Value {
+  const { b } = ctx;
+  const { embeddingSize, typeVocabSize, maxPositions } = config;
+  const [length, batch] = words.shape as [Dim, Dim];
+  const position = b.op("Slice", [
+    ctx.weight("embeddings.position_embeddings.weight", [maxPositions, embeddingSize]),
+    b.dims([firstPosition]),
+    b.op("Add", [b.dims([length]), b.integers([firstPosition])]),
+    b.integers([0]),
+  ]);
+  let sum = b.op("Add", [words, b.reshape(position, [length, 1, embeddingSize])]);
+  if (typeVocabSize > 0) {
+    const name = "embeddings.token_type_embeddings";
+    const table = ctx.weight(`${name}.weight`, [typeVocabSize, embeddingSize]);
+    const isSegmented = typeVocabSize > 1 && types !== undefined;
+    const first = typeVocabSize > 1 ? b.slice(table, 0, 0, 1) : table;
+    sum = b.op("Add", [sum, isSegmented ? embedding(ctx, types, name, typeVocabSize, embeddingSize) : first]);
+  }
+  const rows = b.reshape(sum, [multiplyDims(length, batch), embeddingSize]);
+  return dropout(
+    ctx,
+    layerNorm(ctx, rows, "embeddings.LayerNorm", config.layerNormEpsilon),
+    config.hiddenDropout,
+  );
+}
