@@ -43,7 +43,7 @@ export interface EncoderParts<C extends BackboneConfig> extends Omit<Architectur
 }
 
 /** Columns in front of the text's own. */
-interface PromptColumns {
+export interface PromptColumns {
   /** Of a deep prompt: no rows belong to them. */
   readonly deep: number;
   /** Of an input prompt: its rows. */

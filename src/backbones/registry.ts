@@ -1,10 +1,11 @@
 import { PtuningError, shown } from "../core/index.ts";
 import type { Architecture } from "./architecture.ts";
 import { bert } from "./bert.ts";
+import { mpnet } from "./mpnet.ts";
 import { roberta } from "./roberta.ts";
 
 /** Every architecture that a checkpoint can have. */
-export const architectures: readonly Architecture[] = [bert, roberta];
+export const architectures: readonly Architecture[] = [bert, roberta, mpnet];
 
 /**
  * The architecture of a `config.json`.

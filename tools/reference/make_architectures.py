@@ -1,0 +1,181 @@
+"""Makes test/golden/ARCHITECTURE/: a tiny random checkpoint of transformers, and golden states in float64 of every kind of
+method on it, computed by transformers' own model with prompts in its attention (prompted.py).
+
+For each case: trainable tensors that the checkpoint lacks, logits, loss, and every gradient; gradients of the checkpoint's
+weights have its names. Run: node tools/reference/run.mjs make_architectures.py [ARCHITECTURE ...]
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import AutoModel, MPNetConfig
+from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
+
+from prompted import Prompted
+
+golden = Path(__file__).resolve().parents[2] / "test" / "golden"
+B, P, C, M = 4, 3, 3, 6
+words = [f"w{i}" for i in range(33)]
+sizes = dict(vocab_size=40, hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=24)
+
+
+def mpnet_tokenizer():
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "[UNK]", *words, "w33", "<mask>"]
+    tokenizer = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), trim_offsets=True, add_prefix_space=False)
+    tokenizer.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
+    return tokenizer.to_str(pretty=False) + "\n"
+
+
+# name → configuration, tokens of the longest text, files beside the weights, whether the model has a pooler, and which
+# biases of attention keys nothing depends on.
+architectures = {
+    "mpnet": dict(
+        config=MPNetConfig(**sizes, max_position_embeddings=34, layer_norm_eps=1e-5),
+        length=20,
+        files={"tokenizer.json": mpnet_tokenizer()},
+        pooler=True,
+        key_bias=".attn.k.bias",
+    ),
+}
+
+
+def pooled(states, pooling, row, mask, weights):
+    if pooling == "mean":
+        share = mask.to(states.dtype)[:, :, None]
+        return (states * share).sum(1) / share.sum(1)
+    first = states[:, row]
+    if pooling == "cls":
+        return first
+    return torch.tanh(F.linear(first, weights["pooler.dense.weight"], weights["pooler.dense.bias"]))
+
+
+def deep(draw, layers, width, heads, mlp=False, gate=False):
+    columns = 2 * layers * width
+    params = {"prompt.gate": draw(layers, heads)} if gate else {}
+    if not mlp:
+        return params | {"prompt.embeddings": draw(P, columns)}
+    return params | {
+        "prompt.mlp.embeddings": draw(P, width), "prompt.mlp.in.weight": draw(M, width), "prompt.mlp.in.bias": draw(M),
+        "prompt.mlp.out.weight": draw(columns, M), "prompt.mlp.out.bias": draw(columns),
+    }
+
+
+def matrix(params):
+    if "prompt.embeddings" in params:
+        return params["prompt.embeddings"]
+    if "prompt.mlp.in.weight" not in params:
+        return None
+    wide = F.linear(params["prompt.mlp.embeddings"], params["prompt.mlp.in.weight"], params["prompt.mlp.in.bias"])
+    return F.linear(torch.tanh(wide), params["prompt.mlp.out.weight"], params["prompt.mlp.out.bias"])
+
+
+def make(name, config, length, files, pooler, key_bias):
+    torch.manual_seed(4711)
+    target = golden / name
+    target.mkdir(parents=True, exist_ok=True)
+    model = AutoModel.from_config(config)
+    for parameter in model.parameters():
+        # Wider than the usual 0.02: attention should differ from uniform, and every gradient should matter.
+        parameter.data = torch.randn_like(parameter) * 0.4
+    config.architectures = [type(model).__name__]
+    # Rounded to float32, the precision in which weights are stored.
+    model.save_pretrained(target)
+    for file, content in files.items():
+        (target / file).write_text(content)
+    model = model.double().eval()
+    weights = {k: v for k, v in model.state_dict().items() if v.is_floating_point()}
+    prompted = Prompted(model)
+    layers, heads, E = config.num_hidden_layers, config.num_attention_heads, config.hidden_size
+    every = list(range(layers))
+
+    ids = torch.randint(5, 38, (B, length))
+    lengths = [length, length // 2, length - 3, 5]
+    mask = torch.zeros(B, length, dtype=torch.long)
+    types = torch.zeros(B, length, dtype=torch.long)
+    has_types = getattr(config, "type_vocab_size", 0) > 1
+    for row, own in enumerate(lengths):
+        mask[row, :own] = 1
+        if has_types:
+            types[row, own // 2 : own] = row % 2
+        ids[row, own:] = config.pad_token_id
+    labels = torch.tensor([0, 2, 1, 2])
+
+    p_tuning = lambda **options: {"name": "p-tuning-v2", "options": {"promptLength": P, **options}}
+    prompts = lambda **options: {"name": "prompt-tuning", "options": {"promptLength": P, **options}}
+    every_weight = lambda k: not k.endswith(key_bias)
+    biases = lambda k: k.endswith(".bias") and every_weight(k)
+    pooling = "pooler" if pooler else "cls"
+    # method, pooling, tensors of its own, layers with a prompt, weights that are trained, row that is pooled
+    runs = [
+        (p_tuning(), "mean", lambda d: deep(d, layers, E, heads), every, None, 0),
+        (p_tuning(), pooling, lambda d: deep(d, layers, E, heads), every, None, 0),
+        (p_tuning(promptLayers={"last": 1}), pooling, lambda d: deep(d, 1, E, heads), every[-1:], None, 0),
+        (p_tuning(promptLayers={"first": 2}, gate=True), "mean", lambda d: deep(d, 2, E, heads, gate=True), every[:2], None, 0),
+        (p_tuning(reparameterization="mlp", prefixHiddenSize=M), "cls", lambda d: deep(d, layers, E, heads, mlp=True), every, None, 0),
+        (prompts(), "mean", lambda d: {"prompt.input": d(P, E)}, [], None, P),
+        (prompts(), pooling, lambda d: {"prompt.input": d(P, E)}, [], None, P),
+        (prompts(pooledRow=0), "cls", lambda d: {"prompt.input": d(P, E)}, [], None, 0),
+        ({"name": "bitfit", "options": {}}, "mean", lambda d: {}, [], biases, 0),
+        ({"name": "fine-tuning", "options": {}}, "mean", lambda d: {}, [], every_weight, 0),
+        ({"name": "fine-tuning", "options": {}}, pooling, lambda d: {}, [], every_weight, 0),
+    ]
+    cases, tensors = [], {}
+    for method, pooling, own, prompted_layers, trains, row in runs:
+        generator = torch.Generator().manual_seed(len(cases))
+        draw = lambda *shape: torch.randn(*shape, generator=generator).float().double().mul(0.5)
+        params = own(draw) | {"head.weight": draw(C, E), "head.bias": draw(C)}
+        params = {k: v.clone().requires_grad_() for k, v in params.items()}
+        trained = {k: v.clone().requires_grad_() for k, v in weights.items() if trains and trains(k)}
+        inputs = dict(attention_mask=mask)
+        count = 0
+        if "prompt.input" in params:
+            count = P
+            table = model.get_input_embeddings().weight
+            vectors = params["prompt.input"].expand(B, -1, -1)
+            inputs = dict(
+                inputs_embeds=torch.cat([vectors, table[ids]], 1), attention_mask=F.pad(mask, (P, 0), value=1)
+            )
+        else:
+            inputs["input_ids"] = ids
+        if has_types:
+            inputs["token_type_ids"] = F.pad(types, (count, 0))
+        states = prompted.states(matrix(params), prompted_layers, params.get("prompt.gate"), trained, **inputs)
+        kept = states if pooling != "mean" else states[:, count:]
+        features = pooled(kept, pooling, row, mask, weights | trained)
+        logits = F.linear(features, params["head.weight"], params["head.bias"])
+        loss = F.cross_entropy(logits, labels)
+        loss.backward()
+        key = f"case{len(cases)}"
+        cases.append({"key": key, "method": method, "pooling": pooling, "loss": loss.item()})
+        tensors |= {f"{key}.param.{k}": v.detach().clone() for k, v in params.items()}
+        tensors |= {f"{key}.grad.{k}": v.grad for k, v in params.items()}
+        tensors |= {f"{key}.weight.{k}": v.grad for k, v in trained.items() if v.grad is not None}
+        tensors[f"{key}.logits"] = logits.detach()
+    save_file({k: v.contiguous() for k, v in tensors.items()}, target / "golden.safetensors")
+    for file in target.iterdir():
+        file.chmod(0o644)
+    (target / "golden.json").write_text(json.dumps({
+        "torch": torch.__version__, "labels": labels.tolist(), "inputIds": ids.tolist(),
+        "tokenTypeIds": types.tolist(), "attentionMask": mask.tolist(), "cases": cases,
+    }) + "\n")
+    print(f"{name}: {len(cases)} cases, {sum(f.stat().st_size for f in target.iterdir())} bytes")
+
+
+def make_mpnet_buckets():
+    """The bucket of every distance within 512 positions, key minus query from −511 to 511."""
+    buckets = MPNetEncoder.relative_position_bucket(torch.arange(-511, 512))
+    (golden / "mpnet" / "buckets.json").write_text(json.dumps(buckets.tolist()) + "\n")
+
+
+for wanted in sys.argv[1:] or architectures:
+    make(wanted, **architectures[wanted])
+    if wanted == "mpnet":
+        make_mpnet_buckets()
