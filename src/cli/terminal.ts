@@ -94,19 +94,19 @@ const plainIntervalMs = 10_000;
 
 /** Shows downloads: a bar on a terminal, now and then a line elsewhere. */
 export function downloadReporter(): (progress: TransferProgress) => void {
-  const started = performance.now();
   let last = 0;
+  let begun = { at: 0, doneBytes: 0, totalBytes: 0 };
   return ({ name, doneBytes, totalBytes }) => {
-    const seconds = (performance.now() - started) / 1000;
-    const rate = doneBytes / Math.max(seconds, 0.001);
-    const rest = formatDuration((totalBytes - doneBytes) / Math.max(rate, 1));
+    const now = performance.now();
+    // What was here already tells nothing of the rate, and another total is another piece of work.
+    if (totalBytes !== begun.totalBytes) begun = { at: now, doneBytes, totalBytes };
+    const rate = ((doneBytes - begun.doneBytes) / Math.max(now - begun.at, 1)) * 1000;
+    const rest = rate > 0 ? `  ${formatDuration((totalBytes - doneBytes) / rate)} left` : "";
     const amount = `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`;
-    progressLine.update(
-      `${bar(doneBytes, totalBytes)} ${amount}  ${formatBytes(rate)}/s  ${rest} left  ${name}`,
-    );
+    progressLine.update(`${bar(doneBytes, totalBytes)} ${amount}  ${formatBytes(rate)}/s${rest}  ${name}`);
     if (doneBytes >= totalBytes) progressLine.clear();
-    if (!process.stderr.isTTY && performance.now() - last > plainIntervalMs) {
-      last = performance.now();
+    if (!process.stderr.isTTY && now - last > plainIntervalMs) {
+      last = now;
       note(`fetching ${name}: ${amount}`);
     }
   };

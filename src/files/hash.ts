@@ -2,10 +2,16 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 
-/** SHA-256 of a file as lower-case hex, read as a stream. */
-export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {
+/** SHA-256 of a file, or of several that lie one after another, as lower-case hex, read as a stream. */
+export async function hashFile(path: string | readonly string[], signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
-  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash, { ...(signal && { signal }) });
+  for (const part of typeof path === "string" ? [path] : path) {
+    const chunks = createReadStream(part, { highWaterMark: 1 << 20 });
+    const update = async (from: AsyncIterable<Buffer>): Promise<void> => {
+      for await (const chunk of from) hash.update(chunk);
+    };
+    await pipeline(chunks, update, { ...(signal && { signal }) });
+  }
   return hash.digest("hex");
 }
 

@@ -1,11 +1,11 @@
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { hideSecrets, messageOf, PtuningError } from "../core/index.ts";
 import type { Environment } from "./cache.ts";
 import { answerTimeoutMs, hubFetch } from "./hub-fetch.ts";
 import { sizeOf, transfer } from "./hub-transfer.ts";
 import type { ProgressListener } from "./progress.ts";
-import { asUnwritable, makeFolder } from "./refusals.ts";
+import { asUnwritable, expectRoom, makeFolder } from "./refusals.ts";
 import { sweepTemporaries } from "./temporary.ts";
 
 /** Files of a repository that are looked at; a listing without an end is given up. */
@@ -67,6 +67,7 @@ export async function downloadFromHub(download: HubDownload): Promise<string> {
       if (entry.type === "file" && download.wants(entry.path)) files.push(entry);
     }
     const totalBytes = files.reduce((sum, { size }) => sum + size, 0);
+    await expectRoom(download.folder, totalBytes - (await bytesIn(download.folder)), download.id);
     const base = `${hubUrl}/${isDataset ? "datasets/" : ""}${download.id}/resolve/${encodeURIComponent(sha)}`;
     let doneBytes = 0;
     for (const { path, size, lfs, oid } of files) {
@@ -139,6 +140,14 @@ async function startOrContinue(folder: string, sha: string): Promise<void> {
   await makeFolder(folder);
   await sweepTemporaries(folder, { isSole: true });
   await writeFile(marker, sha);
+}
+
+/** What earlier attempts have brought. */
+async function bytesIn(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }))
+    if (entry.isFile()) bytes += (await sizeOf(join(entry.parentPath, entry.name))) ?? 0;
+  return bytes;
 }
 
 /** Whether every part of a path is a plain name. */

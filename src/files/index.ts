@@ -20,7 +20,6 @@ export {
   onLockWait,
 } from "./lock.ts";
 export { expectOwnFolder, type OutputFolder } from "./output-folder.ts";
-export { type PipDownload, withPipFiles } from "./pip.ts";
 export type { ProgressListener, TransferProgress } from "./progress.ts";
 export {
   asSystemRefusal,
@@ -43,3 +42,4 @@ export { type ByteSource, memorySource, openFile, readBytes, readText, readTextI
 export { inCacheOrAside, onCacheRefusal } from "./stand-in.ts";
 export { isTemporaryName, sweepTemporaries, temporariesIn, temporaryName } from "./temporary.ts";
 export { packageVersion } from "./version.ts";
+export { type Wheel, type WheelFetch, type WheelSource, withWheelFiles } from "./wheels.ts";

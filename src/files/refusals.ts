@@ -1,5 +1,5 @@
 /** What a system says of a place that a user named, as errors that a user can act on. */
-import { lstat, mkdir, rm, stat, writeFile } from "node:fs/promises";
+import { lstat, mkdir, rm, stat, statfs, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { PtuningError, systemCode } from "../core/index.ts";
 import { cacheFolder } from "./cache.ts";
@@ -162,6 +162,22 @@ export async function expectWritable(path: string): Promise<void> {
   } finally {
     await rm(probe, { recursive: true, force: true }).catch(() => {});
   }
+}
+
+/**
+ * Sees that there is room for so many bytes at a place, before they are fetched.
+ * @param what what needs the room, for the message
+ * @throws STORAGE_FULL saying how much is needed and how much is free
+ */
+export async function expectRoom(path: string, bytes: number, what: string): Promise<void> {
+  const { existing } = await nearest(path);
+  const { blocks, bavail, bsize } = await statfs(existing);
+  // Some file systems do not say.
+  if (blocks === 0 || bavail * bsize >= bytes) return;
+  const [needed, free] = [bytes, bavail * bsize].map((count) => `${(count / 1e6).toFixed(0)} MB`);
+  throw new PtuningError("STORAGE_FULL", `${path}: expected ${needed} of room for ${what}, got ${free}.`, {
+    hint: "Free some space, or choose another place: PTUNING_CACHE for backbones.",
+  });
 }
 
 /** The nearest folder above a path that is there, and what is missing below it, from the top. */

@@ -1,8 +1,8 @@
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Adapter, loadAdapter } from "ptuning/adapters";
-import { type Backbone, loadBackbone } from "ptuning/backbones";
+import { Adapter, loadAdapter } from "ptuning/adapters";
+import { type Backbone, catalog, loadBackbone } from "ptuning/backbones";
 import { encodeSafetensors, readSafetensors } from "ptuning/files";
 import { deepPrompt } from "ptuning/methods";
 import { createPredictor } from "ptuning/predict";
@@ -151,6 +151,21 @@ describe("for PEFT", () => {
     const { tensors } = await readSafetensors(join(path, "adapter_model.safetensors"));
     expect(Object.keys(tensors)).not.toContain("prompt_embeddings");
   });
+});
+
+test("the card names size and licence of a backbone of the catalog", async () => {
+  const adapter = await trained();
+  for (const { id, parameters, license } of catalog) {
+    const path = join(folder, "card");
+    await new Adapter({ ...adapter, backbone: { ...adapter.backbone, id } }).save(path);
+    const card = await readFile(join(path, "README.md"), "utf8");
+    expect(card).toContain(
+      `The backbone has ${parameters.toLocaleString("en")} parameters (${id.includes("MiniLM") ? 92 : 439} MB) and the licence ${license}`,
+    );
+  }
+  const path = join(folder, "no-card");
+  await adapter.save(path);
+  expect(await readFile(join(path, "README.md"), "utf8")).not.toContain("licence");
 });
 
 describe("loading checks", () => {

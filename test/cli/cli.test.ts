@@ -247,7 +247,9 @@ describe("a run from start to end", () => {
       "tokenizer",
     ]);
     expect(checks.find(({ name }: { name: string }) => name === "engine").state).toBe("ok");
-    expect((await run(["backbones"])).stdout).toMatch(/minilm/);
+    const { stdout: listed } = await run(["backbones"]);
+    expect(listed).toMatch(/^minilm +(here +)?22,713,216 +91\.6 MB +Apache-2\.0 +MiniLM/m);
+    expect(listed).toMatch(/^mpnet +(here +)?109,486,464 +438\.7 MB +Apache-2\.0 +MPNet/m);
     expect(await run(["backbones", "remove", "minilm"])).toMatchObject({
       code: 1,
       stderr: expect.stringContaining("it is not in the cache"),

