@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { type ExternalTensor, PtuningError } from "../core/index.ts";
 import { type Engine, nodeEngine } from "../engine/index.ts";
 import { readJson } from "../files/index.ts";
+import type { FormName } from "../nn/index.ts";
 import { openTokenizer, type Tokenizer } from "../text/index.ts";
 import type { Architecture, BackboneConfig, WeightShapes } from "./architecture.ts";
 import { catalog } from "./catalog.ts";
@@ -20,7 +21,7 @@ export interface Backbone extends AsyncDisposable {
   readonly config: BackboneConfig;
   readonly weights: ReadonlyMap<string, ExternalTensor>;
   /** Of the linear layers in `weights`; see `withPrecision`. */
-  readonly precision: "fp32" | "int8";
+  readonly precision: FormName;
   /** Identifies weights, configuration and tokenizer by every byte of them; adapters carry it. */
   readonly fingerprint: string;
   /** What adapters before formatVersion 2 carry: it saw a sample of the weights, and others may have the same. */

@@ -1,22 +1,23 @@
 import { type CpuFacts, cpuFacts } from "../engine/index.ts";
+import { type FormName, formNames, formOf, weightForms } from "../nn/index.ts";
+import { convertedWeights } from "./converted.ts";
 import type { Backbone } from "./load.ts";
-import { isQuantized, quantizedWeights } from "./quantize.ts";
 
 /**
- * Precision of the frozen linear layers, forward and backward. `auto` takes int8 where the CPU multiplies it
- * well (VNNI, AMX) and fp32 elsewhere. Everything else is fp32 always.
+ * Precision of the frozen linear layers, forward and backward: the name of a weight form. `auto` takes int8 where the
+ * CPU multiplies it well (VNNI, AMX) and fp32 elsewhere. Everything else is fp32 always.
  */
-export type Precision = "fp32" | "int8" | "auto";
+export type Precision = FormName | "auto";
 
 /** The precision that `auto` stands for on a machine. */
-export function choosePrecision(precision: Precision, cpu: CpuFacts = cpuFacts()): "fp32" | "int8" {
+export function choosePrecision(precision: Precision, cpu: CpuFacts = cpuFacts()): FormName {
   if (precision !== "auto") return precision;
-  return cpu.int8Dot ? "int8" : "fp32";
+  return formNames.find((name) => weightForms[name].isBestOn(cpu)) ?? "fp32";
 }
 
 /**
  * The same backbone with weights of the given precision.
- * @param signal ends the making of int8 weights with its reason
+ * @param signal ends the making of converted weights with its reason
  */
 export async function withPrecision(
   backbone: Backbone,
@@ -24,10 +25,12 @@ export async function withPrecision(
   cpu: CpuFacts = cpuFacts(),
   signal?: AbortSignal,
 ): Promise<Backbone> {
-  if (choosePrecision(precision, cpu) === backbone.precision) return backbone;
-  // Products of full 8-bit weights overflow on x86 without VNNI: there they keep 7 bits.
-  const bits = cpu.x86 && !cpu.int8Dot ? 7 : 8;
-  const weights = await quantizedWeights(backbone, bits, process.env, signal);
-  // What was built, not what was asked for: a checkpoint may have no layer that int8 suits.
-  return { ...backbone, precision: isQuantized(weights) ? "int8" : "fp32", weights };
+  const name = choosePrecision(precision, cpu);
+  const { stored } = weightForms[name];
+  if (name === backbone.precision || stored === undefined) return backbone;
+  const weights = await convertedWeights(backbone, { name, form: stored, cpu }, process.env, signal);
+  // What was built, not what was asked for: a checkpoint may have no layer that the form suits.
+  const layers = backbone.architecture.linears(backbone.config);
+  const isBuilt = layers.some((layer) => formOf((key) => weights.has(key), layer.name) === name);
+  return { ...backbone, precision: isBuilt ? name : backbone.precision, weights };
 }

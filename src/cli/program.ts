@@ -3,6 +3,8 @@ import { packageVersion } from "../files/index.ts";
 
 /** Names of `src/comparisons/registry.ts`, which is loaded when the command runs; a test holds them equal. */
 const comparisonPresets = ["methods", "depth", "reparameterization", "length", "heads", "shots"];
+/** `auto` and the names of `src/nn/forms/registry.ts`; likewise. */
+const precisions = ["auto", "fp32", "int8"];
 
 const collect = (value: string, earlier: readonly string[] = []): string[] => [...earlier, value];
 
@@ -21,11 +23,7 @@ function withRunOptions(command: Command): Command {
     .option("--batch-size <n>", "examples per update (training.batchSize)")
     .option("--max-length <n>", "tokens per text; longer ones are cut (training.maxLength)")
     .addOption(
-      new Option("--precision <name>", "of the frozen layers (training.precision)").choices([
-        "auto",
-        "fp32",
-        "int8",
-      ]),
+      new Option("--precision <name>", "of the frozen layers (training.precision)").choices(precisions),
     )
     .option("--threads <n>", "default: all cores, shared out among what runs at a time (engine.threads)")
     .option("--set <key=value>", "set any key of the configuration; may be given again", collect);
@@ -173,7 +171,7 @@ export function createProgram(): Command {
     .option("--label-pattern <regex>", "finds labels inside the text")
     .option("--head <name>", "which task, of an adapter with several heads")
     .option("--backbone <name>", "where the backbone is; default: the one it was trained on")
-    .addOption(new Option("--precision <name>", "of the frozen layers").choices(["auto", "fp32", "int8"]))
+    .addOption(new Option("--precision <name>", "of the frozen layers").choices(precisions))
     .option("--threads <n>", "threads of the engine")
     .option("--json", "scores as JSON")
     .action(async (adapter, data, options) =>
@@ -202,7 +200,7 @@ export function createProgram(): Command {
     )
     .option("--head <name>", "which task, of an adapter with several heads")
     .option("--backbone <name>", "where the backbone is; default: the one it was trained on")
-    .addOption(new Option("--precision <name>", "of the frozen layers").choices(["auto", "fp32", "int8"]))
+    .addOption(new Option("--precision <name>", "of the frozen layers").choices(precisions))
     .option("--threads <n>", "threads of the engine")
     .option("--json", "the same as --format jsonl")
     .action(async (adapter, texts, options) =>

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { type FormatName, formats } from "../data/index.ts";
 import { threadLimit } from "../engine/index.ts";
+import { formNames } from "../nn/index.ts";
 import { optimizerNames } from "../optim/index.ts";
 import { taskFamilies, wordCutSchema } from "../tasks/index.ts";
 import type { MultiTaskConfig, RunConfig } from "./config.ts";
@@ -182,7 +183,7 @@ const training = z.strictObject({
     .describe("compute the layers beneath the lowest prompt once, without their dropout"),
   trunkCacheType: z.enum(["float32", "float16"]).exactOptional().describe("how their output is kept"),
   precision: z
-    .enum(["auto", "fp32", "int8"])
+    .enum(["auto", ...formNames])
     .exactOptional()
     .describe("of the frozen layers; auto takes int8 where the CPU is good at it"),
   evaluateEvery: z

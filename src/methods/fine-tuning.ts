@@ -18,7 +18,7 @@ export function fineTuning(): Method {
     // Key biases have no gradient but rounding noise; see bitfit.ts.
     trains: (weight, architecture) => !architecture.isKeyBias(weight),
     decays: "matrices",
-    int8: { reason: "fine-tuning trains the layers themselves, int8 layers cannot learn" },
+    fp32Only: { reason: "fine-tuning trains the layers themselves, int8 layers cannot learn" },
     savedAs: "checkpoint",
     positionOffset: () => 0,
     build: () => untouched,

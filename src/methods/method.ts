@@ -67,8 +67,8 @@ export interface Method {
   trains?(weight: string, architecture: Architecture): boolean;
   /** Which trainable tensors weight decay shrinks: all, or only matrices, so no biases and layer norms. */
   readonly decays: Decayed;
-  /** Why the layers of the backbone cannot be int8 beside it, where that is so. */
-  readonly int8?: Refusal;
+  /** Why the layers of the backbone cannot be in another form than fp32 beside it, where that is so. */
+  readonly fp32Only?: Refusal;
   /** What is saved: what was trained, or the whole backbone as a checkpoint of its own. */
   readonly savedAs: "adapter" | "checkpoint";
   /** Position of the first text token. */

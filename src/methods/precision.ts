@@ -1,17 +1,18 @@
 import { choosePrecision, type Precision } from "../backbones/index.ts";
 import { PtuningError } from "../core/index.ts";
+import type { FormName } from "../nn/index.ts";
 import type { Method } from "./method.ts";
 
 /**
- * What a wanted precision comes to beside a method: `auto` is fp32 where the method cannot have int8 layers.
- * @throws OPTION_INVALID if it cannot and int8 is wanted
+ * What a wanted precision comes to beside a method: `auto` is fp32 where the method cannot have other layers.
+ * @throws OPTION_INVALID if it cannot and others are wanted
  */
-export function precisionFor({ name, int8 }: Method, precision: Precision): "fp32" | "int8" {
-  if (int8 === undefined) return choosePrecision(precision);
-  if (precision === "int8") {
+export function precisionFor({ name, fp32Only }: Method, precision: Precision): FormName {
+  if (fp32Only === undefined) return choosePrecision(precision);
+  if (precision !== "fp32" && precision !== "auto") {
     throw new PtuningError(
       "OPTION_INVALID",
-      `precision: expected fp32 with ${name}, as ${int8.reason}, got int8.`,
+      `precision: expected fp32 with ${name}, as ${fp32Only.reason}, got ${precision}.`,
     );
   }
   return "fp32";

@@ -4,7 +4,7 @@ import type { Params } from "../core/index.ts";
 import type { Engine } from "../engine/index.ts";
 import { type Graph, GraphBuilder } from "../graph/index.ts";
 import type { Method } from "../methods/index.ts";
-import { Dropout, type DropoutPlan } from "../nn/index.ts";
+import { Dropout, type DropoutPlan, type FormName, weightForms } from "../nn/index.ts";
 import type { Task } from "../tasks/index.ts";
 import {
   buildKeysAndValues,
@@ -56,8 +56,8 @@ export type MemoryMode = "fast" | "lean";
  * Whether a training session's weights are worth rearranging: packed fp32 weights are held once per direction
  * beside each other, packed int8 weights take the place of the file's pages.
  */
-export const prepackFor = (memory: MemoryMode, precision: "fp32" | "int8"): boolean =>
-  memory === "fast" || precision === "int8";
+export const prepackFor = (memory: MemoryMode, precision: FormName): boolean =>
+  memory === "fast" || weightForms[precision].packedCopies === 1;
 
 /** A training step, and what its dropout needs. */
 export interface TrainingGraph {

@@ -20,7 +20,7 @@ import {
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import { type Head, meanOverTokens } from "../heads/index.ts";
 import type { Method, ParamValues } from "../methods/index.ts";
-import type { Dropout, LayerContext } from "../nn/index.ts";
+import { type Dropout, type FormName, type LayerContext, weightForms } from "../nn/index.ts";
 import type { TokenBatch } from "../text/index.ts";
 
 /** The parts of a tuned model: everything that decides what it computes, except the trained tensors. */
@@ -30,7 +30,7 @@ export interface ModelParts {
     readonly architecture: Architecture;
     readonly config: BackboneConfig;
     readonly weights: ReadonlyMap<string, ExternalTensor>;
-    readonly precision: "fp32" | "int8";
+    readonly precision: FormName;
   };
   readonly method: Method;
   readonly head: Head;
@@ -272,7 +272,7 @@ function layerContext(
   const values = new Map<string, Value>();
   return {
     b,
-    precision,
+    coarseGradients: weightForms[precision].hasCoarseGradients,
     unevenGradients: head?.perPosition ?? false,
     dropout,
     batchInvariant: dropout === undefined,

@@ -11,8 +11,8 @@ export interface LayerContext {
   weight(name: string, shape: readonly number[]): Value;
   /** Whether the checkpoint has a weight of this name. */
   hasWeight(name: string): boolean;
-  /** Of the frozen linear layers; int8 gradients are coarse, so cheaper forms of others may go with them. */
-  readonly precision: "fp32" | "int8";
+  /** Whether the gradients of frozen linear layers are so coarse that cheaper forms of others may go with them. */
+  readonly coarseGradients?: boolean;
   /** Whether int8 products scale the rows of gradients one by one. */
   readonly unevenGradients?: boolean;
   /** Absent in evaluation: then nothing is dropped. */

@@ -44,9 +44,13 @@ const geluStep = 1 / 128;
  * tensor of the layer instead of ten. It is made in the forward pass and kept in 16 bits, an eighth of what would
  * be kept otherwise.
  */
-function geluWithGradient({ b, precision }: LayerContext, x: Value, approximate: "none" | "tanh"): Value {
+function geluWithGradient(
+  { b, coarseGradients }: LayerContext,
+  x: Value,
+  approximate: "none" | "tanh",
+): Value {
   const apply = (value: Value): Value => b.op("Gelu", [value], { approximate });
-  if (precision === "fp32") return apply(x);
+  if (!coarseGradients) return apply(x);
   return b.withGradient(
     [x],
     () => {

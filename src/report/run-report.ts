@@ -11,7 +11,7 @@ export interface RunResult {
   readonly seconds: number;
   /** The dev evaluation of the state that was kept. */
   readonly best?: EvaluationRecord | undefined;
-  /** Dev scores with fp32 weights, after an int8 run. */
+  /** Dev scores with fp32 weights, after a run whose frozen layers were rounded. */
   readonly exact?: Scores;
   readonly test?: Scores;
   readonly baselines?: readonly { readonly name: string; readonly scores: Scores }[];

@@ -108,7 +108,7 @@ export interface DoneEvent<A = Adapter> {
   /** The adapter of the best state, or of the last where there is no dev set. */
   readonly adapter: A;
   readonly best: EvaluationRecord | undefined;
-  /** After an int8 run: the adapter's dev scores with fp32 weights. */
+  /** After a run whose frozen layers were rounded: the adapter's dev scores with fp32 weights. */
   readonly exact?: Scores;
 }
 

@@ -11,6 +11,7 @@ import { type Params, Rng } from "../core/index.ts";
 import { packageVersion } from "../files/index.ts";
 import type { Scores } from "../metrics/index.ts";
 import { foldParams, headParameter, headShapes, inferenceGraph, missingWeights } from "../model/index.ts";
+import { weightForms } from "../nn/index.ts";
 import { evaluateSession } from "../predict/index.ts";
 import { evaluationOf, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
 import type { TrainEvent } from "./events.ts";
@@ -126,12 +127,12 @@ function provenanceOf({ options, settings, best, step }: Run, { name, data }: Ru
   };
 }
 
-/** Dev scores of an int8 run's adapter with fp32 weights: what the rounding costs. */
+/** Dev scores, with fp32 weights, of the adapter of a run that rounded them: what the rounding costs. */
 async function evaluateExactly(
   { settings, options, tasks }: Run,
   saved: SavedAdapter,
 ): Promise<Scores | undefined> {
-  if (settings.precision === "fp32") return undefined;
+  if (weightForms[settings.precision].stored === undefined) return undefined;
   const backbone = abortable(options.backbone, options.signal);
   const results: TaskEvaluation[] = [];
   for (const { name, devSet, task, selectBy = task.selectBy } of tasks) {

@@ -9,6 +9,7 @@ import {
   type ModelParts,
   type TrunkDtype,
 } from "../model/index.ts";
+import type { FormName } from "../nn/index.ts";
 import { type OptimizerName, optimizers, type Schedule, type ScheduleName } from "../optim/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
 import { parseBytes } from "./memory.ts";
@@ -147,7 +148,7 @@ export function tasksOf(options: AnyTrainOptions): readonly NamedTask[] {
 export const meanScore = "mean";
 
 /** Settings with every default filled in; `auto` has become what it stands for on this machine. */
-export type ResolvedSettings = Required<TrainSettings> & { readonly precision: "fp32" | "int8" };
+export type ResolvedSettings = Required<TrainSettings> & { readonly precision: FormName };
 
 /** What a setting is where nobody says; results/README.md has what comes of them. */
 export const settingDefaults = {

@@ -9,7 +9,7 @@ import {
   prepackFor,
   trainingGraph,
 } from "../model/index.ts";
-import { dropoutBankBytes, dropoutBanks, dropoutOffsets } from "../nn/index.ts";
+import { dropoutBankBytes, dropoutBanks, dropoutOffsets, weightForms } from "../nn/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
 import { itemRows, itemTokens, largestItem, longestSequence, padBatch } from "../text/index.ts";
 import { estimateSessionBytes, fitMicroBatch, parseBytes } from "./memory.ts";
@@ -75,7 +75,7 @@ export async function createStepper(
     estimateSessionBytes({
       graph,
       sizes: { B: Math.min(items, cachedExamples(perItem * length, width)) * perItem, S: length },
-      weightCopies: prepack && settings.precision === "fp32" ? 2 : 1,
+      weightCopies: prepack ? weightForms[settings.precision].packedCopies : 1,
     });
   const limit = parseBytes(settings.memoryLimit)!;
   const microBatchSize =

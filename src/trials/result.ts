@@ -15,7 +15,7 @@ export interface TrialFigures {
   readonly lowerIsBetter: boolean;
   /** Dev scores of the state that was kept, `loss` among them; absent without a dev set. */
   readonly dev?: Scores;
-  /** Dev scores with fp32 weights, after an int8 run. */
+  /** Dev scores with fp32 weights, after a run whose frozen layers were rounded. */
   readonly exact?: Scores;
   readonly test?: Scores;
   /** Trainable parameters by part. */

@@ -28,7 +28,7 @@ async function errors(engine: ReturnType<typeof nodeEngine>, unevenGradients: bo
   const known = new Map<string, Value>();
   const ctx: LayerContext = {
     b,
-    precision: "int8",
+    coarseGradients: true,
     unevenGradients,
     dropout: undefined,
     batchInvariant: false,

@@ -362,7 +362,7 @@ async function complete(
   const line = (title: string, text: string): void => print(`${style("dim", title.padEnd(10))} ${text}`);
   if (done.best) line("best dev", `${scores(done.best.scores)}  (step ${done.best.step})`);
   if (done.exact && done.best)
-    line("fp32 dev", `${scores(done.exact)}  (int8 cost: ${int8Cost(done.best.scores, done.exact)})`);
+    line("fp32 dev", `${scores(done.exact)}  (rounding costs ${pointsLost(done.best.scores, done.exact)})`);
   if (test) line("test", style("bold", scores(test)));
   for (const { name, scores: values } of simple) line("", `${scores(values)}  ${style("dim", name)}`);
   const waiting = spent.dataSeconds.toFixed(1);
@@ -376,8 +376,11 @@ async function complete(
 }
 
 /** Difference of the first score, in points. */
-function int8Cost(int8: Readonly<Record<string, number>>, fp32: Readonly<Record<string, number>>): string {
-  const [name] = Object.keys(int8);
-  const points = 100 * (fp32[name!]! - int8[name!]!);
+function pointsLost(
+  rounded: Readonly<Record<string, number>>,
+  exact: Readonly<Record<string, number>>,
+): string {
+  const [name] = Object.keys(rounded);
+  const points = 100 * (exact[name!]! - rounded[name!]!);
   return `${points >= 0 ? "" : "−"}${Math.abs(points).toFixed(2)} points of ${name}`;
 }

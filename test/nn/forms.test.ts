@@ -1,0 +1,122 @@
+/** Every form of frozen matrices: what it makes of one, and products in both directions beside plain arithmetic. */
+import { gradients } from "ptuning/autodiff";
+import { floats, type Params, Rng, type Tensor } from "ptuning/core";
+import { type CpuFacts, nodeEngine, referenceEngine } from "ptuning/engine";
+import { GraphBuilder, type Value } from "ptuning/graph";
+import { formNames, formOf, type LayerContext, linear, weightForms } from "ptuning/nn";
+import { describe, expect, test } from "vitest";
+import { ptuning } from "../support/cli.ts";
+
+const [N, I, O] = [5, 64, 96];
+const numbers = (count: number, seed: number): Float32Array => {
+  const rng = new Rng(seed);
+  return Float32Array.from({ length: count }, () => rng.normal());
+};
+const matrix = numbers(O * I, 1);
+const [x, bias, pull] = [numbers(N * I, 2), numbers(O, 3), numbers(N * O, 4)];
+
+/** What the form keeps, as weights by name. */
+function stored(name: (typeof formNames)[number], cpu: CpuFacts): Record<string, Tensor> {
+  const made = weightForms[name].stored?.tensors([O, I], cpu);
+  if (made === undefined) return { "layer.weight": floats([O, I], matrix) };
+  return Object.fromEntries(
+    Object.entries(made).map(([suffix, { dtype, shape, make }]) => [
+      `layer.weight${suffix}`,
+      { dtype, shape, data: make(matrix) } as Tensor,
+    ]),
+  );
+}
+
+function context(
+  b: GraphBuilder,
+  weights: Readonly<Record<string, Tensor>>,
+  batchInvariant: boolean,
+): LayerContext {
+  const known = new Map<string, Value>();
+  return {
+    b,
+    dropout: undefined,
+    batchInvariant,
+    hasWeight: (name) => name in weights,
+    weight(name, shape) {
+      expect(weights[name]?.shape, name).toEqual(shape);
+      const value = known.get(name) ?? b.initializer(name, weights[name]!);
+      known.set(name, value);
+      return value;
+    },
+  };
+}
+
+/** x · Wᵀ + bias, and pull · W, in double precision. */
+function expected(hasBias: boolean): { y: number[]; grad: number[] } {
+  const at = (o: number, i: number): number => matrix[o * I + i]!;
+  const sum = (count: number, term: (k: number) => number): number =>
+    Array.from({ length: count }, (_, k) => term(k)).reduce((a, c) => a + c, 0);
+  const y = Array.from({ length: N * O }, (_, k) => {
+    const [n, o] = [Math.floor(k / O), k % O];
+    return sum(I, (i) => x[n * I + i]! * at(o, i)) + (hasBias ? bias[o]! : 0);
+  });
+  const grad = Array.from({ length: N * I }, (_, k) => {
+    const [n, i] = [Math.floor(k / I), k % I];
+    return sum(O, (o) => pull[n * O + o]! * at(o, i));
+  });
+  return { y, grad };
+}
+
+const distance = (found: Tensor, wanted: readonly number[]): number =>
+  Math.hypot(...Array.from(found.data as Float32Array, (value, k) => value - wanted[k]!)) /
+  Math.hypot(...wanted);
+
+/** Relative error of a product of normal numbers. */
+const tolerance = { fp32: 1e-6, int8: 0.02 };
+const cpus = {
+  "8 bits": { x86: true, int8Dot: true, extensions: [] },
+  "7 bits": { x86: true, int8Dot: false, extensions: [] },
+};
+
+describe.each(formNames)("%s", (name) => {
+  describe.each([referenceEngine(), nodeEngine({ threads: 1 })])("$name", (engine) => {
+    test.each(Object.entries(cpus))("multiplies forwards and backwards, made for %s", async (_, cpu) => {
+      for (const hasBias of [true, false]) {
+        const weights = { ...stored(name, cpu), ...(hasBias && { "layer.bias": floats([O], bias) }) };
+        const wanted = expected(hasBias);
+        for (const batchInvariant of [true, false]) {
+          const b = new GraphBuilder("test");
+          const input = b.input("x", "float32", [N, I]);
+          const ctx = context(b, weights, batchInvariant);
+          const y = linear(ctx, input, "layer", O, { hasBias });
+          b.output("y", y);
+          if (!batchInvariant) {
+            const loss = b.sum(b.op("Mul", [y, b.input("pull", "float32", [N, O])]), [0, 1], 0);
+            b.output("grad", gradients(b, loss, [input])[0]!);
+          }
+          await using session = await engine.compile(b.build());
+          const feeds: Params = {
+            x: floats([N, I], x),
+            ...(!batchInvariant && { pull: floats([N, O], pull) }),
+          };
+          const found = await session.run(feeds);
+          expect(distance(found.y!, wanted.y)).toBeLessThan(tolerance[name]);
+          if (found.grad) expect(distance(found.grad, wanted.grad)).toBeLessThan(tolerance[name]);
+        }
+      }
+    });
+  });
+
+  test("is found by what it keeps, whatever else there is", () => {
+    const keys = Object.keys(stored(name, cpus["8 bits"]));
+    expect(formOf((key) => keys.includes(key), "layer")).toBe(name);
+    expect(formOf((key) => keys.includes(key), "other")).toBe("fp32");
+  });
+});
+
+test("a weight that is trained is taken as it is, beside another form of the same layer", () => {
+  const keys = [...Object.keys(stored("int8", cpus["8 bits"])), "layer.weight"];
+  expect(formOf((key) => keys.includes(key), "layer")).toBe("fp32");
+});
+
+test("the command line offers them and auto", async () => {
+  const help = (await ptuning(["evaluate", "--help"])).stdout.replaceAll(/\s+/g, " ");
+  const offered = /--precision <name> of the frozen layers \(choices: ([^)]*)\)/.exec(help)![1]!;
+  expect(offered.replaceAll('"', "").split(", ")).toEqual(["auto", ...formNames]);
+});
