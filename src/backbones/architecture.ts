@@ -65,6 +65,12 @@ export interface Adaptation {
   readonly pseudoTokens?: Value;
   /** Keys and values in front of layer `layer` (0-based), if it has any. */
   layerPrompt(layer: number): LayerPrompt | undefined;
+  /**
+   * What becomes of the output of a frozen linear layer, for every such layer of the encoder and of what heads read above
+   * it. Left out, it stays as it is.
+   * @param name as in {@link Architecture.linears} @param x `[N, inputs]` @param y `[N, outputs]` @returns the like of `y`
+   */
+  linear?(ctx: LayerContext, name: string, x: Value, y: Value): Value;
 }
 
 /**

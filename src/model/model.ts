@@ -158,8 +158,9 @@ export function buildLogits(
     b.initializer(name, tensor),
   ]);
   const params: ParamValues = { ...trained, ...Object.fromEntries(fixed) };
-  const { ctx, inputs } = startModel(b, parts, dropout, params, parts.head.rows);
-  const adaptation: Adaptation = parts.method.build(ctx, config, params, architecture);
+  const { ctx: bare, inputs } = startModel(b, parts, dropout, params, parts.head.rows);
+  const adaptation: Adaptation = parts.method.build(bare, config, params, architecture);
+  const ctx = adapted(bare, adaptation);
   const from = trunk && { layer: trunk.layers, hidden: trunkInput(b, parts, inputs, trunk) };
   const hidden = architecture.forward(ctx, config, inputs, adaptation, parts.head.rows, from ? { from } : {});
   const prefix = headParameter(parts.headName, "");
@@ -168,6 +169,11 @@ export function buildLogits(
     .map(([name, value]) => [name.slice(prefix.length), value] as const);
   const heads: ParamValues = { ...params, ...Object.fromEntries(own) };
   return parts.head.build(ctx, { architecture, config, inputs, hidden, params: heads });
+}
+
+/** With what the method makes of linear layers. */
+function adapted(ctx: LayerContext, { linear }: Adaptation): LayerContext {
+  return linear ? { ...ctx, adaptLinear: (name, x, y) => linear(ctx, name, x, y) } : ctx;
 }
 
 /** How cached states are kept. */

@@ -22,6 +22,8 @@ export interface LayerContext {
    * Training takes cheaper forms.
    */
   readonly batchInvariant: boolean;
+  /** What a method makes of the output y of a frozen linear layer with input x; absent where it leaves all as they are. */
+  readonly adaptLinear?: (name: string, x: Value, y: Value) => Value;
   /** Told the keys and values of the text, `[S, B, H, D]` each, layer by layer; absent where nobody asks. */
   readonly onKeysAndValues?: (key: Value, value: Value) => void;
 }

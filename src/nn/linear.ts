@@ -11,7 +11,7 @@ export interface LinearOptions {
 
 /**
  * `x · Wᵀ + bias`: `[N, I]` → `[N, O]`; the checkpoint stores W as `[O, I]`. The product is that of the form which holds
- * the frozen weights of this layer, in both directions.
+ * the frozen weights of this layer, in both directions; a method may add to it.
  */
 export function linear(
   ctx: LayerContext,
@@ -23,5 +23,8 @@ export function linear(
   const inWidth = x.shape[1] as number;
   const bias = hasBias ? ctx.weight(`${name}.bias`, [outWidth]) : undefined;
   const form = weightForms[formOf(ctx.hasWeight, name)];
-  return ctx.b.scope(name, () => form.product(ctx, x, { name, inWidth, outWidth, bias }));
+  return ctx.b.scope(name, () => {
+    const y = form.product(ctx, x, { name, inWidth, outWidth, bias });
+    return ctx.adaptLinear?.(name, x, y) ?? y;
+  });
 }
