@@ -6,6 +6,7 @@ export type DType =
   | "bfloat16"
   | "int64"
   | "int32"
+  | "int16"
   | "int8"
   | "uint8"
   | "bool";
@@ -18,6 +19,7 @@ export interface TypedArrays {
   bfloat16: Uint16Array;
   int64: BigInt64Array;
   int32: Int32Array;
+  int16: Int16Array;
   int8: Int8Array;
   uint8: Uint8Array;
   bool: Uint8Array;
@@ -39,6 +41,7 @@ const constructors: { readonly [D in DType]: TypedArrayConstructor<TypedArrays[D
   bfloat16: Uint16Array,
   int64: BigInt64Array,
   int32: Int32Array,
+  int16: Int16Array,
   int8: Int8Array,
   uint8: Uint8Array,
   bool: Uint8Array,
@@ -57,7 +60,8 @@ export function allocate<D extends DType>(dtype: D, length: number): TypedArrays
 /** A typed array over `bytes`; copies only where the bytes are not aligned for the dtype. */
 export function viewBytes<D extends DType>(dtype: D, bytes: Uint8Array): TypedArrays[D] {
   const size = byteSize(dtype);
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  // `slice` of a Buffer would not copy.
+  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   return new constructors[dtype](
     aligned.buffer,
     aligned.byteOffset,

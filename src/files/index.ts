@@ -33,13 +33,13 @@ export {
   type PendingTensor,
   readSafetensors,
   readSafetensorsHeader,
-  readTensor,
   type SafetensorsHeader,
   streamSafetensors,
-  type TensorEntry,
 } from "./safetensors.ts";
 export { type ByteSource, memorySource, openFile, readBytes, readText, readTextIfThere } from "./source.ts";
 export { inCacheOrAside, onCacheRefusal } from "./stand-in.ts";
 export { isTemporaryName, sweepTemporaries, temporariesIn, temporaryName } from "./temporary.ts";
+export { readTensor, type TensorEntry } from "./tensors.ts";
+export { readTorchHeader, type TorchHeader } from "./torch.ts";
 export { packageVersion } from "./version.ts";
 export { type Wheel, type WheelFetch, type WheelSource, withWheelFiles } from "./wheels.ts";

@@ -1,14 +1,7 @@
-import {
-  byteSize,
-  type DType,
-  elementCount,
-  PtuningError,
-  shown,
-  type Tensor,
-  viewBytes,
-} from "../core/index.ts";
+import { byteSize, type DType, elementCount, PtuningError, shown, type Tensor } from "../core/index.ts";
 import { topLevelKeys } from "./json.ts";
 import { type ByteSource, openFile } from "./source.ts";
+import { readTensor, type TensorEntry, tensorOf } from "./tensors.ts";
 
 /** Names of dtypes in safetensors headers. */
 const dtypes: { readonly [D in DType]: string } = {
@@ -18,6 +11,7 @@ const dtypes: { readonly [D in DType]: string } = {
   bfloat16: "BF16",
   int64: "I64",
   int32: "I32",
+  int16: "I16",
   int8: "I8",
   uint8: "U8",
   bool: "BOOL",
@@ -29,15 +23,6 @@ const dtypeOf: ReadonlyMap<unknown, DType> = new Map(
 
 /** The reference implementation refuses longer headers too. */
 const maxHeaderBytes = 100_000_000;
-
-/** Where one tensor lies in its file. */
-export interface TensorEntry {
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-  /** First byte, counted from the start of the file. */
-  readonly offset: number;
-  readonly byteLength: number;
-}
 
 /** What a safetensors file holds, and where. */
 export interface SafetensorsHeader {
@@ -117,15 +102,6 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
 
 function isLengths(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
-}
-
-/** Reads one tensor into memory. */
-export async function readTensor(source: ByteSource, entry: TensorEntry): Promise<Tensor> {
-  return tensorOf(entry, await source.read(entry.offset, entry.byteLength));
-}
-
-function tensorOf({ dtype, shape }: TensorEntry, bytes: Uint8Array): Tensor {
-  return { dtype, shape, data: viewBytes(dtype, bytes) };
 }
 
 /** Smaller files are read as a whole. */

@@ -109,6 +109,7 @@ const casts: { readonly [D in DType]: (x: number) => number } = {
   bfloat16: keep,
   int64: Math.trunc,
   int32: Math.trunc,
+  int16: (x) => (Math.trunc(x) << 16) >> 16,
   int8: (x) => (Math.trunc(x) << 24) >> 24,
   uint8: (x) => Math.trunc(x) & 255,
   bool: (x) => (x === 0 ? 0 : 1),
