@@ -3,9 +3,8 @@ import { join } from "node:path";
 import { PtuningError, systemCode } from "../core/index.ts";
 import {
   expectOwnFolder,
+  holdFolder,
   isTemporaryName,
-  lockFile,
-  makeFolder,
   renameFirmly,
   sweepTemporaries,
   temporaryName,
@@ -51,40 +50,33 @@ export async function openComparison(
   plan: Pick<ComparisonPlan, "fingerprints" | "formerBackbone">,
   anew = false,
 ): Promise<ComparisonFolder> {
-  const expectOwn = (): Promise<boolean> =>
+  const expect = (): Promise<boolean> =>
     expectOwnFolder(folder, {
       what: "a comparison",
       traces: [names.lock],
       isOurs: () => holdsComparison(folder),
     });
-  await expectOwn();
-  await makeFolder(folder);
-  const close = await lockFile(join(folder, names.lock), { what: `comparison ${folder}` });
-  const path = (name: keyof typeof names): string => join(folder, names[name]);
-  let doubts: readonly string[];
-  try {
+  return holdFolder(folder, { what: "comparison", lock: names.lock, expect }, async (close) => {
+    const path = (name: keyof typeof names): string => join(folder, names[name]);
     await sweepTemporaries(folder, { isSole: true });
     if (anew) await removeAll(folder);
-    doubts = await checkSame(path("json"), folder, plan);
-  } catch (error) {
-    await close();
-    throw error;
-  }
-  return {
-    trials: path("trials"),
-    page: path("html"),
-    doubts,
-    async write(comparison) {
-      const { html, svg } = await renderComparison(comparison);
-      await writeFileAtomic(path("json"), `${JSON.stringify(comparison, null, 2)}\n`);
-      await writeFileAtomic(path("csv"), comparisonCsv(comparison));
-      if (svg !== undefined) await writeFileAtomic(path("figure"), svg);
-      const figure = svg === undefined ? undefined : names.figure;
-      await writeFileAtomic(path("markdown"), comparisonMarkdown(comparison, figure));
-      await writeFileAtomic(path("html"), html);
-    },
-    close,
-  };
+    const doubts = await checkSame(path("json"), folder, plan);
+    return {
+      trials: path("trials"),
+      page: path("html"),
+      doubts,
+      async write(comparison) {
+        const { html, svg } = await renderComparison(comparison);
+        await writeFileAtomic(path("json"), `${JSON.stringify(comparison, null, 2)}\n`);
+        await writeFileAtomic(path("csv"), comparisonCsv(comparison));
+        if (svg !== undefined) await writeFileAtomic(path("figure"), svg);
+        const figure = svg === undefined ? undefined : names.figure;
+        await writeFileAtomic(path("markdown"), comparisonMarkdown(comparison, figure));
+        await writeFileAtomic(path("html"), html);
+      },
+      close,
+    };
+  });
 }
 
 /** By its record; before there is one, by trials that have begun. */

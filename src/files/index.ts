@@ -19,7 +19,7 @@ export {
   lockFile,
   onLockWait,
 } from "./lock.ts";
-export { expectOwnFolder, type OutputFolder } from "./output-folder.ts";
+export { expectOwnFolder, type FolderHold, holdFolder, type OutputFolder } from "./output-folder.ts";
 export type { ProgressListener, TransferProgress } from "./progress.ts";
 export {
   asSystemRefusal,

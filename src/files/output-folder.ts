@@ -1,6 +1,8 @@
 import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { PtuningError, systemCode } from "../core/index.ts";
-import { asUnwritable } from "./refusals.ts";
+import { lockFile } from "./lock.ts";
+import { asUnwritable, makeFolder } from "./refusals.ts";
 import { isTemporaryName } from "./temporary.ts";
 
 /** What systems put into folders that are only looked at. */
@@ -39,6 +41,38 @@ export async function expectOwnFolder(
   const shown = others.sort().slice(0, 3).join(", ");
   const rest = others.length > 3 ? ` and ${others.length - 3} more` : "";
   throw refusal(folder, what, `other files (${shown}${rest})`);
+}
+
+/** How a folder is taken. */
+export interface FolderHold {
+  /** For messages: `run folder`. */
+  readonly what: string;
+  /** Name of its lock file. */
+  readonly lock: string;
+  /** Refuses what is there, before anything is made and once more when nobody else can begin something there. */
+  expect?(): Promise<unknown>;
+}
+
+/**
+ * Makes a folder, takes it for this process and opens what it holds; where that fails it is given free.
+ * @param open is told what gives the folder free, for what it opens to keep
+ * @throws what `expect` and `open` throw; LOCKED if another process has it; OUTPUT_UNWRITABLE, STORAGE_FULL
+ */
+export async function holdFolder<T>(
+  folder: string,
+  { what, lock, expect }: FolderHold,
+  open: (release: () => Promise<void>) => Promise<T>,
+): Promise<T> {
+  await expect?.();
+  await makeFolder(folder);
+  const release = await lockFile(join(folder, lock), { what: `${what} ${folder}` });
+  try {
+    await expect?.();
+    return await open(release);
+  } catch (error) {
+    await release();
+    throw error;
+  }
 }
 
 function refusal(folder: string, what: string, got: string): PtuningError {

@@ -7,9 +7,8 @@ import { PtuningError, pathWord, shellCommand } from "../core/index.ts";
 import {
   asUnwritable,
   expectOwnFolder,
+  holdFolder,
   isHeldElsewhere,
-  lockFile,
-  makeFolder,
   readText,
   sweepTemporaries,
   writeFileAtomic,
@@ -71,19 +70,11 @@ export function expectRunOrNothing(folder: string): Promise<boolean> {
  */
 export async function createRun(folder: string, config: AnyRunConfig, overwrite = false): Promise<RunFolder> {
   refuseSecrets({ ...config, output: folder }, () => "run");
-  const expectFree = overwrite ? expectRunOrNothing : expectNoRun;
-  await expectFree(folder);
-  await makeFolder(folder);
-  const release = await lock(folder);
-  try {
-    // Another process may have begun one meanwhile.
-    await expectFree(folder);
+  const expect = (): Promise<unknown> => (overwrite ? expectRunOrNothing : expectNoRun)(folder);
+  return holdFolder(folder, { ...held, expect }, async (release) => {
     await beginRun(folder, formatConfig(config));
-    return await openLocked(folder, config, undefined, release);
-  } catch (error) {
-    await release();
-    throw error;
-  }
+    return openLocked(folder, config, undefined, release);
+  });
 }
 
 /**
@@ -101,19 +92,15 @@ export async function resumeRun(folder: string): Promise<RunFolder> {
       { hint },
     );
   }
-  const release = await lock(folder);
-  try {
+  return holdFolder(folder, held, async (release) => {
     await finishReplacement(folder);
     await sweepTemporaries(folder, { isSole: true });
     const config = await readRunConfig(folder);
     const hasState = await exists(join(folder, names.state));
     const state = hasState ? await readState(join(folder, names.state)) : undefined;
     const problems = await cutRunLog(folder, state?.step ?? 0);
-    return await openLocked(folder, config, state, release, problems);
-  } catch (error) {
-    await release();
-    throw error;
-  }
+    return openLocked(folder, config, state, release, problems);
+  });
 }
 
 /**
@@ -151,9 +138,7 @@ export function isRunElsewhere(folder: string): Promise<boolean> {
   return isHeldElsewhere(join(folder, names.lock));
 }
 
-function lock(folder: string): Promise<() => Promise<void>> {
-  return lockFile(join(folder, names.lock), { what: `run folder ${folder}` });
-}
+const held = { what: "run folder", lock: names.lock } as const;
 
 async function openLocked(
   folder: string,

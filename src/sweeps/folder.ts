@@ -6,7 +6,7 @@ import { formatConfig, parseConfig, type RunConfig } from "../config/index.ts";
 import { PtuningError } from "../core/index.ts";
 import {
   expectOwnFolder,
-  lockFile,
+  holdFolder,
   makeFolder,
   readText,
   sweepTemporaries,
@@ -59,10 +59,8 @@ export interface SweepFolder {
  *   that the sweep began with; LOCKED if another process uses it
  */
 export async function openSweep(folder: string, config: RunConfig): Promise<SweepFolder> {
-  await expectSweepOrNothing(folder);
-  await makeFolder(folder);
-  const release = await lockFile(join(folder, names.lock), { what: `sweep ${folder}` });
-  try {
+  const expect = (): Promise<void> => expectSweepOrNothing(folder);
+  return holdFolder(folder, { what: "sweep", lock: names.lock, expect }, async (release) => {
     const begun = await readSweepConfig(folder).catch(() => undefined);
     if (begun !== undefined && !isDeepStrictEqual(decisive(begun), decisive(config))) {
       throw new PtuningError(
@@ -94,10 +92,7 @@ export async function openSweep(folder: string, config: RunConfig): Promise<Swee
     await makeFolder(trials);
     const doubts = isFormer ? [formerDoubt] : [];
     return { folder, trials, state, known: await readResults(trials), doubts, save, close: release };
-  } catch (error) {
-    await release();
-    throw error;
-  }
+  });
 }
 
 const formerDoubt =
