@@ -22,6 +22,7 @@ const config: ViteUserConfig = {
     include: ["test/**/*.test.ts"],
     // Native add-ons are safe in processes, not in threads.
     pool: "forks",
+    globalSetup: ["test/support/scratch.ts"],
     setupFiles: ["test/support/coverage.ts"],
     testTimeout: limit(30_000),
     hookTimeout: limit(30_000),

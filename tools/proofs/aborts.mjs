@@ -4,23 +4,15 @@
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Rng } from "../../dist/core/index.js";
 import { runStatus } from "../../dist/runs/index.js";
+import { scratch } from "../scratch.mjs";
 import { tinyCsv, writeTinyBackbone } from "./support/tiny.mjs";
 
 const main = new URL("../../dist/cli/main.js", import.meta.url).pathname;
-const preload = new URL("./support/fail-at-step.mjs", import.meta.url).href;
+const preload = new URL("./support/disturb.mjs", import.meta.url).href;
 /** A command that takes longer hangs; undisturbed ones take one to three seconds. */
 const hangMs = 60_000;
 const signals = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
@@ -56,7 +48,7 @@ const filesOf = (folder) =>
     : [];
 
 export async function prove({ size }) {
-  const folder = mkdtempSync(join(tmpdir(), "ptuning-aborts-"));
+  const folder = await scratch("aborts");
   const rng = new Rng(5);
   const [cache, temporary, runs] = ["cache", "tmp", "runs"].map((name) => join(folder, name));
   const env = { ...process.env, PTUNING_CACHE: cache, TMPDIR: temporary };
@@ -144,12 +136,12 @@ export async function prove({ size }) {
 
     const kinds = {
       disk: () => ({
-        FAIL_DISK: rng.integer(2) === 0 ? "EIO" : "ENOSPC",
-        FAIL_AT: String(1 + rng.integer(120)),
-        FAIL_UNDER: runs,
+        DISTURB_BY: rng.integer(2) === 0 ? "EIO" : "ENOSPC",
+        DISTURB_STEP: String(1 + rng.integer(120)),
+        DISTURB_UNDER: runs,
       }),
-      engine: () => ({ FAIL_ENGINE: String(1 + rng.integer(80)) }),
-      thread: () => ({ FAIL_THREAD: String(Math.round(rng.uniform() * whole.ms)) }),
+      engine: () => ({ DISTURB_ENGINE: String(1 + rng.integer(80)) }),
+      thread: () => ({ DISTURB_THREAD: String(Math.round(rng.uniform() * whole.ms)) }),
     };
     for (let i = 0; i < failures; i++) {
       const kind = ["disk", "engine", "disk", "thread", "engine"][i % 5];

@@ -4,11 +4,11 @@
  * child processes, so that a case which ends its process is known and the others run on.
  */
 import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { scratch } from "../scratch.mjs";
 
 const self = fileURLToPath(import.meta.url);
 const hangSeconds = 20;
@@ -22,7 +22,7 @@ const shares = { sidecar: 3, tensors: 2, config: 1, weights: 1, tokenizer: 0.15,
 /** Runs the cases; throws where one is neither an answer nor an error of ours. */
 export async function prove({ size }) {
   const total = counts[size];
-  const folder = mkdtempSync(join(tmpdir(), "ptuning-fuzz-"));
+  const folder = await scratch("fuzz");
   const figures = {};
   const failures = [];
   try {

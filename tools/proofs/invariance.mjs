@@ -3,8 +3,7 @@
  * tasks, in fp32 and int8. small: 20 texts, MiniLM. full: 500 texts, MiniLM and a random BERT-base.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { attach, loadAdapter } from "ptuning/adapters";
 import { loadBackbone, withPrecision } from "ptuning/backbones";
@@ -15,6 +14,7 @@ import { forward } from "ptuning/predict";
 import { parse } from "yaml";
 import { randomBackbone } from "../../bench/random-backbone.mjs";
 import { root } from "../prepare.mjs";
+import { scratch } from "../scratch.mjs";
 
 /** A recipe, the file that is predicted, and what other than short English prose looks like in it. */
 const sets = [
@@ -128,7 +128,7 @@ async function compare(adapter, backbone, precision, examples, neighbours) {
 export async function prove({ size }) {
   const isFull = size === "full";
   const [texts, epochs, names] = isFull ? [500, 4, ["minilm", "bert-base"]] : [20, 1, ["minilm"]];
-  const folder = mkdtempSync(join(tmpdir(), "ptuning-invariance-"));
+  const folder = await scratch("invariance");
   const rows = [];
   try {
     for (const name of names) {

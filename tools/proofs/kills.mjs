@@ -9,14 +9,12 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadAdapter } from "../../dist/adapters/index.js";
 import {
@@ -28,11 +26,12 @@ import {
 import { Rng } from "../../dist/core/index.js";
 import { nodeEngine } from "../../dist/engine/index.js";
 import { readRunConfig, runStatus } from "../../dist/runs/index.js";
+import { scratch } from "../scratch.mjs";
 import { startHub } from "./support/hub.mjs";
 import { tinyCsv, writeTinyBackbone } from "./support/tiny.mjs";
 
 const dist = new URL("../../dist/", import.meta.url);
-const preload = new URL("./support/kill-at-step.mjs", import.meta.url).href;
+const preload = new URL("./support/disturb.mjs", import.meta.url).href;
 const program = (text) => ["--input-type=module", "-e", text];
 const from = (names, folder) =>
   `import { ${names} } from ${JSON.stringify(new URL(`${folder}/index.js`, dist).href)};\n`;
@@ -98,7 +97,7 @@ async function killAll(counts, rng, work) {
   for (let i = 0; i < counts.steps; ) {
     const at = 1 + ((i * counts.stride) % Math.min(last, counts.steps * counts.stride));
     await work.prepare();
-    const env = { ...work.env, KILL_AT: String(at), KILL_UNDER: work.under };
+    const env = { ...work.env, DISTURB_STEP: String(at), DISTURB_UNDER: work.under, DISTURB_BY: "SIGKILL" };
     if (await end(start(["--import", preload, ...work.args], { env }))) {
       await judge();
       figures.steps = Math.max(figures.steps, at);
@@ -122,7 +121,7 @@ async function killAll(counts, rng, work) {
 
 /** @param {{ size: "small" | "full" }} options */
 export async function prove({ size }) {
-  const folder = mkdtempSync(join(tmpdir(), "ptuning-kills-"));
+  const folder = await scratch("kills");
   const cache = process.env.PTUNING_CACHE;
   const rng = new Rng(7);
   const counts = (steps, random, stride) =>

@@ -4,11 +4,12 @@
  * after resuming equal those of the run that never stopped, to the bit. Needs some 16 GB of memory and 8 GB of disk.
  */
 import { fork } from "node:child_process";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { root } from "../prepare.mjs";
+import { scratch } from "../scratch.mjs";
 
 const self = fileURLToPath(import.meta.url);
 
@@ -20,7 +21,7 @@ export async function prove({ size }) {
   const { randomBackbone } = await import("../../bench/random-backbone.mjs");
   const backbone = size === "full" ? "bert-large" : "small";
   const checkpoint = await randomBackbone(backbone);
-  const folder = mkdtempSync(join(root, ".cache", "large-state-"));
+  const folder = await scratch("large-state", join(root, ".cache"));
   const state = join(folder, "state.safetensors");
   try {
     const whole = await part({ checkpoint, state, resume: false });

@@ -4,28 +4,19 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import {
-  appendFileSync,
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-} from "node:fs";
+import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Queue } from "bullmq";
 import { root as repository } from "../prepare.mjs";
+import { scratch } from "../scratch.mjs";
 
 const grid = ["--grid", "training.learningRate=1e-2,3e-2", "--set", "training.epochs=2"];
 
 export async function prove({ size }) {
   const rounds = size === "full" ? 3 : 1;
-  const place = realpathSync(mkdtempSync(join(tmpdir(), "ptuning-prove-queue-")));
+  const place = await scratch("queue");
   const probe = createServer().listen(0, "127.0.0.1");
   await once(probe, "listening");
   const { port } = probe.address();

@@ -5,19 +5,12 @@
  * rows are missing; the other bars that are missed are listed in `missed`.
  */
 import { spawn } from "node:child_process";
-import {
-  createReadStream,
-  createWriteStream,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { createReadStream, createWriteStream, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
+import { scratch } from "../scratch.mjs";
 import { tinyCsv, writeTinyBackbone } from "./support/tiny.mjs";
 
 const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
@@ -114,7 +107,7 @@ const round = (value) => Number(value.toPrecision(3));
 /** @param {{ size: "small" | "full", only?: string }} options */
 export async function prove({ size, only = "" }) {
   const { rows: counts, peakRatio, firstAnswerSeconds } = bars[size];
-  const folder = mkdtempSync(join(tmpdir(), "ptuning-scale-"));
+  const folder = await scratch("scale");
   try {
     const tiny = writeTinyBackbone(join(folder, "tiny"));
     const run = join(folder, "run");

@@ -6,8 +6,7 @@
  *   node tools/reference/multi-twin.mjs [trec+conll04] [steps] [backbone] [maxLength]
  * Prints one JSON line (with --record also appends it to results/twins.jsonl), as twin.mjs does.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadBackbone } from "ptuning/backbones";
@@ -19,6 +18,7 @@ import { initializeParams } from "ptuning/model";
 import { createPredictor } from "ptuning/predict";
 import { forwardBatches, itemCount, itemRows, shuffledBatches } from "ptuning/text";
 import { mixTasks, train } from "ptuning/train";
+import { scratch } from "../scratch.mjs";
 import { compareLosses, decodeLogits, dumpBatch, report, runPython } from "./twin.mjs";
 import { sets } from "./twin-sets.mjs";
 
@@ -60,7 +60,7 @@ export async function multiTwin(
     Object.assign(batches, dumpBatch(backbone, encoded, itemRows(encoded, items), String(step), gold));
     order.push(name);
   }
-  const folder = mkdtempSync(join(tmpdir(), "ptuning-twin-"));
+  const folder = await scratch("twin");
   try {
     writeFileSync(
       join(folder, "twin.json"),

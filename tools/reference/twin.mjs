@@ -9,8 +9,7 @@
  * the first 50 losses differ, and on how many dev rows (texts, words, questions) the predictions agree.
  */
 import { spawnSync } from "node:child_process";
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadBackbone } from "ptuning/backbones";
@@ -23,6 +22,7 @@ import { createPredictor } from "ptuning/predict";
 import { forwardBatches, itemCount, itemRows, padBatch, shuffledBatches, tokenCount } from "ptuning/text";
 import { train } from "ptuning/train";
 import { commit } from "../origin.mjs";
+import { scratch } from "../scratch.mjs";
 import { referencePython } from "./run.mjs";
 import { sets } from "./twin-sets.mjs";
 
@@ -99,7 +99,7 @@ export async function twin(
   const [promptLength, seed] = [20, 11];
   const { data, task, other, gold, answers, size } = await sets[set]();
   const [batchSize, maxLength] = [size[0], longest ?? size[1]];
-  const folder = mkdtempSync(join(tmpdir(), "ptuning-twin-"));
+  const folder = await scratch("twin");
   if (name === "tiny-roberta") runPython("tiny_roberta.py", join(folder, name));
   const path = name === "tiny-roberta" ? join(folder, name) : name;
   const backbone = await loadBackbone(path, { engine: nodeEngine() });
