@@ -2,19 +2,15 @@
  * A backbone and a task that train in seconds: a small random BERT (or RoBERTa), and texts whose label is one of their
  * words.
  */
-/**
- * A backbone and a task that train in seconds: a small random BERT (or RoBERTa), and texts whose label is one of their
- * words.
- */
 
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Adapter } from "ptuning/adapters";
 import { type Backbone, loadBackbone } from "ptuning/backbones";
-import { Rng, type Tensor } from "ptuning/core";
-import type { Dataset, TextExample } from "ptuning/data";
+import { Rng } from "ptuning/core";
+import type { Dataset } from "ptuning/data";
 import { type Engine, nodeEngine } from "ptuning/engine";
 import { encodeSafetensors } from "ptuning/files";
 import { deepPrompt } from "ptuning/methods";
@@ -26,8 +22,14 @@ import {
   type TrainOptions,
   train,
 } from "ptuning/train";
+import { afterAll } from "vitest";
+import { type LmHeadNames, writeBert, writeWordBert } from "../../tools/bert.mjs";
+import { tinyCsv, tinyExamples } from "../../tools/proofs/support/tiny.mjs";
 
-const size = { hidden: 32, layers: 2, heads: 4, intermediate: 64, vocab: 40, positions: 48 };
+export { tinyCsv, tinyExamples };
+
+const size = { vocab: 40, positions: 48 };
+const sizes = { hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 64 };
 
 /** How a checkpoint differs from the usual ones. */
 interface TinyChoices {
@@ -42,17 +44,16 @@ export function writeTinyBackbone(
   seed = 1,
   { vocab = size.vocab, positions = size.positions, lmHead }: TinyChoices & { vocab?: number } = {},
 ): string {
-  const words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-  while (words.length < vocab) words.push(`w${words.length - 5}`);
   const config = {
-    model_type: "bert",
     vocab_size: vocab,
+    model_type: "bert",
     type_vocab_size: 2,
     max_position_embeddings: positions,
+    ...sizes,
   };
-  writeCheckpoint(folder, seed, config, true, lmHead);
-  writeFileSync(join(folder, "vocab.txt"), `${words.join("\n")}\n`);
-  return folder;
+  return writeWordBert(folder, { rng: new Rng(seed), encodeSafetensors }, config, {
+    ...(lmHead && { lmHead }),
+  });
 }
 
 /** The same as RoBERTa, without a pooler as its checkpoints come; `w0` … `w34` are one token each. */
@@ -72,94 +73,28 @@ export function writeTinyRoberta(
   const pieces = ["<s>", "<pad>", "</s>", "<unk>", ...alphabet.sort()];
   pieces.push(...merges.map((merge) => merge.replace(" ", "")), "<mask>");
   const config = {
-    model_type: "roberta",
     vocab_size: pieces.length,
+    model_type: "roberta",
     type_vocab_size: 1,
     pad_token_id: 1,
     layer_norm_eps: 1e-5,
     max_position_embeddings: positions + 2,
+    ...sizes,
   };
-  writeCheckpoint(folder, seed, config, false, lmHead);
+  const parts = { pooler: false, ...(lmHead && { lmHead }) };
+  writeBert(folder, { rng: new Rng(seed), encodeSafetensors }, config, parts);
   const vocab = Object.fromEntries(pieces.map((piece, id) => [piece, id]));
   writeFileSync(join(folder, "vocab.json"), JSON.stringify(vocab));
   writeFileSync(join(folder, "merges.txt"), `#version: 0.2\n${merges.join("\n")}\n`);
   return folder;
 }
 
-interface TinyConfig {
-  readonly model_type: string;
-  readonly type_vocab_size: number;
-  readonly max_position_embeddings: number;
-  readonly vocab_size?: number;
-}
+const folder = mkdtempSync(join(tmpdir(), "ptuning-tiny-"));
+// Of the file that imports this: after its own.
+afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What a checkpoint calls the parts of its masked-LM head. */
-interface LmHeadNames {
-  readonly dense: string;
-  readonly norm: string;
-  readonly bias: string;
-}
-
-function writeCheckpoint(
-  folder: string,
-  seed: number,
-  given: TinyConfig,
-  pooler: boolean,
-  lmHead?: LmHeadNames,
-): void {
-  const { hidden: E, intermediate: I } = size;
-  const rng = new Rng(seed);
-  const tensors: Record<string, Tensor> = {};
-  const add = (name: string, shape: number[], value: () => number): void => {
-    const length = shape.reduce((a, b) => a * b, 1);
-    tensors[name] = { dtype: "float32", shape, data: Float32Array.from({ length }, value) };
-  };
-  const linear = (name: string, out: number, width: number): void => {
-    add(`${name}.weight`, [out, width], () => rng.normal() / Math.sqrt(width));
-    add(`${name}.bias`, [out], () => 0.1 * rng.normal());
-  };
-  const norm = (name: string): void => {
-    add(`${name}.weight`, [E], () => 1 + 0.1 * rng.normal());
-    add(`${name}.bias`, [E], () => 0.1 * rng.normal());
-  };
-  const config = { vocab_size: size.vocab, ...given };
-  add("embeddings.word_embeddings.weight", [config.vocab_size, E], () => rng.normal());
-  add("embeddings.position_embeddings.weight", [config.max_position_embeddings, E], () => 0.3 * rng.normal());
-  add("embeddings.token_type_embeddings.weight", [config.type_vocab_size, E], () => 0.3 * rng.normal());
-  norm("embeddings.LayerNorm");
-  for (let layer = 0; layer < size.layers; layer++) {
-    const at = `encoder.layer.${layer}`;
-    for (const part of ["query", "key", "value"]) linear(`${at}.attention.self.${part}`, E, E);
-    linear(`${at}.attention.output.dense`, E, E);
-    norm(`${at}.attention.output.LayerNorm`);
-    linear(`${at}.intermediate.dense`, I, E);
-    linear(`${at}.output.dense`, E, I);
-    norm(`${at}.output.LayerNorm`);
-  }
-  if (pooler) linear("pooler.dense", E, E);
-  if (lmHead) {
-    linear(lmHead.dense, E, E);
-    norm(lmHead.norm);
-    add(lmHead.bias, [config.vocab_size], () => 0.1 * rng.normal());
-  }
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, "model.safetensors"), encodeSafetensors(tensors, { format: "pt" }));
-  const sizes = {
-    hidden_size: E,
-    num_hidden_layers: size.layers,
-    num_attention_heads: size.heads,
-    intermediate_size: I,
-  };
-  writeFileSync(join(folder, "config.json"), JSON.stringify({ ...config, ...sizes }));
-}
-
-export const tinyFolder: string = writeTinyBackbone(
-  join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-bert"),
-);
-
-export const tinyRobertaFolder: string = writeTinyRoberta(
-  join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-roberta"),
-);
+export const tinyFolder: string = writeTinyBackbone(join(folder, "tiny-bert"));
+export const tinyRobertaFolder: string = writeTinyRoberta(join(folder, "tiny-roberta"));
 
 /** Names of masked-LM heads as transformers saves them. */
 export const lmHeadNames: { readonly bert: LmHeadNames; readonly roberta: LmHeadNames } = {
@@ -173,12 +108,8 @@ export const lmHeadNames: { readonly bert: LmHeadNames; readonly roberta: LmHead
 
 /** The same with masked-LM heads. */
 export const tinyLmFolders: { readonly bert: string; readonly roberta: string } = {
-  bert: writeTinyBackbone(join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-bert-mlm"), 1, {
-    lmHead: lmHeadNames.bert,
-  }),
-  roberta: writeTinyRoberta(join(mkdtempSync(join(tmpdir(), "ptuning-tiny-")), "tiny-roberta-mlm"), 1, {
-    lmHead: lmHeadNames.roberta,
-  }),
+  bert: writeTinyBackbone(join(folder, "tiny-bert-mlm"), 1, { lmHead: lmHeadNames.bert }),
+  roberta: writeTinyRoberta(join(folder, "tiny-roberta-mlm"), 1, { lmHead: lmHeadNames.roberta }),
 };
 
 export function tinyBackbone(engine: Engine = nodeEngine({ threads: 1 })): Promise<Backbone> {
@@ -187,23 +118,6 @@ export function tinyBackbone(engine: Engine = nodeEngine({ threads: 1 })): Promi
 
 export function tinyRoberta(engine: Engine = nodeEngine({ threads: 1 })): Promise<Backbone> {
   return loadBackbone(tinyRobertaFolder, { engine });
-}
-
-/** Random words of unequal number, among them the one that decides the label. */
-export function tinyExamples(count: number, seed: number): TextExample[] {
-  const rng = new Rng(seed);
-  return Array.from({ length: count }, () => {
-    const label = rng.integer(3);
-    const words = Array.from({ length: 1 + rng.integer(6) }, () => `w${10 + rng.integer(20)}`);
-    words.splice(rng.integer(words.length + 1), 0, `w${label}`);
-    return { text: words.join(" "), label: `class ${label}` };
-  });
-}
-
-/** Such examples as a table with a head. */
-export function tinyCsv(count: number, seed: number): string {
-  const rows = tinyExamples(count, seed).map(({ text, label }) => `${text},${label}`);
-  return `text,label\n${rows.join("\n")}\n`;
 }
 
 export const tinyData: Dataset = {

@@ -26,6 +26,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Queue } from "bullmq";
+import { writeWordBert } from "../bert.mjs";
 import { root as repository } from "../prepare.mjs";
 
 const [commit] = process.argv.slice(2);
@@ -93,7 +94,15 @@ async function stop(args, holds, signal = "SIGTERM") {
 async function make() {
   const { encodeSafetensors } = await import(join(checkout, "dist/files/index.js"));
   const { Rng } = await import(join(checkout, "dist/core/index.js"));
-  writeBackbone(join(root, "tiny"), encodeSafetensors, new Rng(1));
+  // 8 KB.
+  writeWordBert(
+    join(root, "tiny"),
+    { rng: new Rng(1), encodeSafetensors },
+    {
+      ...{ model_type: "bert", vocab_size: 24, type_vocab_size: 2, max_position_embeddings: 32 },
+      ...{ hidden_size: 8, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 16 },
+    },
+  );
   writeData(new Rng(2));
   const expected = {};
   const predict = async (adapter, ...more) =>
@@ -154,48 +163,6 @@ async function make() {
 
 function json(value) {
   return `${JSON.stringify(value, null, 2)}\n`;
-}
-
-/** BERT with 2 layers of width 8: 8 KB. */
-function writeBackbone(folder, encodeSafetensors, rng) {
-  const [E, I, layers, vocab, positions] = [8, 16, 2, 24, 32];
-  const tensors = {};
-  const add = (name, shape, value) => {
-    const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, value);
-    tensors[name] = { dtype: "float32", shape, data };
-  };
-  const linear = (name, out, width) => {
-    add(`${name}.weight`, [out, width], () => rng.normal() / Math.sqrt(width));
-    add(`${name}.bias`, [out], () => 0.1 * rng.normal());
-  };
-  const norm = (name) => {
-    add(`${name}.weight`, [E], () => 1 + 0.1 * rng.normal());
-    add(`${name}.bias`, [E], () => 0.1 * rng.normal());
-  };
-  add("embeddings.word_embeddings.weight", [vocab, E], () => rng.normal());
-  add("embeddings.position_embeddings.weight", [positions, E], () => 0.3 * rng.normal());
-  add("embeddings.token_type_embeddings.weight", [2, E], () => 0.3 * rng.normal());
-  norm("embeddings.LayerNorm");
-  for (let layer = 0; layer < layers; layer++) {
-    const at = `encoder.layer.${layer}`;
-    for (const part of ["query", "key", "value"]) linear(`${at}.attention.self.${part}`, E, E);
-    linear(`${at}.attention.output.dense`, E, E);
-    norm(`${at}.attention.output.LayerNorm`);
-    linear(`${at}.intermediate.dense`, I, E);
-    linear(`${at}.output.dense`, E, I);
-    norm(`${at}.output.LayerNorm`);
-  }
-  linear("pooler.dense", E, E);
-  const config = {
-    ...{ model_type: "bert", vocab_size: vocab, type_vocab_size: 2, max_position_embeddings: positions },
-    ...{ hidden_size: E, num_hidden_layers: layers, num_attention_heads: 2, intermediate_size: I },
-  };
-  const words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-  while (words.length < vocab) words.push(`w${words.length - 5}`);
-  mkdirSync(folder);
-  writeFileSync(join(folder, "model.safetensors"), encodeSafetensors(tensors, { format: "pt" }));
-  writeFileSync(join(folder, "config.json"), JSON.stringify(config));
-  writeFileSync(join(folder, "vocab.txt"), `${words.join("\n")}\n`);
 }
 
 /** Texts whose label is one of their words, and sentences of which some words are names. */
