@@ -5,28 +5,57 @@
  */
 import { type Dim, multiplyDims } from "../core/index.ts";
 import type { Value } from "../graph/index.ts";
-import { dropout, embedding, type LayerContext, layerNorm } from "../nn/index.ts";
+import { dropout, embedding, type LayerContext, layerNorm, linear } from "../nn/index.ts";
 import type { Adaptation, BackboneConfig, BackboneInputs, WeightShapes } from "./architecture.ts";
 
+/** The linear layer between embeddings and hidden states of another width. */
+const projection = "embeddings_project";
+
 /** The weights that {@link embed} reads. */
-export function embeddingWeights(config: BackboneConfig): WeightShapes {
-  const { embeddingSize, vocabSize, maxPositions, typeVocabSize } = config;
+export function embeddingWeights(config: BackboneConfig, isProjected: boolean): WeightShapes {
+  const { embeddingSize, hiddenSize, vocabSize, maxPositions, typeVocabSize } = config;
   return {
     "embeddings.word_embeddings.weight": [vocabSize, embeddingSize],
     "embeddings.position_embeddings.weight": [maxPositions, embeddingSize],
     ...(typeVocabSize > 0 && { "embeddings.token_type_embeddings.weight": [typeVocabSize, embeddingSize] }),
     "embeddings.LayerNorm.weight": [embeddingSize],
     "embeddings.LayerNorm.bias": [embeddingSize],
+    ...(isProjected && {
+      [`${projection}.weight`]: [hiddenSize, embeddingSize],
+      [`${projection}.bias`]: [hiddenSize],
+    }),
   };
 }
 
-/** Embeddings of the prompt, if there is one, and of the text: `[R·B, E]`. */
+/**
+ * Embeddings of BERT's kind, of the prompt, if there is one, and of the text: `[R·B, E]`.
+ * @param isProjected whether a linear layer takes them to the width of hidden states
+ */
 export function embed(
   ctx: LayerContext,
   config: BackboneConfig,
   inputs: BackboneInputs,
-  { inputPrompt: prompt, pseudoTokens }: Adaptation,
+  adaptation: Adaptation,
   firstPosition: number,
+  isProjected: boolean,
+): Value {
+  const module = (words: Value, types: Value | undefined): Value =>
+    embeddingModule(ctx, config, words, types, firstPosition);
+  const rows = embedThrough(ctx, config, inputs, adaptation, module);
+  return isProjected ? linear(ctx, rows, projection, config.hiddenSize) : rows;
+}
+
+/**
+ * Sends the words of the text, and vectors in front of them, through an architecture's embedding module.
+ * @param module words `[R, B, embeddingSize]` and their segments `[R, B]`, all 0 where they are left out → the same
+ *   width, `[R·B, embeddingSize]`
+ */
+function embedThrough(
+  ctx: LayerContext,
+  config: BackboneConfig,
+  inputs: BackboneInputs,
+  { inputPrompt: prompt, pseudoTokens }: Adaptation,
+  module: (words: Value, types: Value | undefined) => Value,
 ): Value {
   const { b } = ctx;
   const { embeddingSize } = config;
@@ -34,10 +63,9 @@ export function embed(
   return b.scope("embeddings", () => {
     let words = embedWords(ctx, config, inputs.inputIds, pseudoTokens);
     let types: Value | undefined = inputs.tokenTypeIds;
-    if (prompt === undefined) return embeddingModule(ctx, config, words, types, firstPosition);
+    if (prompt === undefined) return module(words, types);
     if (prompt.embeddingPasses === 2) {
-      const embedded = embeddingModule(ctx, config, words, types, firstPosition);
-      words = b.reshape(embedded, [length, batch, embeddingSize]);
+      words = b.reshape(module(words, types), [length, batch, embeddingSize]);
       types = undefined;
     }
     const [promptLength] = prompt.vectors.shape as [number, number];
@@ -48,7 +76,7 @@ export function embed(
     ]);
     const zero = b.op("Cast", [b.scalar(0)], { to: "int32" });
     types &&= b.op("Concat", [b.expand(zero, [promptLength, batch]), types], { axis: 0 });
-    return embeddingModule(ctx, config, b.op("Concat", [vectors, words], { axis: 0 }), types, firstPosition);
+    return module(b.op("Concat", [vectors, words], { axis: 0 }), types);
   });
 }
 

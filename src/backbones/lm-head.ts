@@ -10,11 +10,11 @@ import type { BackboneConfig, WeightShapes } from "./architecture.ts";
 export interface LmHead {
   /** Names and shapes of its own weights. */
   weights(config: BackboneConfig): WeightShapes;
-  /** Name of the table `[V, E]` that it shares with the embeddings. */
+  /** Name of the table `[V, embeddingSize]` that it shares with the embeddings. */
   readonly table: string;
   /** Name of the bias `[V]` behind it. */
   readonly bias: string;
-  /** What is multiplied with the table: `[N, E]` → `[N, E]`. */
+  /** What is multiplied with the table: `[N, E]` → `[N, embeddingSize]`. */
   transform(ctx: LayerContext, config: BackboneConfig, hidden: Value): Value;
 }
 
@@ -32,17 +32,17 @@ export interface LmHeadFacts {
 /** The head of an architecture. */
 export function lmHead({ activation }: LmHeadFacts): LmHead {
   return {
-    weights: ({ hiddenSize: E, vocabSize }) => ({
-      [`${dense}.weight`]: [E, E],
-      [`${dense}.bias`]: [E],
-      [`${norm}.weight`]: [E],
-      [`${norm}.bias`]: [E],
+    weights: ({ hiddenSize, embeddingSize, vocabSize }) => ({
+      [`${dense}.weight`]: [embeddingSize, hiddenSize],
+      [`${dense}.bias`]: [embeddingSize],
+      [`${norm}.weight`]: [embeddingSize],
+      [`${norm}.bias`]: [embeddingSize],
       [bias]: [vocabSize],
     }),
     table: "embeddings.word_embeddings.weight",
     bias,
     transform(ctx, config, hidden) {
-      const wide = linear(ctx, hidden, dense, config.hiddenSize);
+      const wide = linear(ctx, hidden, dense, config.embeddingSize);
       const active = activations[activation ?? config.activation]!(ctx, wide);
       return layerNorm(ctx, active, norm, config.layerNormEpsilon);
     },

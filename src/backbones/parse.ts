@@ -1,11 +1,25 @@
 import type * as z from "zod";
 import { PtuningError } from "../core/index.ts";
 
-/** Parses a `config.json`, naming each key that does not fit. */
-export function parseConfigWith<T extends z.ZodType>(schema: T, json: unknown, where: string): z.output<T> {
-  const parsed = schema.safeParse(json);
+/**
+ * Parses a `config.json`, naming each key that does not fit.
+ * @param names keys of the schema that the file calls otherwise → the file's
+ */
+export function parseConfigWith<T extends z.ZodType>(
+  schema: T,
+  json: unknown,
+  where: string,
+  names: Readonly<Record<string, string>> = {},
+): z.output<T> {
+  const given = (typeof json === "object" && json !== null ? json : {}) as Readonly<Record<string, unknown>>;
+  const renamed = Object.entries(names).flatMap(([ours, theirs]) =>
+    given[theirs] === undefined ? [] : [[ours, given[theirs]] as const],
+  );
+  const parsed = schema.safeParse(renamed.length > 0 ? { ...given, ...Object.fromEntries(renamed) } : json);
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+  const keyOf = ([first, ...rest]: readonly PropertyKey[]): string =>
+    [names[String(first)] ?? String(first), ...rest.map(String)].join(".");
+  const problems = parsed.error.issues.map(({ path, message }) => `${keyOf(path)}: ${message}`);
   throw new PtuningError("BACKBONE_INVALID", `${where}: ${problems.join("; ")}.`, {
     hint: "This checkpoint's architecture differs from the one its model_type names, or the file is damaged.",
   });

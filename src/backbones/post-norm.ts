@@ -20,7 +20,7 @@ const size = z.int().positive();
 const width = size.max(limits.hiddenSize);
 const rate = z.number().min(0).lt(1);
 
-/** Keys of `config.json`, with the values that transformers assumes where one is missing. */
+/** BERT's keys of `config.json`, with the values that transformers assumes where one is missing. */
 const schema = (defaults: PostNormDefaults) =>
   z
     .object({
@@ -36,11 +36,12 @@ const schema = (defaults: PostNormDefaults) =>
         .nonnegative()
         .max(limits.vocabulary)
         .default(defaults.typeVocabSize ?? 2),
+      embedding_size: width.exactOptional(),
       pad_token_id: z.int().nonnegative().default(defaults.padTokenId),
       layer_norm_eps: z.number().positive().default(1e-12),
-      hidden_act: z.enum(Object.keys(activations)).default("gelu"),
-      hidden_dropout_prob: rate.default(0.1),
-      attention_probs_dropout_prob: rate.default(0.1),
+      hidden_act: z.enum(Object.keys(activations)).default(defaults.activation ?? "gelu"),
+      hidden_dropout_prob: rate.default(defaults.dropout ?? 0.1),
+      attention_probs_dropout_prob: rate.default(defaults.dropout ?? 0.1),
       initializer_range: z.number().positive().default(0.02),
       tie_word_embeddings: z.boolean().default(true),
       position_embedding_type: z.literal("absolute").default("absolute"),
@@ -56,6 +57,12 @@ interface PostNormDefaults {
   readonly padTokenId: number;
   /** Default 2. */
   readonly typeVocabSize?: number;
+  /** Default gelu. */
+  readonly activation?: string;
+  /** Default 0.1. */
+  readonly dropout?: number;
+  /** Where word embeddings may have another width than hidden states: theirs. */
+  readonly embeddingSize?: number;
 }
 
 /** In what the architectures of this family differ. */
@@ -66,6 +73,16 @@ export interface PostNormFacts<C extends BackboneConfig>
   readonly lmHead: LmHeadFacts;
   /** Where the checkpoint's names of the encoder's weights are not BERT's. */
   readonly renames?: Renames;
+  /** Where keys of `config.json` are not BERT's: BERT's key → the file's. */
+  readonly keys?: Readonly<Record<string, string>>;
+  /** Activation of the pooler, a key of `activations`, and what a checkpoint calls it where it is no part of the encoder. */
+  readonly pooler?: { readonly activation: string; readonly module?: string };
+  /** Outputs that nothing is dropped from in training; left out, none. */
+  readonly undropped?: "attention" | "feed-forward";
+  /** Whether a linear layer takes embeddings to the width of hidden states; left out, where the two differ. */
+  readonly isProjected?: true;
+  /** Names of the weights that an application of a layer reads; left out, each has its own. */
+  layerName?(config: C, layer: number): string;
   /** Row of the position table that the first token of a text reads. */
   firstPosition(config: C): number;
   /** What its own parts need besides; left out, nothing. */
@@ -74,11 +91,20 @@ export interface PostNormFacts<C extends BackboneConfig>
   ownWeights?(config: C): WeightShapes;
 }
 
+const poolerModule = "pooler.dense";
+
 /** An architecture of this family. */
 export function postNormEncoder<C extends BackboneConfig = BackboneConfig>(
   facts: PostNormFacts<C>,
 ): Architecture<C> {
-  const { modelTypes, transformersClasses, peftModules, prefix, mask, renames = [] } = facts;
+  const { modelTypes, transformersClasses, peftModules, prefix, mask, renames = [], pooler } = facts;
+  const isProjected = ({ embeddingSize, hiddenSize }: C): boolean =>
+    facts.isProjected ?? embeddingSize !== hiddenSize;
+  const layerName = (config: C, layer: number): string =>
+    facts.layerName?.(config, layer) ?? `encoder.layer.${layer}`;
+  const layerNames = (config: C): readonly string[] => [
+    ...new Set(Array.from({ length: config.numLayers }, (_, layer) => layerName(config, layer))),
+  ];
   return encoder<C>({
     modelTypes,
     transformersClasses,
@@ -86,36 +112,59 @@ export function postNormEncoder<C extends BackboneConfig = BackboneConfig>(
     prefix,
     ...(mask && { mask }),
     ...(facts.peftRefusals && { peftRefusals: facts.peftRefusals }),
-    checkpointName: (name) =>
-      lmHeadCheckpointName(facts.lmHead, name) ?? `${prefix}${renamed(name, renames)}`,
+    checkpointName(name) {
+      if (pooler?.module && name.startsWith(poolerModule)) return name.replace(poolerModule, pooler.module);
+      return lmHeadCheckpointName(facts.lmHead, name) ?? `${prefix}${renamed(name, renames)}`;
+    },
     parseConfig(json, where): C {
-      const config = parseBase(facts.defaults, json, where);
+      const config = parseBase(facts, json, where);
       return facts.parseOwn?.(config, json, where) ?? (config as C);
     },
-    weights: (config) => ({ ...encoderWeights(config), ...facts.ownWeights?.(config) }),
-    linears: (config) =>
-      Array.from({ length: config.numLayers }, (_, layer) => layerLinears(config, layerName(layer))).flat(),
+    weights: (config) => ({
+      ...embeddingWeights(config, isProjected(config)),
+      ...layerWeights(config, layerNames(config)),
+      ...facts.ownWeights?.(config),
+    }),
+    linears: (config) => layerNames(config).flatMap((name) => layerLinears(config, name)),
     isKeyBias: (name) => name.endsWith(".attention.self.key.bias"),
     maxLength: (config, positionOffset) => config.maxPositions - facts.firstPosition(config) - positionOffset,
     promptPositionOffset: facts.promptPositionOffset ?? ((promptLength) => promptLength),
     embed: (ctx, config, inputs, adaptation) =>
-      embed(ctx, config, inputs, adaptation, facts.firstPosition(config) + adaptation.positionOffset),
-    layers: (ctx, config) => (layer, input) => postNormLayer(ctx, config, layerName(layer), input),
+      embed(
+        ctx,
+        config,
+        inputs,
+        adaptation,
+        facts.firstPosition(config) + adaptation.positionOffset,
+        isProjected(config),
+      ),
+    layers: (ctx, config) => (layer, input) =>
+      postNormLayer(ctx, config, layerName(config, layer), input, facts.undropped),
     lmHead: lmHead(facts.lmHead),
     poolerWeights: ({ hiddenSize }) => ({
-      "pooler.dense.weight": [hiddenSize, hiddenSize],
-      "pooler.dense.bias": [hiddenSize],
+      [`${poolerModule}.weight`]: [hiddenSize, hiddenSize],
+      [`${poolerModule}.bias`]: [hiddenSize],
     }),
-    pool: (ctx, config, first) => ctx.b.op("Tanh", [linear(ctx, first, "pooler.dense", config.hiddenSize)]),
+    pool: (ctx, config, first) =>
+      activations[pooler?.activation ?? "tanh"]!(ctx, linear(ctx, first, poolerModule, config.hiddenSize)),
   });
 }
 
-function parseBase(defaults: PostNormDefaults, json: unknown, where: string): BackboneConfig {
-  const config = parseConfigWith(schema(defaults), json, where);
+function parseBase(
+  {
+    defaults,
+    keys,
+  }: { readonly defaults: PostNormDefaults; readonly keys?: Readonly<Record<string, string>> },
+  json: unknown,
+  where: string,
+): BackboneConfig {
+  const config = parseConfigWith(schema(defaults), json, where, keys);
   return {
     modelType: config.model_type,
     hiddenSize: config.hidden_size,
-    embeddingSize: config.hidden_size,
+    embeddingSize: defaults.embeddingSize
+      ? (config.embedding_size ?? defaults.embeddingSize)
+      : config.hidden_size,
     keyWidth: config.hidden_size,
     numLayers: config.num_hidden_layers,
     numHeads: config.num_attention_heads,
@@ -133,8 +182,6 @@ function parseBase(defaults: PostNormDefaults, json: unknown, where: string): Ba
   };
 }
 
-const layerName = (layer: number): string => `encoder.layer.${layer}`;
-
 function layerLinears({ hiddenSize: E, intermediateSize: I }: BackboneConfig, at: string): LinearLayer[] {
   const layer = (name: string, inputs: number, outputs: number): LinearLayer => ({
     name: `${at}.${name}`,
@@ -150,10 +197,9 @@ function layerLinears({ hiddenSize: E, intermediateSize: I }: BackboneConfig, at
   ];
 }
 
-function encoderWeights(config: BackboneConfig): WeightShapes {
-  const shapes: Record<string, readonly number[]> = { ...embeddingWeights(config) };
-  for (let layer = 0; layer < config.numLayers; layer++) {
-    const at = layerName(layer);
+function layerWeights(config: BackboneConfig, layers: readonly string[]): WeightShapes {
+  const shapes: Record<string, readonly number[]> = {};
+  for (const at of layers) {
     for (const { name, inputs, outputs } of layerLinears(config, at)) {
       shapes[`${name}.weight`] = [outputs, inputs];
       shapes[`${name}.bias`] = [outputs];
@@ -169,13 +215,14 @@ function postNormLayer(
   config: BackboneConfig,
   name: string,
   { x, mask, prompt, wanted }: LayerInput,
+  undropped?: "attention" | "feed-forward",
 ): Value {
   const { b } = ctx;
   const { hiddenSize, hiddenDropout, layerNormEpsilon } = config;
   return b.scope(name, () => {
-    const addAndNormalise = (update: Value, residual: Value, part: string): Value => {
+    const addAndNormalise = (update: Value, residual: Value, part: string, isDropped: boolean): Value => {
       const dense = linear(ctx, update, `${name}.${part}.dense`, hiddenSize);
-      const sum = b.op("Add", [dropout(ctx, dense, hiddenDropout), residual]);
+      const sum = b.op("Add", [isDropped ? dropout(ctx, dense, hiddenDropout) : dense, residual]);
       return layerNorm(ctx, sum, `${name}.${part}.LayerNorm`, layerNormEpsilon);
     };
     const project = (rows: Value, part: string): Value =>
@@ -196,8 +243,10 @@ function postNormLayer(
       },
       wanted,
     );
-    const attended = addAndNormalise(mixed, wanted ? wanted.take(x) : x, "attention.output");
+    const rows = wanted ? wanted.take(x) : x;
+    const attended = addAndNormalise(mixed, rows, "attention.output", undropped !== "attention");
     const wide = linear(ctx, attended, `${name}.intermediate.dense`, config.intermediateSize);
-    return addAndNormalise(activations[config.activation]!(ctx, wide), attended, "output");
+    const active = activations[config.activation]!(ctx, wide);
+    return addAndNormalise(active, attended, "output", undropped !== "feed-forward");
   });
 }

@@ -2,12 +2,12 @@ import type { Architecture } from "./architecture.ts";
 import { postNormEncoder } from "./post-norm.ts";
 
 /**
- * RoBERTa and XLM-RoBERTa: Liu et al. 2019, Conneau et al. 2020; `RobertaModel` in transformers. BERT's encoder; the
+ * RoBERTa, XLM-RoBERTa and CamemBERT: Liu et al. 2019, Conneau et al. 2020, Martin et al. 2020; `RobertaModel` in transformers. BERT's encoder; the
  * positions of a text start behind the padding index, as fairseq numbers them.
  */
 export const roberta: Architecture = postNormEncoder({
-  modelTypes: ["roberta", "xlm-roberta"],
-  transformersClasses: { roberta: "Roberta", "xlm-roberta": "XLMRoberta" },
+  modelTypes: ["roberta", "xlm-roberta", "camembert"],
+  transformersClasses: { roberta: "Roberta", "xlm-roberta": "XLMRoberta", camembert: "Camembert" },
   prefix: "roberta.",
   defaults: { padTokenId: 1 },
   lmHead: { dense: "lm_head.dense", norm: "lm_head.layer_norm", bias: "lm_head.bias", activation: "gelu" },

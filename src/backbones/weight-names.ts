@@ -21,8 +21,8 @@ export function weightNamer<C extends BackboneConfig>(
     names.get(checkpointName.replace(/\.gamma$/, ".weight").replace(/\.beta$/, ".bias"));
 }
 
-/** Pairs of stretches in names, ours and the checkpoint's. */
-export type Renames = readonly (readonly [ours: string, theirs: string])[];
+/** Pairs of stretches in names, ours and the checkpoint's, as `String.replace` takes them. */
+export type Renames = readonly (readonly [ours: string | RegExp, theirs: string])[];
 
 /** Puts each stretch in the place of its like, once, in their order. */
 export function renamed(name: string, pairs: Renames): string {

@@ -100,13 +100,13 @@ function hasCount(b: GraphBuilder, counts: Value, wanted: number): Value {
 function wordLogits(
   ctx: LayerContext,
   lmHead: LmHead,
-  { vocabSize, hiddenSize }: BackboneConfig,
+  { vocabSize, embeddingSize }: BackboneConfig,
   features: Value,
   ids: readonly number[],
 ): Value {
   const { b } = ctx;
   const words = b.integers(ids);
-  const rows = b.op("Gather", [ctx.weight(lmHead.table, [vocabSize, hiddenSize]), words], { axis: 0 });
+  const rows = b.op("Gather", [ctx.weight(lmHead.table, [vocabSize, embeddingSize]), words], { axis: 0 });
   const bias = b.op("Gather", [ctx.weight(lmHead.bias, [vocabSize]), words], { axis: 0 });
   return affine(ctx, features, rows, bias);
 }
@@ -115,9 +115,9 @@ function wordLogits(
 function vocabularyLogits(
   ctx: LayerContext,
   lmHead: LmHead,
-  { vocabSize, hiddenSize }: BackboneConfig,
+  { vocabSize, embeddingSize }: BackboneConfig,
   features: Value,
 ): Value {
-  const table = ctx.weight(lmHead.table, [vocabSize, hiddenSize]);
+  const table = ctx.weight(lmHead.table, [vocabSize, embeddingSize]);
   return affine(ctx, features, table, ctx.weight(lmHead.bias, [vocabSize]));
 }

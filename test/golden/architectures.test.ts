@@ -3,6 +3,7 @@
  * (tools/reference/make_architectures.py: transformers in float64, with prompts in its attention): logits, loss, every
  * gradient.
  */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { loadBackbone, weightNamer } from "ptuning/backbones";
 import { floats, int32s, type Params, Rng, type Tensor, type TensorMap } from "ptuning/core";
 import { type Engine, nodeEngine, referenceEngine } from "ptuning/engine";
@@ -39,9 +40,16 @@ const reference = referenceEngine();
 const native = nodeEngine({ threads: 1 });
 afterAll(() => native.close());
 
+const folders = readdirSync(goldenPath("")).filter((name) => {
+  const path = goldenPath(`${name}/golden.json`);
+  return (
+    existsSync(path) && "method" in JSON.parse(readFileSync(path, "utf8")).cases[0] && name !== "methods"
+  );
+});
+
 const sorted = (record: object): string[] => Object.keys(record).sort();
 
-describe.each(["mpnet"])("%s", async (architecture) => {
+describe.each(folders)("%s", async (architecture) => {
   const manifest = readGolden<Manifest>(`${architecture}/golden.json`);
   const { tensors } = await readSafetensors(goldenPath(`${architecture}/golden.safetensors`));
   const named = (prefix: string): Record<string, Tensor> =>
@@ -64,11 +72,12 @@ describe.each(["mpnet"])("%s", async (architecture) => {
   };
 
   describe.each(manifest.cases)("$method.name $method.options, $pooling", (golden) => {
-    const setUp = async (engine: Engine) => {
+    const setUp = async (engine: Engine, asFloats: boolean) => {
       const backbone = await loadBackbone(goldenPath(architecture), { engine });
       const task = sequenceClassification({ labels: ["a", "b", "c"], pooling: golden.pooling });
       const method = methodFrom(golden.method.name, golden.method.options);
-      const parts = { backbone, method, head: task.head };
+      const frozen = named(`${golden.key}.frozen.`) as Params;
+      const parts = { backbone, method, head: task.head, frozen: asFloats ? single(frozen) : frozen };
       const start = await initializeParams(parts, new Rng(1));
       // What comes from the checkpoint is not in the golden file.
       const params: Params = { ...start, ...(named(`${golden.key}.param.`) as Params) };
@@ -96,7 +105,7 @@ describe.each(["mpnet"])("%s", async (architecture) => {
     };
 
     test("float64: trainable tensors, logits, loss and gradients to 1e-9", async () => {
-      const { params, gradients, step, forward, stepFeeds } = await setUp(reference);
+      const { params, gradients, step, forward, stepFeeds } = await setUp(reference, false);
       expect(sorted(params)).toEqual(sorted(gradients));
       const wide = Object.fromEntries(
         Object.entries(params).map(([name, { shape, data }]) => [
@@ -114,13 +123,11 @@ describe.each(["mpnet"])("%s", async (architecture) => {
     });
 
     test("ONNX Runtime: logits to 1e-5, gradients to 1e-4", async () => {
-      const { params, gradients, step, forward, stepFeeds } = await setUp(native);
-      const single = Object.fromEntries(
-        Object.entries(params).map(([name, { shape, data }]) => [name, floats(shape, data)]),
-      );
-      const { logits } = await forward.run({ ...batchFeeds, ...single });
+      const { params, gradients, step, forward, stepFeeds } = await setUp(native, true);
+      const given = single(params);
+      const { logits } = await forward.run({ ...batchFeeds, ...given });
       expect(perTensorError(logits!, tensors[`${golden.key}.logits`]!)).toBeLessThanOrEqual(1e-5);
-      const outputs = await step.run({ ...stepFeeds, ...single });
+      const outputs = await step.run({ ...stepFeeds, ...given });
       for (const [name, expected] of Object.entries(gradients)) {
         expect(perTensorError(outputs[gradientOutput(name)]!, expected, 1e-2), name).toBeLessThanOrEqual(
           1e-4,
@@ -130,3 +137,10 @@ describe.each(["mpnet"])("%s", async (architecture) => {
     });
   });
 });
+
+/** As the engine takes them: float32. */
+function single(tensors: Params): Params {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, { shape, data }]) => [name, floats(shape, data)]),
+  );
+}

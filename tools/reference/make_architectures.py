@@ -13,7 +13,10 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import AutoModel, MPNetConfig
+from peft import PrefixTuningConfig, TaskType, get_peft_model
+from transformers import (
+    AlbertConfig, AutoModel, AutoModelForSequenceClassification, CamembertConfig, DistilBertConfig, ElectraConfig, MPNetConfig,
+)
 from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
 from prompted import Prompted
@@ -34,27 +37,77 @@ def mpnet_tokenizer():
     return tokenizer.to_str(pretty=False) + "\n"
 
 
-# name → configuration, tokens of the longest text, files beside the weights, whether the model has a pooler, and which
-# biases of attention keys nothing depends on.
+def bert_tokenizer():
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, "w33", "w34"]
+    tokenizer = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer.add_special_tokens(pieces[:5])
+    return tokenizer.to_str(pretty=False) + "\n"
+
+
+def tanh_pooler(first, weights, frozen):
+    return torch.tanh(F.linear(first, weights["pooler.dense.weight"], weights["pooler.dense.bias"]))
+
+
+def own_pooler(activation):
+    """Checkpoints have none: it is drawn with the case, under our name."""
+    return lambda first, weights, frozen: activation(
+        F.linear(first, frozen["pooler.dense.weight"], frozen["pooler.dense.bias"])
+    )
+
+
+# Folder → configuration, tokens of the longest text, tokenizer, pooler, what names of key biases end in, where positions of
+# texts behind a deep prompt start (None: where they do without), and applications of layers where they share weights.
 architectures = {
     "mpnet": dict(
         config=MPNetConfig(**sizes, max_position_embeddings=34, layer_norm_eps=1e-5),
-        length=20,
-        files={"tokenizer.json": mpnet_tokenizer()},
-        pooler=True,
-        key_bias=".attn.k.bias",
+        length=20, tokenizer=mpnet_tokenizer(), pooler=tanh_pooler, key_bias=".attn.k.bias",
+    ),
+    "camembert": dict(
+        config=CamembertConfig(**sizes, max_position_embeddings=16, type_vocab_size=1, layer_norm_eps=1e-5),
+        length=7, tokenizer=mpnet_tokenizer(), pooler=own_pooler(torch.tanh), key_bias=".self.key.bias",
+        behind_prompt=lambda mask: (mask.cumsum(1) + P) * mask + 1, add_pooling_layer=False,
+    ),
+    "electra": dict(
+        config=ElectraConfig(**sizes, embedding_size=10, max_position_embeddings=12),
+        length=7, tokenizer=bert_tokenizer(), pooler=own_pooler(F.gelu), key_bias=".self.key.bias",
+        behind_prompt=lambda mask: (torch.arange(mask.shape[1]) + P).expand_as(mask),
+    ),
+    "electra-same-width": dict(
+        config=ElectraConfig(**sizes, embedding_size=16, max_position_embeddings=12),
+        length=7, tokenizer=bert_tokenizer(), pooler=own_pooler(F.gelu), key_bias=".self.key.bias",
+        behind_prompt=lambda mask: (torch.arange(mask.shape[1]) + P).expand_as(mask),
+    ),
+    "distilbert": dict(
+        config=DistilBertConfig(
+            vocab_size=40, dim=16, n_layers=3, n_heads=2, hidden_dim=24, max_position_embeddings=12
+        ),
+        length=7, tokenizer=bert_tokenizer(), pooler=own_pooler(torch.relu), key_bias=".k_lin.bias",
+    ),
+    "albert": dict(
+        config=AlbertConfig(
+            vocab_size=40, embedding_size=10, hidden_size=16, num_hidden_layers=3, num_hidden_groups=2, inner_group_num=2,
+            num_attention_heads=2, intermediate_size=24, max_position_embeddings=12,
+        ),
+        length=7, tokenizer=bert_tokenizer(), key_bias=".attention.key.bias", applications=6,
+        pooler=lambda first, weights, frozen: torch.tanh(F.linear(first, weights["pooler.weight"], weights["pooler.bias"])),
     ),
 }
 
 
-def pooled(states, pooling, row, mask, weights):
-    if pooling == "mean":
-        share = mask.to(states.dtype)[:, :, None]
-        return (states * share).sum(1) / share.sum(1)
-    first = states[:, row]
-    if pooling == "cls":
-        return first
-    return torch.tanh(F.linear(first, weights["pooler.dense.weight"], weights["pooler.dense.bias"]))
+def peft_logits(model, config, folder, params, frozen, ids, types, mask):
+    """The same function by transformers and PEFT, where PEFT can."""
+    model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=C).double().eval()
+    peft = get_peft_model(model, PrefixTuningConfig(task_type=TaskType.SEQ_CLS, num_virtual_tokens=P))
+    peft.prompt_encoder["default"].embedding.weight.data = params["prompt.embeddings"].detach().clone()
+    head = peft.base_model.classifier.modules_to_save["default"]
+    for part in ("weight", "bias"):
+        getattr(head.dense, part).data = frozen[f"pooler.dense.{part}"].clone()
+        getattr(head.out_proj, part).data = params[f"head.{part}"].detach().clone()
+    peft.double().eval()
+    return peft(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
 
 
 def deep(draw, layers, width, heads, mlp=False, gate=False):
@@ -77,23 +130,23 @@ def matrix(params):
     return F.linear(torch.tanh(wide), params["prompt.mlp.out.weight"], params["prompt.mlp.out.bias"])
 
 
-def make(name, config, length, files, pooler, key_bias):
+def make(name, config, length, tokenizer, pooler, key_bias, behind_prompt=None, applications=None, **options):
     torch.manual_seed(4711)
     target = golden / name
     target.mkdir(parents=True, exist_ok=True)
-    model = AutoModel.from_config(config)
+    model = AutoModel.from_config(config, **options)
     for parameter in model.parameters():
         # Wider than the usual 0.02: attention should differ from uniform, and every gradient should matter.
         parameter.data = torch.randn_like(parameter) * 0.4
     config.architectures = [type(model).__name__]
     # Rounded to float32, the precision in which weights are stored.
     model.save_pretrained(target)
-    for file, content in files.items():
-        (target / file).write_text(content)
+    (target / "tokenizer.json").write_text(tokenizer)
     model = model.double().eval()
     weights = {k: v for k, v in model.state_dict().items() if v.is_floating_point()}
     prompted = Prompted(model)
-    layers, heads, E = config.num_hidden_layers, config.num_attention_heads, config.hidden_size
+    layers, heads, E = applications or config.num_hidden_layers, config.num_attention_heads, config.hidden_size
+    W = getattr(config, "embedding_size", E)
     every = list(range(layers))
 
     ids = torch.randint(5, 38, (B, length))
@@ -112,20 +165,19 @@ def make(name, config, length, files, pooler, key_bias):
     prompts = lambda **options: {"name": "prompt-tuning", "options": {"promptLength": P, **options}}
     every_weight = lambda k: not k.endswith(key_bias)
     biases = lambda k: k.endswith(".bias") and every_weight(k)
-    pooling = "pooler" if pooler else "cls"
     # method, pooling, tensors of its own, layers with a prompt, weights that are trained, row that is pooled
     runs = [
         (p_tuning(), "mean", lambda d: deep(d, layers, E, heads), every, None, 0),
-        (p_tuning(), pooling, lambda d: deep(d, layers, E, heads), every, None, 0),
-        (p_tuning(promptLayers={"last": 1}), pooling, lambda d: deep(d, 1, E, heads), every[-1:], None, 0),
+        (p_tuning(), "pooler", lambda d: deep(d, layers, E, heads), every, None, 0),
+        (p_tuning(promptLayers={"last": 1}), "pooler", lambda d: deep(d, 1, E, heads), every[-1:], None, 0),
         (p_tuning(promptLayers={"first": 2}, gate=True), "mean", lambda d: deep(d, 2, E, heads, gate=True), every[:2], None, 0),
         (p_tuning(reparameterization="mlp", prefixHiddenSize=M), "cls", lambda d: deep(d, layers, E, heads, mlp=True), every, None, 0),
-        (prompts(), "mean", lambda d: {"prompt.input": d(P, E)}, [], None, P),
-        (prompts(), pooling, lambda d: {"prompt.input": d(P, E)}, [], None, P),
-        (prompts(pooledRow=0), "cls", lambda d: {"prompt.input": d(P, E)}, [], None, 0),
+        (prompts(), "mean", lambda d: {"prompt.input": d(P, W)}, [], None, P),
+        (prompts(), "pooler", lambda d: {"prompt.input": d(P, W)}, [], None, P),
+        (prompts(pooledRow=0), "cls", lambda d: {"prompt.input": d(P, W)}, [], None, 0),
         ({"name": "bitfit", "options": {}}, "mean", lambda d: {}, [], biases, 0),
         ({"name": "fine-tuning", "options": {}}, "mean", lambda d: {}, [], every_weight, 0),
-        ({"name": "fine-tuning", "options": {}}, pooling, lambda d: {}, [], every_weight, 0),
+        ({"name": "fine-tuning", "options": {}}, "cls", lambda d: {}, [], every_weight, 0),
     ]
     cases, tensors = [], {}
     for method, pooling, own, prompted_layers, trains, row in runs:
@@ -133,8 +185,11 @@ def make(name, config, length, files, pooler, key_bias):
         draw = lambda *shape: torch.randn(*shape, generator=generator).float().double().mul(0.5)
         params = own(draw) | {"head.weight": draw(C, E), "head.bias": draw(C)}
         params = {k: v.clone().requires_grad_() for k, v in params.items()}
+        frozen = {"pooler.dense.weight": draw(E, E), "pooler.dense.bias": draw(E)} if pooling == "pooler" else {}
         trained = {k: v.clone().requires_grad_() for k, v in weights.items() if trains and trains(k)}
         inputs = dict(attention_mask=mask)
+        if prompted_layers and behind_prompt:
+            inputs["position_ids"] = behind_prompt(mask)
         count = 0
         if "prompt.input" in params:
             count = P
@@ -148,12 +203,22 @@ def make(name, config, length, files, pooler, key_bias):
         if has_types:
             inputs["token_type_ids"] = F.pad(types, (count, 0))
         states = prompted.states(matrix(params), prompted_layers, params.get("prompt.gate"), trained, **inputs)
-        kept = states if pooling != "mean" else states[:, count:]
-        features = pooled(kept, pooling, row, mask, weights | trained)
+        if pooling == "mean":
+            share = mask.to(states.dtype)[:, :, None]
+            features = (states[:, count:] * share).sum(1) / share.sum(1)
+        else:
+            features = states[:, row]
+            if pooling == "pooler":
+                features = pooler(features, weights, frozen)
         logits = F.linear(features, params["head.weight"], params["head.bias"])
         loss = F.cross_entropy(logits, labels)
         loss.backward()
+        if behind_prompt and pooling == "pooler" and "prompt.embeddings" in params and prompted_layers == every:
+            theirs = peft_logits(model, config, target, params, frozen, ids, types, mask)
+            assert (theirs - logits).abs().max() < 1e-12, (name, (theirs - logits).abs().max())
         key = f"case{len(cases)}"
+        lacks_pooler = not any(k.startswith("pooler") for k in weights)
+        tensors |= {f"{key}.frozen.{k}": v for k, v in frozen.items() if lacks_pooler}
         cases.append({"key": key, "method": method, "pooling": pooling, "loss": loss.item()})
         tensors |= {f"{key}.param.{k}": v.detach().clone() for k, v in params.items()}
         tensors |= {f"{key}.grad.{k}": v.grad for k, v in params.items()}

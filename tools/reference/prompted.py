@@ -8,11 +8,31 @@ import math
 import types
 
 import torch
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import eager_mask
 
 
 def split(x, heads):
     """[…, N, E] to [B, heads, N, D]."""
     return x.view(*x.shape[:-1], heads, -1).transpose(-3, -2)
+
+
+def attend(module, query, key, value, attention_mask, scaling, **_):
+    """What AttentionInterface calls: query, key, value [B, heads, N, D], additive mask [B, 1, 1 or N, N]."""
+    scores = query @ key.transpose(-1, -2) * scaling
+    if attention_mask is not None:
+        scores = scores + attention_mask
+    prompt = module.prompts.pop(0)
+    if prompt is not None:
+        pk, pv, gate = prompt
+        scores = torch.cat([query @ pk.transpose(-1, -2) * scaling + gate, scores], -1)
+        value = torch.cat([pv.expand(len(value), -1, -1, -1), value], 2)
+    weights = scores.softmax(-1)
+    return (weights @ value).transpose(1, 2).contiguous(), weights
+
+
+AttentionInterface.register("prompted", attend)
+AttentionMaskInterface.register("prompted", eager_mask)
 
 
 def mpnet(module):
@@ -24,8 +44,9 @@ def mpnet(module):
         if attention_mask is not None:
             bias = bias + attention_mask
         scores = q @ k.transpose(-1, -2) / math.sqrt(self.attention_head_size) + bias
-        if self.prompt is not None:
-            pk, pv, gate = self.prompt
+        prompt = self.prompts.pop(0)
+        if prompt is not None:
+            pk, pv, gate = prompt
             prompted = q @ pk.transpose(-1, -2) / math.sqrt(self.attention_head_size) + gate
             scores, v = torch.cat([prompted, scores], -1), torch.cat([pv.expand(len(v), -1, -1, -1), v], 2)
         mixed = scores.softmax(-1) @ v
@@ -35,8 +56,18 @@ def mpnet(module):
 
 
 def attention_modules(model):
-    """The attention modules of a model in the order of their layers, patched."""
+    """The attention module of each application of a layer, in their order, patched."""
     kind = model.config.model_type
+    if kind in ("camembert", "electra", "distilbert", "albert"):
+        model.set_attn_implementation("prompted")
+    if kind in ("camembert", "electra"):
+        return [layer.attention.self for layer in model.encoder.layer]
+    if kind == "distilbert":
+        return [layer.attention for layer in model.transformer.layer]
+    if kind == "albert":
+        groups, layers = model.encoder.albert_layer_groups, model.config.num_hidden_layers
+        used = [groups[int(i / (layers / len(groups)))] for i in range(layers)]
+        return [layer.attention for group in used for layer in group.albert_layers]
     if kind == "mpnet":
         modules = [layer.attention.attn for layer in model.encoder.layer]
         for module in modules:
@@ -46,7 +77,7 @@ def attention_modules(model):
 
 
 class Prompted:
-    """A model of transformers whose attention modules take prompts, [heads, P, D] each, and gates [heads, 1, 1]."""
+    """A model of transformers whose attention modules take prompts, [1, heads, P, D] each, and gates [heads, 1, 1]."""
 
     def __init__(self, model):
         self.model, self.modules = model, attention_modules(model)
@@ -57,12 +88,16 @@ class Prompted:
         prompt: [P, 2·k·E] or None; layers: those that get a part of it; gate: [k, heads] or None
         weights: tensors that replace the model's own, by name
         """
-        for module in self.modules:
-            module.prompt = None
+        taken = [None] * len(self.modules)
         if prompt is not None:
             parts = prompt.chunk(2 * len(layers), 1)
             for i, layer in enumerate(layers):
                 opening = 0 if gate is None else gate[i][:, None, None]
                 key, value = (split(part, self.heads)[None] for part in parts[2 * i : 2 * i + 2])
-                self.modules[layer].prompt = (key, value, opening)
+                taken[layer] = (key, value, opening)
+        # A module that is applied several times takes one after the other.
+        for module in self.modules:
+            module.prompts = []
+        for module, own in zip(self.modules, taken):
+            module.prompts.append(own)
         return torch.func.functional_call(self.model, weights, kwargs=inputs).last_hidden_state
