@@ -2,6 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { expectOwnFolder, makeFolder, readJson, settleFolder, writeFolderAtomic } from "../files/index.ts";
+import { tokenizerFileNames } from "../text/index.ts";
 
 export const weightsFile = "adapter_model.safetensors";
 export const peftConfigFile = "adapter_config.json";
@@ -10,19 +11,9 @@ export const cardFile = "README.md";
 /** Of a fine-tuned model. */
 export const checkpointWeights = "model.safetensors";
 export const checkpointConfig = "config.json";
-/** Files of a tokenizer that go with a checkpoint. */
-export const tokenizerFiles: readonly string[] = [
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "vocab.txt",
-  "vocab.json",
-  "merges.txt",
-];
-
 const ours: ReadonlySet<string> = new Set([
   ...[weightsFile, peftConfigFile, sidecarFile, cardFile, checkpointWeights, checkpointConfig],
-  ...tokenizerFiles,
+  ...tokenizerFileNames,
 ]);
 
 /**

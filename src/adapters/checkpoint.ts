@@ -5,8 +5,9 @@ import { type Backbone, openCheckpoint, parseArchitecture, readWeight } from "..
 import type { Params, Tensor } from "../core/index.ts";
 import { type PendingTensor, readJson, streamSafetensors } from "../files/index.ts";
 import { weightPrefix } from "../model/index.ts";
+import { tokenizerFileNames } from "../text/index.ts";
 import type { AdapterFields } from "./adapter.ts";
-import { checkpointConfig, checkpointWeights, tokenizerFiles } from "./adapter-files.ts";
+import { checkpointConfig, checkpointWeights } from "./adapter-files.ts";
 import { peftNames } from "./save.ts";
 
 /** Where the weights come from that were not trained, and the files beside them. */
@@ -66,7 +67,7 @@ export async function writeCheckpoint(
     `${JSON.stringify({ ...config, ...headConfig(adapter, architecture.transformersClasses), dtype: "float32" }, null, 2)}\n`,
   );
   const there = new Set(await readdir(source.folder));
-  for (const name of tokenizerFiles.filter((file) => there.has(file)))
+  for (const name of tokenizerFileNames.filter((file) => there.has(file)))
     await copyFile(join(source.folder, name), join(folder, name));
 }
 

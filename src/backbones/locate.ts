@@ -17,16 +17,18 @@ import {
   withWheelFiles,
   writeFileAtomic,
 } from "../files/index.ts";
+import { tokenizerFileNames, tokenizerSources } from "../text/index.ts";
 import { type CatalogEntry, catalog } from "./catalog.ts";
 
 /** The files of a backbone; of a list, one suffices. */
-const requiredFiles = [
+const requiredFiles: readonly (readonly string[])[] = [
   ["config.json"],
-  ["tokenizer.json", "vocab.txt", "vocab.json"],
+  tokenizerSources,
   ["model.safetensors", "model.safetensors.index.json"],
-] as const;
-const wantedFile =
-  /^(config|tokenizer|tokenizer_config|special_tokens_map|vocab)\.json$|^(vocab|merges)\.txt$|^model(-.*)?\.safetensors(\.index\.json)?$/;
+];
+const weightFile = /^model(-.*)?\.safetensors(\.index\.json)?$/;
+const isWanted = (file: string): boolean =>
+  file === "config.json" || tokenizerFileNames.includes(file) || weightFile.test(file);
 
 /** What may name a repository of the hub. */
 const hubId = /^[\w.-]+\/[\w.-]+$/;
@@ -122,9 +124,8 @@ async function fetchInto(
   const work = unfinished(folder);
   const failures: string[] = [];
   const { signal, env } = options;
-  const wants = (file: string): boolean => wantedFile.test(file);
   const shared = {
-    wants,
+    wants: isWanted,
     ...(options.onProgress && { onProgress: options.onProgress }),
     ...(signal && { signal }),
   };

@@ -12,7 +12,7 @@ export {
   type TokenBatch,
 } from "./batches.ts";
 export { type Cloze, type ClozeOptions, encodeCloze, parseCloze } from "./cloze.ts";
-export { tokenizerFingerprint } from "./definition.ts";
+export { tokenizerFileNames, tokenizerFingerprint, tokenizerSources } from "./definition.ts";
 export type { PieceSequences, TextPieces, WordPieces } from "./pieces.ts";
 export { longestSequence, SequenceCollector, type TokenSequences, tokenCount } from "./sequences.ts";
 export type { Assembled, Template } from "./template.ts";

@@ -52,8 +52,8 @@ const chunkSize = 512;
 const wordChunkSize = 4096;
 
 /**
- * Opens the tokenizer of a backbone's folder: `tokenizer.json`, or `vocab.txt` of a BERT WordPiece vocabulary, or
- * `vocab.json` and `merges.txt` of a byte-level BPE.
+ * Opens the tokenizer of a backbone's folder: `tokenizer.json`, or one that is built from a SentencePiece model, from
+ * `vocab.json` and `merges.txt`, or from `vocab.txt`, as its `tokenizer_class` or `model_type` says.
  * One that is not known by its hash is tried in a process of its own first.
  * @throws BACKBONE_INVALID if none is there, a file is damaged, or the trial ended badly
  */
@@ -153,7 +153,7 @@ function invalid(folder: string, cause: unknown): PtuningError {
   return new PtuningError("BACKBONE_INVALID", `${folder}: tokenizer: ${reason}.`, { cause });
 }
 
-/** How BERT and RoBERTa write their special tokens, for folders whose settings do not say. */
+/** How BERT and RoBERTa write their special tokens, for folders where neither settings nor `model_type` say. */
 const usualNames: { readonly [R in SpecialRole]: readonly string[] } = {
   pad: ["[PAD]", "<pad>"],
   cls: ["[CLS]", "<s>"],

@@ -1,76 +1,15 @@
 /** Tokens of every text under ../shared/data, and of odd texts, beside those of the Python library. */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
 import { locateBackbone } from "ptuning/backbones";
 import { openTokenizer, type PieceSequences, type TextInput, type Tokenizer } from "ptuning/text";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { everyText, oddTexts } from "../../tools/proofs/support/texts.mjs";
 import { referencePython } from "../../tools/reference/run.mjs";
 import { has, isThorough, repository, sharedData } from "../support/requirements.ts";
-
-const oddTexts = [
-  "",
-  " ",
-  "  two  blanks  ",
-  "\u0000",
-  "nul \u0000 in\u0000side",
-  "tab\tand\u00a0no-break\u3000ideographic\u200bzero width",
-  "line\u2028separator\u0085next",
-  "\ufeffbyte order mark",
-  "soft\u00adhyphen \u200d joiner \ufe0f selector",
-  "emoji 😀👍🏽 👨‍👩‍👧‍👦 flags 🇩🇪🇫🇷 end",
-  "😀".repeat(60),
-  "astral letters 𝒜𝓑 𐍈 𠜎 with text",
-  "cafe\u0301 e\u0301\u0302\u0303 Å \u212b \u0041\u030a ñ n\u0303",
-  "\u0301 leading mark",
-  "zalgo z\u0335\u0321\u0322\u0338\u0341a\u0340l\u0358",
-  "北京大学 東京 한국어 ひらがなカタカナ ﾊﾝｶｸ",
-  "mixed 中文and English混合😀text",
-  "العربية مرحبا עברית שלום हिन्दी ไทย",
-  "ﬁ ﬃ ½ ² ™ ① İ ı ß ẞ ǅ Ω Ω",
-  `${"x".repeat(99)} ${"x".repeat(100)} ${"x".repeat(101)}`,
-  "y".repeat(3000),
-  "é".repeat(500),
-  `${"word ".repeat(700)}end`,
-  "[CLS] [SEP] [MASK] [PAD] [UNK] <s> </s> <mask> <pad> <unk>",
-  "a[SEP]b<mask>c <mask>d",
-  "don't can't it's I'll we've 'quoted' \"double\"",
-  "http://example.org/a?b=c&d=%20 user@example.org #tag @name",
-  "1,234.56 3.14e-10 0x1F $5 50%",
-  "\\u0041 \\n \\\\ \u001b[0m \u007f \u0080",
-  "\ufffd\uffff\ufffe\u{10ffff}",
-  "▁ already ▁marked Ġ blank",
-];
-
-/** Every string of JSON files, every line of others; each text once. */
-function everyText(): string[] {
-  const texts = new Set(oddTexts);
-  for (const entry of readdirSync(sharedData, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name);
-    const bytes = readFileSync(path);
-    const content = (path.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
-    if (/\.json(\.gz)?$/.test(path)) addStrings(texts, JSON.parse(content));
-    else {
-      for (const line of content.split(/\r?\n/)) {
-        if (/\.jsonl(\.gz)?$/.test(path) && line !== "") addStrings(texts, JSON.parse(line));
-        else texts.add(line);
-      }
-    }
-  }
-  return [...texts].filter((text) => !/\p{Surrogate}/u.test(text));
-}
-
-function addStrings(texts: Set<string>, value: unknown): void {
-  if (typeof value === "string") texts.add(value);
-  else if (value !== null && typeof value === "object") {
-    for (const part of Object.values(value)) addStrings(texts, part);
-  }
-}
 
 /** As in tools/reference/tokens.py. */
 const [chunkSize, pairLength, pairEvery] = [256, 128, 8];
@@ -126,7 +65,7 @@ describe.skipIf(!has.python || !has.data)("tokens are those of the Python librar
   let texts: string[];
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "ptuning-tokens-"));
-    texts = everyText().filter((_, i) => isThorough || i % 20 === 0);
+    texts = [...oddTexts, ...everyText(sharedData)].filter((_, i) => isThorough || i % 20 === 0);
     await writeTexts(join(folder, "texts.jsonl"), texts);
     await writeTexts(
       join(folder, "sample.jsonl"),

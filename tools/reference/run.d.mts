@@ -1,2 +1,2 @@
 export const referenceEnvironment: { readonly folder: string; readonly python: string };
-export function referencePython(): string;
+export function referencePython(name?: "usual" | "tokenizers"): string;

@@ -2,7 +2,9 @@
 /**
  * Runs a reference program in a Python environment of its own, made on first use:
  *   node tools/reference/run.mjs make_ops.py
- * The environment lies under .cache/ and is keyed by requirements.txt and wheels.txt.
+ *   node tools/reference/run.mjs --tokenizers make_tokenizers.py
+ * Environments lie under .cache/ and are keyed by their pins: requirements.txt and wheels.txt, or for tokenizers, whose
+ * references are of an older transformers, requirements-tokenizers.txt.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -11,15 +13,26 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const requirements = join(here, "requirements.txt");
-const wheels = join(here, "wheels.txt");
-const pins = [requirements, wheels].map((file) => readFileSync(file, "utf8"));
-const key = createHash("sha256").update(pins.join("")).digest("hex").slice(0, 12);
-const folder = join(here, "../../.cache", `reference-${key}`);
-const python = join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
 
-/** Where the environment is, or would be. */
-export const referenceEnvironment = { folder, python };
+function environment(prefix, requirements, wheels) {
+  const pins = [requirements, wheels]
+    .flatMap((file) => file ?? [])
+    .map((file) => readFileSync(join(here, file), "utf8"));
+  const key = createHash("sha256").update(pins.join("")).digest("hex").slice(0, 12);
+  const folder = join(here, "../../.cache", `${prefix}-${key}`);
+  const python = join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
+  // torch first: the pinned CPU build satisfies what the others ask for.
+  const first = pins[0].match(/^torch==.*$/m)?.[0];
+  return { folder, python, requirements, wheels, first };
+}
+
+const environments = {
+  usual: environment("reference", "requirements.txt", "wheels.txt"),
+  tokenizers: environment("reference-tokenizers", "requirements-tokenizers.txt"),
+};
+
+/** Where the usual environment is, or would be. */
+export const referenceEnvironment = environments.usual;
 
 function run(command, args, options = {}) {
   const { status, error } = spawnSync(command, args, { stdio: "inherit", ...options });
@@ -27,35 +40,45 @@ function run(command, args, options = {}) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-/** The interpreter of the environment; makes the environment where it is missing. */
-export function referencePython() {
+/** The interpreter of an environment; makes the environment where it is missing. */
+export function referencePython(name = "usual") {
+  const { folder, python, requirements, wheels, first } = environments[name];
   const ready = join(folder, "ready");
   if (!existsSync(ready)) {
     const quiet = { stdio: ["ignore", "ignore", "inherit"] };
     run(process.platform === "win32" ? "python" : "python3", ["-m", "venv", folder], quiet);
     const options = ["--quiet", "--disable-pip-version-check"];
     const pip = ["-m", "pip", "install", ...options];
-    // torch first: the pinned CPU build satisfies what the others ask for.
-    run(python, [...pip, pins[0].match(/^torch==.*$/m)[0]], quiet);
-    run(python, [...pip, "-r", requirements], quiet);
-    const hashed = ["--no-deps", "--require-hashes", "-r", wheels, "--dest", join(folder, "wheels")];
-    run(python, ["-m", "pip", "download", ...options, ...hashed], quiet);
+    if (first !== undefined) run(python, [...pip, first], quiet);
+    run(python, [...pip, "-r", join(here, requirements)], quiet);
+    if (wheels !== undefined) {
+      const hashed = [
+        "--no-deps",
+        "--require-hashes",
+        "-r",
+        join(here, wheels),
+        "--dest",
+        join(folder, "wheels"),
+      ];
+      run(python, ["-m", "pip", "download", ...options, ...hashed], quiet);
+    }
     writeFileSync(ready, "");
   }
   return python;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [script, ...args] = process.argv.slice(2);
+  const isForTokenizers = process.argv[2] === "--tokenizers";
+  const [script, ...args] = process.argv.slice(isForTokenizers ? 3 : 2);
   if (script === undefined) {
-    console.error("usage: node tools/reference/run.mjs SCRIPT.py [arguments] | --prepare");
+    console.error("usage: node tools/reference/run.mjs [--tokenizers] SCRIPT.py [arguments] | --prepare");
     process.exit(2);
   }
   if (script === "--prepare") {
-    referencePython();
+    for (const name of Object.keys(environments)) referencePython(name);
     process.exit(0);
   }
-  run(referencePython(), [join(here, script), ...args], {
+  run(referencePython(isForTokenizers ? "tokenizers" : "usual"), [join(here, script), ...args], {
     env: {
       ...process.env,
       TRANSFORMERS_VERBOSITY: "error",

@@ -1,0 +1,3 @@
+export const oddTexts: readonly string[];
+export function everyText(folder: string): string[];
+export function cover(text: string, start: number, end: number): [start: number, end: number];
