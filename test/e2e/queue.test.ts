@@ -49,6 +49,18 @@ test("an address that is none, and a server that does not answer", async () => {
   const args = ["worker", "--root", root, "--queue"];
   const none = await ptuning([...args, "http://localhost"]);
   expect(none).toMatchObject({ code: 1, stderr: expect.stringMatching(/expected redis:\/\/host:port/) });
+  for (const [path, got] of [
+    ["/one", "one"],
+    ["/-1", "-1"],
+    ["/1/2", "1/2"],
+    ["/1.5", "1.5"],
+    ["/1234567890", "1234567890"],
+  ]) {
+    const { code, stderr } = await ptuning([...args, `redis://user:hidden-word@127.0.0.1:1${path}`]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`queue: expected the number of a database behind the port, got "${got}".`);
+    expect(stderr).not.toContain("hidden-word");
+  }
   const silent = await ptuning([...args, "redis://user:hidden-word@127.0.0.1:1", "--json"]);
   expect(silent.code).toBe(1);
   expect(JSON.parse(silent.stdout)).toMatchObject({ type: "error", code: "QUEUE_UNAVAILABLE" });
@@ -159,6 +171,60 @@ describe.skipIf(!has.redis)("with a Redis server", () => {
     expect(other.ofType("trial-start")[0]).toMatchObject({ resumed: true });
     expect(loggedSteps(run)).toEqual(Array.from({ length: 2160 }, (_, i) => i + 1));
   }, 300_000);
+
+  test("a database is chosen by its number, and one that is not there refused", async () => {
+    const args = (path: string): string[] => ["--queue", `${redis.url}${path}`, "--root", root, "--json"];
+    for (const command of [["worker"], ["sweep", "run.yaml", "--grid", "training.seed=1", "-o", "none"]]) {
+      const absent = await ptuning([...command, ...args("/16")], { cwd: root });
+      expect(absent.code).toBe(1);
+      expect(JSON.parse(absent.stdout.trim().split("\n").at(-1)!)).toMatchObject({
+        type: "error",
+        code: "OPTION_INVALID",
+        message: expect.stringMatching(/expected a database that Redis at 127\.0\.0\.1:\d+ has, got 16/),
+      });
+    }
+    expect(results("none")).toEqual([]);
+    // A worker of another database takes nothing of it.
+    const other = start();
+    await until(() => other.ofType("worker-ready").length === 1);
+    const worker = new TestWorker(`${redis.url}/3`, root);
+    workers.push(worker);
+    const swept = ["sweep", "run.yaml", "--grid", "training.seed=1", "-o", "third", ...args("/3")];
+    const { code, ...output } = await ptuning(swept, { cwd: root });
+    expect(code).toBe(0);
+    expect(doneOf({ code, ...output }).map(({ result }) => result.status)).toEqual(["finished"]);
+    expect(worker.ofType("trial-done")).toHaveLength(1);
+    expect(other.ofType("trial-start")).toEqual([]);
+  }, 120_000);
+
+  test("--silence-minutes ends a trial that tells nothing for so long", async () => {
+    const preload = join(folder, "silent.mjs");
+    await writeFile(preload, 'if (process.argv.includes("train")) for (;;);\n');
+    const flags = ["--silence-minutes", "0.03"];
+    const env = { NODE_OPTIONS: `--import=${preload}` };
+    workers.push(new TestWorker(redis.url, root, 2, { flags, env }));
+    const { code, ...output } = await sweep(["--grid", "training.seed=1", "-o", "silence"]);
+    const [done] = doneOf({ code, ...output });
+    expect(done).toMatchObject({
+      result: {
+        status: "failed",
+        error: { code: "KILLED", message: "the process of the trial told nothing for 2 s, and was ended." },
+      },
+    });
+    for (const wrong of ["0", "-1", "soon"]) {
+      const refused = await ptuning([
+        "worker",
+        "--queue",
+        redis.url,
+        "--root",
+        root,
+        "--silence-minutes",
+        wrong,
+      ]);
+      expect(refused.code).not.toBe(0);
+      expect(refused.stderr).toMatch(/--silence-minutes/);
+    }
+  }, 120_000);
 
   test("results come from a root of another machine; other files are refused; what is no trial harms nobody", async () => {
     const elsewhere = join(folder, "elsewhere");

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import type { RunConfig } from "ptuning/config";
-import { fromRooted, makeRooted, openJob, type TrialJob, toJob, toRooted } from "ptuning/queue";
+import { fromRooted, jobId, makeRooted, openJob, type TrialJob, toJob, toRooted } from "ptuning/queue";
 import { defineTrial } from "ptuning/trials";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tinyConfig } from "../support/trials.ts";
@@ -95,6 +95,49 @@ describe("a job", () => {
     expect(await readdir(join(outside, "elsewhere"))).toEqual([]);
     expect(existsSync(join(outside, "not-there"))).toBe(false);
     expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+  });
+
+  test("under the id of another content is refused: what is trusted is computed again", async () => {
+    const id = jobId(job);
+    expect(id).toMatch(/^trial-[0-9a-f]{32}$/);
+    expect((await openJob(job, root, id)).trial.id).toBe(job.id);
+    const forgeries: Partial<TrialJob>[] = [
+      { id: "0123456789ab" },
+      { folder: "./sweeps/b" },
+      { config: job.config.replace("seed: 3", "seed: 4") },
+      { overrides: { "training.seed": 4 } },
+      { inputs: { ...inputs, data: "sha256:2" } },
+      { inputs: { ...inputs, backbone: "sha256-sampled:3" } },
+      { package: "0.0.0-other" },
+    ];
+    const ids = forgeries.map((change) => jobId({ ...job, ...change }));
+    expect(new Set([id, ...ids]).size).toBe(forgeries.length + 1);
+    for (const change of forgeries) {
+      const forged = openJob({ ...job, ...change }, root, id);
+      await expect(forged).rejects.toMatchObject({
+        code: "QUEUE_FAILED",
+        message: "job: expected a trial: its id is that of another job.",
+      });
+    }
+    const wrong = id.replace(/.$/, (last) => (last === "0" ? "1" : "0"));
+    await expect(openJob(job, root, wrong)).rejects.toMatchObject({ code: "QUEUE_FAILED" });
+    await expect(openJob(job, root, "")).rejects.toMatchObject({ code: "QUEUE_FAILED" });
+  });
+
+  test("of another version is refused, with what to do", async () => {
+    for (const version of ["0.0.0-other", "", `${job.package}.1`]) {
+      const foreign = { ...job, package: version };
+      await expect(openJob(foreign, root, jobId(foreign))).rejects.toMatchObject({
+        code: "INPUT_CHANGED",
+        message: `job: expected one of ptuning ${job.package}, got one of ${version}.`,
+        hint: expect.stringContaining("run the same one for the sweep and on every worker"),
+      });
+    }
+    await expect(openJob(other({ version: 1 }), root)).rejects.toMatchObject({
+      code: "QUEUE_FAILED",
+      message: "job: expected one of this version of ptuning, got one of an earlier.",
+      hint: expect.stringContaining("Start its sweep again"),
+    });
   });
 
   test("whose file is missing here may be run by another worker", async () => {

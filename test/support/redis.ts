@@ -48,12 +48,17 @@ export class TestWorker {
   readonly events: { readonly type: string; readonly [key: string]: unknown }[] = [];
   stderr = "";
 
-  constructor(url: string, root: string, lockSeconds = 2) {
+  constructor(
+    url: string,
+    root: string,
+    lockSeconds = 2,
+    { flags = [], env = {} }: { flags?: readonly string[]; env?: Record<string, string> } = {},
+  ) {
     const args = ["worker", "--queue", url, "--root", root, "--workers", "1", "--threads", "1", "--json"];
     this.process = spawn(
       process.execPath,
-      [`${repository}dist/cli/main.js`, ...args, "--lock-seconds", String(lockSeconds)],
-      { stdio: ["ignore", "pipe", "pipe"] },
+      [`${repository}dist/cli/main.js`, ...args, "--lock-seconds", String(lockSeconds), ...flags],
+      { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } },
     );
     let rest = "";
     this.process.stdout!.setEncoding("utf8").on("data", (text: string) => {

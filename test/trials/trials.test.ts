@@ -1,6 +1,6 @@
 /** Trials: one result each, whatever is killed on the way. */
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -15,8 +15,10 @@ import {
   runTrials,
   type Trial,
   type TrialEvent,
+  type TrialResult,
+  writeTrialResult,
 } from "ptuning/trials";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { repository } from "../support/requirements.ts";
 import { finishedRuns, loggedSteps, tinyConfig } from "../support/trials.ts";
 
@@ -124,6 +126,76 @@ test("runs trials, records figures and errors, and runs nothing again", async ()
   expect(again.map(({ type }) => type)).toEqual(Array(4).fill("trial-done"));
   expect(again.some((event) => event.type === "trial-done" && event.ran)).toBe(false);
   expect(finishedRuns(at)).toEqual(before);
+});
+
+/** Lets the processes of trials load a program first. */
+async function preload(name: string, program: string): Promise<void> {
+  const path = join(folder, `${name}.mjs`);
+  await writeFile(path, `if (process.argv.includes("train")) {\n${program}\n}\n`);
+  vi.stubEnv("NODE_OPTIONS", `--import=${path}`);
+  onTestFinished(() => void vi.unstubAllEnvs());
+}
+
+test("a defect is told and not recorded: the trial runs when it is asked for again", async () => {
+  const at = join(folder, "defect");
+  const trial = defineTrial(config, { "training.epochs": 1 });
+  await preload(
+    "broken",
+    `const { default: fs } = await import("node:fs");
+    fs.createWriteStream = () => { throw new TypeError("it is broken"); };
+    (await import("node:module")).syncBuiltinESMExports();`,
+  );
+  const events = await all(runTrials([trial], { folder: at, threads: 1 }));
+  expect(events.at(-1)).toMatchObject({
+    type: "trial-done",
+    ran: true,
+    result: { status: "failed", error: { code: "DEFECT", message: expect.stringContaining("it is broken") } },
+  });
+  expect(await readdir(join(at, trial.id))).not.toContain("result.json");
+  expect(await readTrialResult(join(at, trial.id))).toBeUndefined();
+  vi.unstubAllEnvs();
+  const again = await all(runTrials([trial], { folder: at, threads: 1 }));
+  expect(again.at(-1)).toMatchObject({ type: "trial-done", ran: true, result: { status: "finished" } });
+  expect(await readTrialResult(join(at, trial.id))).toMatchObject({ status: "finished" });
+});
+
+test("a record of a defect that an earlier version left is none", async () => {
+  const trial = defineTrial(config, { "training.epochs": 1, "training.seed": 9 });
+  const home = join(folder, "left", trial.id);
+  await mkdir(home, { recursive: true });
+  const error = { code: "DEFECT", message: "it was broken" };
+  const record = { id: trial.id, overrides: {}, run: "run", status: "failed", error };
+  await writeTrialResult(home, record as TrialResult);
+  expect(await readdir(home)).toEqual([]);
+  await writeFile(join(home, "result.json"), JSON.stringify(record));
+  expect(await readTrialResult(home)).toBeUndefined();
+});
+
+test("a trial that tells nothing for long is ended, for good", async () => {
+  const at = join(folder, "silent");
+  const trial = defineTrial(config, { "training.epochs": 1 });
+  // As a pattern without an end: no signal is heard.
+  await preload("silent", "for (;;);");
+  const run = runTrial(trial, {
+    folder: at,
+    threads: 1,
+    signal: new AbortController().signal,
+    silenceMs: 1500,
+  });
+  const started = performance.now();
+  const events = await all(run);
+  expect(performance.now() - started).toBeGreaterThan(1400);
+  const failure = {
+    status: "failed",
+    error: {
+      code: "KILLED",
+      message: "the process of the trial told nothing for 2 s, and was ended.",
+      hint: expect.stringContaining("--silence-minutes"),
+    },
+  };
+  expect(events.map(({ type }) => type)).toEqual(["trial-start", "trial-done"]);
+  expect(events.at(-1)).toMatchObject({ result: failure });
+  expect(await readTrialResult(join(at, trial.id))).toMatchObject(failure);
 });
 
 test("a trial whose process is killed goes on from its state, and fails after the third time", async () => {

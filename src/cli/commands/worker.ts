@@ -1,6 +1,6 @@
 import { runWorker, type WorkerEvent } from "../../queue/index.ts";
 import { formatDuration } from "../../report/index.ts";
-import { positive } from "../numbers.ts";
+import { aboveZero, positive } from "../numbers.ts";
 import { goOnUnread } from "../readers.ts";
 import { stopping } from "../stop.ts";
 import { note, print, printJson, progressLine, style, warn } from "../terminal.ts";
@@ -27,7 +27,7 @@ export async function workerCommand(flags: WorkerFlags): Promise<void> {
     ...(threads !== undefined && { threads: positive("--threads", threads) }),
     ...(lockSeconds !== undefined && { lockSeconds: positive("--lock-seconds", lockSeconds) }),
     ...(silenceMinutes !== undefined && {
-      silenceMinutes: positive("--silence-minutes", silenceMinutes),
+      silenceMinutes: aboveZero("--silence-minutes", silenceMinutes),
     }),
     signal: stopping.signal,
   });
