@@ -74,12 +74,22 @@ function check<T>(
 /**
  * A configuration with other values at some keys.
  * @param values by dotted path: `{ "training.learningRate": 1e-2 }`
+ * @param sourceOf where the value of a key comes from, for messages
  * @throws CONFIG_INVALID
  */
-export function overrideConfig(config: RunConfig, values: Readonly<Record<string, unknown>>): RunConfig {
+export function overrideConfig(
+  config: RunConfig,
+  values: Readonly<Record<string, unknown>>,
+  sourceOf: (key: string) => string = () => "override",
+): RunConfig {
   const json: Record<string, unknown> = { ...structuredClone(config) };
-  for (const [path, value] of Object.entries(values)) assign(json, path, structuredClone(value), path);
-  return checkConfig(json, () => "override");
+  for (const [key, value] of Object.entries(values)) assign(json, key, structuredClone(value), sourceOf(key));
+  return checkConfig(json, (path) => {
+    const at = `${path.join(".")}.`;
+    const key = Object.keys(values).find((one) => at.startsWith(`${one}.`) || `${one}.`.startsWith(at));
+    // What was fitting before does not fit what was overridden.
+    return key === undefined ? [...new Set(Object.keys(values).map(sourceOf))].join(" ") : sourceOf(key);
+  });
 }
 
 function invalid(message: string, cause?: unknown): PtuningError {

@@ -21,6 +21,8 @@ export interface SweepOptions {
   /** With absolute paths; `search` says what is tried. */
   readonly config: RunConfig;
   readonly folder: string;
+  /** Where the values of a key come from, for messages; default `search.space.KEY`. */
+  readonly sourceOf?: (key: string) => string;
   /** Runs the trials. */
   readonly run: TrialRunner;
   /** Stops after the current steps; the sweep can go on later. */
@@ -68,7 +70,7 @@ export async function* sweep(options: SweepOptions): AsyncGenerator<SweepEvent> 
   const search = searchOf(config.search);
   const strategyName = search.strategy ?? (hasOnlyChoices(search.space) ? "grid" : "random");
   const total = strategies[strategyName].count(search);
-  checkValues(config, search, strategyName);
+  checkValues(config, search, strategyName, options.sourceOf);
   const keys = variedKeys(search, strategyName === "halving" ? search.halving!.resource : undefined);
   const folder = await openSweep(options.folder, config);
   try {
@@ -206,14 +208,19 @@ function searchOf(search: SearchConfig | undefined): Search {
 }
 
 /** Mistakes should be found before the first trial, not in the tenth. */
-function checkValues(config: RunConfig, { space }: Search, strategy: string): void {
+function checkValues(
+  config: RunConfig,
+  { space }: Search,
+  strategy: string,
+  sourceOf: (key: string) => string = (key) => `search.space.${key}`,
+): void {
   const points =
     strategy === "grid"
       ? gridPoints(space)
       : Object.entries(space).flatMap(([key, parameter]) =>
           exemplars(parameter).map((value): Point => ({ [key]: value })),
         );
-  for (const point of points) defineTrial(config, point);
+  for (const point of points) defineTrial(config, point, sourceOf);
 }
 
 /** Keys of more than one value. */

@@ -18,8 +18,12 @@ export const trialIdPattern: RegExp = /^[0-9a-f]{12}$/;
  * @param config with absolute paths, as a trial may go on from anywhere
  * @throws CONFIG_INVALID
  */
-export function defineTrial(config: RunConfig, overrides: Readonly<Record<string, unknown>> = {}): Trial {
-  const { search, ...whole } = overrideConfig(config, overrides);
+export function defineTrial(
+  config: RunConfig,
+  overrides: Readonly<Record<string, unknown>> = {},
+  sourceOf?: (key: string) => string,
+): Trial {
+  const { search, ...whole } = overrideConfig(config, overrides, sourceOf);
   // Where a run writes, what it reports and how it uses the machine do not make it another one.
   const { output, report, engine, ...decisive } = whole;
   return { id: hashText(canonicalJson(decisive)).slice(0, 12), config: whole, overrides };

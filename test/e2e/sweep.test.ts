@@ -71,7 +71,29 @@ test("mistakes are found before anything runs, and a sweep of something else is 
     return stderr;
   };
   expect(await refused(["run.yaml"])).toMatch(/expected keys to search, got none/);
-  expect(await refused(["run.yaml", "--grid", "training.seed=1,x"])).toMatch(/training\.seed: expected/);
+  for (const [flags, message] of [
+    [["--grid", "training.seed=1,x"], /error: --grid training\.seed=1,x: training\.seed: expected/],
+    [["--grid", "training.lr=1,2"], /error: --grid training\.lr=1,2: training\.lr: unknown key/],
+    [["--grid", "training=1"], /error: --grid training=1: training: expected object, got 1/],
+    [["--grid", "__proto__.x=1"], /error: --grid __proto__\.x=1: the key "__proto__" is not allowed/],
+    [
+      ["--uniform", "training.epochs=-1,3", "--runs", "2"],
+      /error: --uniform training\.epochs=-1,3: training\.epochs: /,
+    ],
+    [
+      ["--set", "search.space={training.epochs: [1, x]}"],
+      /error: search\.space\.training\.epochs: training\.epochs: /,
+    ],
+    [
+      ["--grid", "training.epochs=1,2", "--grid", "training.patience=x"],
+      /error: --grid training\.patience=x: /,
+    ],
+    [
+      ["--grid", "training.epochs=1,2", "--grid", "method.name=bitfit,x"],
+      /error: --grid training\.epochs=1,2 --grid method\.name=bitfit,x: method\.promptLength: a key of .* not of bitfit/,
+    ],
+  ] as const)
+    expect(await refused(["run.yaml", ...flags])).toMatch(message);
   expect(await refused(["run.yaml", "--grid", "constructor.x=1,2"])).toMatch(/unknown key/);
   expect(await refused(["run.yaml", "--log-uniform", "training.learningRate=1e-3,1e-1"])).toMatch(
     /runs or minutes/,

@@ -40,7 +40,14 @@ export async function sweepCommand(source: string | undefined, flags: SweepFlags
   const tell = flags.json ? jsonSweepReporter() : textSweepReporter();
   goOnUnread();
   stopping.says("Stopping the trials after their current steps …");
-  for await (const event of sweep({ config, folder, run: await runner(flags), signal: stopping.signal })) {
+  const run = await runner(flags);
+  for await (const event of sweep({
+    config,
+    folder,
+    sourceOf: sourceIn(flags),
+    run,
+    signal: stopping.signal,
+  })) {
     tell(event);
     if (event.type !== "sweep-done") continue;
     if (event.reason === "stopped") {
@@ -88,8 +95,9 @@ async function whatToSearch(
 function withSearch(config: RunConfig, flags: SweepFlags): RunConfig {
   const space: Record<string, SearchParameter> = { ...config.search?.space };
   for (const text of flags.grid ?? []) {
-    const { key, values } = choicesOf(text);
-    space[key] = values;
+    const { key, value } = assignment("--grid", text);
+    // As YAML, so that numbers are numbers.
+    space[key] = yamlValue("--grid", `[${value}]`, text) as unknown[];
   }
   for (const text of flags.uniform ?? []) addRange(space, "uniform", "--uniform", text);
   for (const text of flags.logUniform ?? []) addRange(space, "logUniform", "--log-uniform", text);
@@ -104,6 +112,13 @@ function withSearch(config: RunConfig, flags: SweepFlags): RunConfig {
   };
   const search = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   return overrideConfig(config, { search });
+}
+
+/** The flag that says what values a key takes; where there is none it is the configuration. */
+function sourceIn({ grid = [], uniform = [], logUniform = [] }: SweepFlags): (key: string) => string {
+  const given = { "--grid": grid, "--uniform": uniform, "--log-uniform": logUniform };
+  const flags = Object.entries(given).flatMap(([flag, texts]) => texts.map((text) => `${flag} ${text}`));
+  return (key) => flags.findLast((flag) => flag.split(/ |=/)[1] === key) ?? `search.space.${key}`;
 }
 
 function addRange(
@@ -138,10 +153,4 @@ function assignment(flag: string, text: string): { key: string; value: string } 
   if (at < 1 || at === text.length - 1)
     throw new PtuningError("OPTION_INVALID", `${flag} ${text}: expected key=value,value,….`);
   return { key: text.slice(0, at), value: text.slice(at + 1) };
-}
-
-/** Choices of a key: values as YAML, so that numbers are numbers. */
-function choicesOf(text: string): { key: string; values: unknown[] } {
-  const { key, value } = assignment("--grid", text);
-  return { key, values: yamlValue("--grid", `[${value}]`, text) as unknown[] };
 }
