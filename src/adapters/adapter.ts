@@ -22,7 +22,9 @@ export interface BackboneReference {
   readonly fingerprint: string;
   readonly modelType: string;
   readonly hiddenSize: number;
+  /** 0 where an adapter of PEFT does not say. */
   readonly numLayers: number;
+  /** Likewise. */
   readonly numHeads: number;
 }
 
@@ -146,9 +148,9 @@ export function backboneDoubts(
 export function checkBackbone(reference: BackboneReference, backbone: Backbone): void {
   const { fingerprint, id, hiddenSize, numLayers } = reference;
   const { config } = backbone;
-  if (hiddenSize !== config.hiddenSize || numLayers !== config.numLayers) {
+  if (hiddenSize !== config.hiddenSize || ![0, config.numLayers].includes(numLayers)) {
     throw incompatible(
-      `expected a backbone of ${numLayers} layers and hidden size ${hiddenSize} (${id}), ` +
+      `expected a backbone of ${numLayers || "any number of"} layers and hidden size ${hiddenSize} (${id}), ` +
         `got ${config.numLayers} and ${config.hiddenSize} (${backbone.id}).`,
     );
   }

@@ -25,8 +25,11 @@ export function modelCard(adapter: AdapterFields): string {
     "",
     `# ${task.type} adapter for ${backbone.id}`,
     "",
-    `Trained with ${method.name}: ${trainableTotal.toLocaleString("en")} parameters (${counts.join(", ")}) on a ` +
-      "frozen backbone, which is not part of this folder.",
+    adapter.source
+      ? `Trained with ${provenance.training?.method ?? method.name}. This folder is a checkpoint of its own: ` +
+        `${trainableTotal.toLocaleString("en")} parameters (${counts.join(", ")}) take the place of the backbone's.`
+      : `Trained with ${method.name}: ${trainableTotal.toLocaleString("en")} parameters (${counts.join(", ")}) on a ` +
+        "frozen backbone, which is not part of this folder.",
     ...backboneFacts(backbone),
     "",
     "## Use",

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type Backbone, openCheckpoint, parseArchitecture, readWeight } from "../backbones/index.ts";
 import type { Params, Tensor } from "../core/index.ts";
 import { type PendingTensor, readJson, streamSafetensors } from "../files/index.ts";
+import { listedNames } from "../methods/index.ts";
 import { weightPrefix } from "../model/index.ts";
 import { tokenizerFileNames } from "../text/index.ts";
 import type { AdapterFields } from "./adapter.ts";
@@ -24,13 +25,10 @@ const headClasses: Readonly<Record<string, string>> = {
 export function checkpointNames(adapter: AdapterFields, source: CheckpointSource): Record<string, string> {
   const { task, params, frozen = {}, backbone } = adapter;
   const { peft } = task.head;
-  const theirs =
-    "reason" in peft
-      ? new Map<string, string>()
-      : peftNames({ peftType: "", config: {}, tensors: {} }, peft, backbone);
+  const theirs = "reason" in peft ? listedNames({}) : peftNames({ names: listedNames({}) }, peft, backbone);
   const nameOf = (name: string): string => {
     const own = name.startsWith(weightPrefix) ? name.slice(weightPrefix.length) : name;
-    const head = theirs.get(own);
+    const head = theirs.toPeft(own);
     if (head !== undefined) return head.replace(/^base_model\./, "");
     return own === name && !(name in frozen) ? name : source.architecture.checkpointName(own);
   };

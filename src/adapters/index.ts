@@ -10,6 +10,7 @@ export {
 } from "./adapter.ts";
 export type { CheckpointSource } from "./checkpoint.ts";
 export { headOf, type LoadAdapterOptions, loadAdapter, openAdapter, type SavedAdapter } from "./load.ts";
+export { mergeAdapter } from "./merge.ts";
 export { MultiTaskAdapter, type MultiTaskFields, type TaskHead } from "./multi-task.ts";
 export { expectPublishable } from "./publishable.ts";
 export { saveAdapter } from "./save.ts";

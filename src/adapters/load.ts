@@ -3,13 +3,21 @@ import { join } from "node:path";
 import { architectures, peftModulesOf } from "../backbones/index.ts";
 import { messageOf, type Params, PtuningError, shown, type Tensor, toFloat32 } from "../core/index.ts";
 import { readJson, readSafetensors, settleFolder } from "../files/index.ts";
-import { type Method, methodFrom, peftMethods } from "../methods/index.ts";
+import {
+  listedNames,
+  type Method,
+  methodFrom,
+  type PeftAdapter,
+  type PeftNames,
+  type PeftReader,
+  peftReaders,
+} from "../methods/index.ts";
 import { peftTasks, type Task, taskFrom } from "../tasks/index.ts";
 import { Adapter, type AdapterFields, type BackboneReference } from "./adapter.ts";
 import { checkpointWeights, peftConfigFile, sidecarFile, weightsFile } from "./adapter-files.ts";
 import { checkpointSource } from "./checkpoint.ts";
 import { MultiTaskAdapter } from "./multi-task.ts";
-import { formatVersion, ownPeftType, peftNames } from "./save.ts";
+import { formatVersion, ownPeftType, peftNames, placed } from "./save.ts";
 import {
   invalid,
   isPath,
@@ -17,6 +25,7 @@ import {
   multiTaskSchema,
   parseFile,
   peftSchema,
+  type Sidecar,
   sidecarSchema,
 } from "./sidecar.ts";
 
@@ -107,6 +116,7 @@ export async function openAdapter(
     throw invalid(sidecarPath, messageOf(cause), cause);
   }
   const { backbone, maxLength, provenance } = sidecar;
+  const known = readReference(backbone);
   if (
     isCheckpoint !== (method.savedAs === "checkpoint") ||
     isCheckpoint !== (sidecar.tensors !== undefined)
@@ -115,13 +125,13 @@ export async function openAdapter(
   }
   const all = isCheckpoint
     ? picked(tensors, sidecar.tensors!, weightsPath)
-    : renamed(tensors, ourNames(task, method, backbone), weightsPath);
+    : renamed(tensors, ourNames(task, method, known), weightsPath);
   return new Adapter({
     task,
     method,
     ...divided(all, (name) => sidecar.frozen.includes(name)),
     // Every trained weight is here: this folder is a backbone for itself, beside the one that it came from.
-    backbone: { ...backbone, fingerprint: isCheckpoint ? "" : (backbone.fingerprint ?? "") },
+    backbone: isCheckpoint ? { ...known, fingerprint: "" } : known,
     maxLength,
     provenance: provenance as AdapterFields["provenance"],
     ...(isCheckpoint && { source: await checkpointSource(folder) }),
@@ -134,7 +144,7 @@ function fromSeveral(
   tensors: Readonly<Record<string, Tensor>>,
   weightsPath: string,
 ): MultiTaskAdapter {
-  const all = Object.entries(renamed(tensors, new Map(), weightsPath));
+  const all = Object.entries(renamed(tensors, listedNames({}), weightsPath));
   const foreign = all.find(([name]) => name.includes("/") && !Object.hasOwn(heads, name.split("/")[0]!));
   if (foreign) throw invalid(weightsPath, `tensor ${shown(foreign[0])}: expected a head of ${sidecarFile}`);
   const ownOf = (head: string): Params =>
@@ -157,12 +167,18 @@ function fromSeveral(
           },
         ]),
       ),
-      backbone: { ...backbone, fingerprint: backbone.fingerprint ?? "" },
+      backbone: readReference(backbone),
       maxLength,
     });
   } catch (cause) {
     throw invalid(path, messageOf(cause), cause);
   }
+}
+
+/** The backbone as files have it, with nothing for what nobody knows. */
+function readReference(backbone: Sidecar["backbone"]): BackboneReference {
+  const { fingerprint, numLayers, numHeads } = backbone;
+  return { ...backbone, fingerprint: fingerprint ?? "", numLayers: numLayers ?? 0, numHeads: numHeads ?? 0 };
 }
 
 /** Tensors of a checkpoint under our names. */
@@ -184,13 +200,10 @@ function ourNames(
   task: Task,
   method: Method,
   backbone: Omit<BackboneReference, "id" | "fingerprint">,
-): Names {
+): PeftNames {
   const [theirs, head] = [method.peft(backbone), task.head.peft];
-  if ("reason" in theirs || "reason" in head) return new Map();
-  return new Map([...peftNames(theirs, head, backbone)].map(([ours, name]) => [name, ours]));
+  return "reason" in theirs || "reason" in head ? listedNames({}) : peftNames(theirs, head, backbone);
 }
-
-type Names = ReadonlyMap<string, string>;
 
 /** Tells what was trained from what was frozen. */
 function divided(tensors: Params, isFrozen: (name: string) => boolean): { params: Params; frozen: Params } {
@@ -199,9 +212,12 @@ function divided(tensors: Params, isFrozen: (name: string) => boolean): { params
   return { params: part(false), frozen: part(true) };
 }
 
-function renamed(tensors: Readonly<Record<string, Tensor>>, names: Names, where: string): Params {
+function renamed(tensors: Readonly<Record<string, Tensor>>, names: PeftNames, where: string): Params {
   return Object.fromEntries(
-    Object.entries(tensors).map(([name, tensor]) => [names.get(name) ?? name, widened(name, tensor, where)]),
+    Object.entries(tensors).map(([name, tensor]) => [
+      names.fromPeft(name) ?? name,
+      widened(name, tensor, where),
+    ]),
   );
 }
 
@@ -227,24 +243,31 @@ function fromPeft(
 ): Adapter {
   const type = (json as { peft_type?: unknown } | null)?.peft_type;
   if (type === ownPeftType) throw invalid(path, `this adapter needs its ${sidecarFile}, which is missing`);
-  const make = typeof type === "string" && Object.hasOwn(peftMethods, type) ? peftMethods[type] : undefined;
-  if (make === undefined) {
-    const known = Object.keys(peftMethods).join(", ");
+  const reader = typeof type === "string" && Object.hasOwn(peftReaders, type) ? peftReaders[type] : undefined;
+  if (reader === undefined) {
+    const known = Object.keys(peftReaders).join(", ");
     throw invalid(path, `peft_type: expected one of ${known}, got ${shown(type)}`);
   }
   const config = parseFile(peftSchema, json, path);
+  const own = parseFile(reader.config, json, path);
   const taskType = config.task_type ?? "";
   const peftTask = Object.hasOwn(peftTasks, taskType) ? peftTasks[taskType] : undefined;
   if (peftTask === undefined) {
     const known = Object.keys(peftTasks).join(", ");
     throw invalid(path, `task_type: expected one of ${known}, got ${shown(config.task_type)}`);
   }
-  const method = make(config.num_virtual_tokens);
+  const { method, sizes, isFor } = readPeft(reader, own, Object.keys(tensors), path);
   // PEFT's files do not name the architecture: the classifier's tensors tell, where architectures differ in them.
   const { module } = peftTask;
+  const theirs = method.peft(sizes);
+  const place = "reason" in theirs ? {} : theirs;
   const nameOf = ({ peftModules }: (typeof architectures)[number]): string =>
-    `${peftModules[taskType]?.[module] ?? module}.weight`;
-  const possible = architectures.filter(({ peftRefusals }) => peftRefusals?.[type as string] === undefined);
+    `${placed(peftModules[taskType]?.[module] ?? module, place)}.weight`;
+  const possible = architectures.filter(
+    (architecture) =>
+      architecture.peftRefusals?.[type as string] === undefined && isFor?.(architecture) !== false,
+  );
+  if (possible.length === 0) throw invalid(weightsPath, "expected tensors of an architecture that we know");
   const fitting = possible.filter((architecture) => nameOf(architecture) in tensors);
   if (fitting.length === 0) {
     const expected = [...new Set(possible.map(nameOf))].join('" or "');
@@ -252,9 +275,9 @@ function fromPeft(
   }
   const naming = fitting[0]!.modelTypes[0]!;
   const modelType = fitting.length === 1 ? naming : "";
-  const { token_dim: hiddenSize, num_layers: numLayers, num_attention_heads: numHeads } = config;
   const classifier = nameOf(fitting[0]!);
   const [outputs = 0, ...inputs] = tensors[classifier]!.shape;
+  const hiddenSize = sizes.hiddenSize || (inputs[0] ?? 0);
   if (outputs < 1 || outputs > mostOutputs || `${inputs}` !== `${hiddenSize}`) {
     throw invalid(
       weightsPath,
@@ -262,8 +285,7 @@ function fromPeft(
     );
   }
   const task = peftTask.create(outputs, labels);
-  const facts = { modelType, hiddenSize, numLayers, numHeads };
-  const theirs = method.peft(facts);
+  const facts = { ...sizes, modelType, hiddenSize };
   const taskTypes = "reason" in theirs ? undefined : theirs.taskTypes;
   if (taskTypes?.includes(taskType) === false) {
     throw invalid(path, `task_type: expected ${taskTypes.join(" or ")} with ${type}, got ${taskType}`);
@@ -279,6 +301,15 @@ function fromPeft(
     maxLength: task.defaults?.maxLength ?? 128,
     provenance: { createdAt: "", versions: {} },
   });
+}
+
+/** What a reader makes of an adapter; what it refuses is about the file. */
+function readPeft(reader: PeftReader, config: unknown, names: readonly string[], path: string): PeftAdapter {
+  try {
+    return reader.read(config as never, names);
+  } catch (cause) {
+    throw invalid(path, messageOf(cause), cause);
+  }
 }
 
 /** PEFT saves where a backbone lay on the machine that trained: what remains is the folder's name. */

@@ -2,7 +2,7 @@ import { peftModulesOf, peftRefusalOf } from "../backbones/index.ts";
 import type { Tensor } from "../core/index.ts";
 import { encodeSafetensors } from "../files/index.ts";
 import type { PeftHead } from "../heads/index.ts";
-import type { PeftMethod } from "../methods/index.ts";
+import { listedNames, type PeftMethod, type PeftNames } from "../methods/index.ts";
 import type { AdapterFields, BackboneReference } from "./adapter.ts";
 import { cardFile, peftConfigFile, sidecarFile, weightsFile, writeAdapterFolder } from "./adapter-files.ts";
 import { modelCard } from "./card.ts";
@@ -44,9 +44,15 @@ function json(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-/** The backbone as files have it: that nobody knows the weights is said, not left blank. */
+/** The backbone as files have it: what nobody knows is said, not left blank. */
 export function savedReference(backbone: BackboneReference): object {
-  return { ...backbone, fingerprint: backbone.fingerprint || null };
+  const { fingerprint, numLayers, numHeads } = backbone;
+  return {
+    ...backbone,
+    fingerprint: fingerprint || null,
+    numLayers: numLayers || null,
+    numHeads: numHeads || null,
+  };
 }
 
 function sidecar({ task, method, frozen = {}, backbone, maxLength, provenance }: AdapterFields): object {
@@ -82,11 +88,11 @@ function interchange({ task, method, params, frozen = {}, backbone }: AdapterFie
   const refusal = peftRefusalOf(backbone.modelType, theirs.peftType);
   if (refusal !== undefined) return ours(tensors, shared, [refusal]);
   const names = peftNames(theirs, head, backbone);
-  const modules = new Set(Object.keys(tensors).map((name) => moduleOf(names.get(name) ?? name)));
+  const modules = new Set(Object.keys(tensors).map((name) => moduleOf(names.toPeft(name) ?? name)));
   const lacking = Object.values(peftModulesOf(backbone.modelType, head.taskType)).find(
-    (name) => !modules.has(name),
+    (name) => !modules.has(placed(name, theirs)),
   );
-  const foreign = Object.keys(frozen).find((name) => !names.has(name));
+  const foreign = Object.keys(frozen).find((name) => names.toPeft(name) === undefined);
   if (lacking !== undefined) reasons.push(`PEFT wants ${lacking}, which lies in this adapter's backbone`);
   if (foreign !== undefined) reasons.push(`PEFT does not save ${foreign}, which the checkpoint lacks`);
   if (reasons.length > 0) return ours(tensors, shared, reasons);
@@ -96,9 +102,9 @@ function interchange({ task, method, params, frozen = {}, backbone }: AdapterFie
     peft_version: peftVersion,
     task_type: head.taskType,
     modules_to_save: head.modulesToSave,
-    ...theirs.config,
+    ...theirs.config(Object.keys(params)),
   };
-  const renamed = Object.entries(tensors).map(([name, tensor]) => [names.get(name) ?? name, tensor]);
+  const renamed = Object.entries(tensors).map(([name, tensor]) => [names.toPeft(name) ?? name, tensor]);
   return { tensors: Object.fromEntries(renamed), peftConfig };
 }
 
@@ -110,24 +116,36 @@ function ours(
   return { tensors, peftConfig: { ...shared, peft_type: ownPeftType, not_for_peft: reasons.join("; ") } };
 }
 
-/** Our tensor name → PEFT's, from what the parts and the architecture say of themselves. */
+/** Our tensor names and PEFT's, from what the parts and the architecture say of themselves. */
 export function peftNames(
-  method: PeftMethod,
+  method: Pick<PeftMethod, "names" | "modulePrefix">,
   head: PeftHead,
   { modelType }: Pick<BackboneReference, "modelType">,
-): Map<string, string> {
+): PeftNames {
   const modules = peftModulesOf(modelType, head.taskType);
   const rename = (name: string): string => {
     const module = moduleOf(name);
-    return `${modules[module] ?? module}${name.slice(module.length)}`;
+    return placed(`${modules[module] ?? module}${name.slice(module.length)}`, method);
   };
-  const names = new Map(Object.entries(method.tensors));
-  for (const [name, theirs] of Object.entries(head.tensors)) names.set(name, rename(theirs));
+  const names: Record<string, string> = {};
+  for (const [name, theirs] of Object.entries(head.tensors)) names[name] = rename(theirs);
   const moved = Object.keys(modules).filter((module) => !module.startsWith(peftPrefix));
   for (const name of moved.flatMap((module) => [`${module}.weight`, `${module}.bias`])) {
-    names.set(name, rename(name));
+    names[name] = rename(name);
   }
-  return names;
+  const others = listedNames(names);
+  return {
+    toPeft: (name) => method.names.toPeft(name) ?? others.toPeft(name),
+    fromPeft: (name) => method.names.fromPeft(name) ?? others.fromPeft(name),
+  };
+}
+
+/** A module's name as PEFT has it beside a method. */
+export function placed(
+  name: string,
+  { modulePrefix = peftPrefix }: Pick<PeftMethod, "modulePrefix">,
+): string {
+  return name.startsWith(peftPrefix) ? `${modulePrefix}${name.slice(peftPrefix.length)}` : name;
 }
 
 /** What PEFT's names of modules outside the method start with. */

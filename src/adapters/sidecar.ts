@@ -38,12 +38,6 @@ const head = z.object({
   provenance,
 });
 
-const sizes = {
-  hiddenSize: count.max(limits.hiddenSize),
-  numLayers: count.max(limits.layers),
-  numHeads: count.max(limits.hiddenSize),
-};
-
 /** A hub id, or the base name of a folder; empty where PEFT did not say. */
 const backboneId = z
   .string()
@@ -71,7 +65,10 @@ const shared = z.object({
       .regex(/^[\w-]+:[0-9a-f]{32,128}$/, "expected a method and a hash, as in sha256:…")
       .nullable(),
     modelType: z.string(),
-    ...sizes,
+    hiddenSize: count.max(limits.hiddenSize),
+    /** Null where an adapter of PEFT does not say. */
+    numLayers: count.max(limits.layers).nullable(),
+    numHeads: count.max(limits.hiddenSize).nullable(),
   }),
   maxLength: count.max(limits.positions),
 });
@@ -84,7 +81,11 @@ interface SavedHead {
 
 interface SavedPrompt {
   readonly method: { readonly name: string; readonly options: Record<string, unknown> };
-  readonly backbone: Omit<BackboneReference, "fingerprint"> & { readonly fingerprint: string | null };
+  readonly backbone: Pick<BackboneReference, "id" | "modelType" | "hiddenSize"> & {
+    readonly fingerprint: string | null;
+    readonly numLayers: number | null;
+    readonly numHeads: number | null;
+  };
   readonly maxLength: number;
 }
 
@@ -108,23 +109,15 @@ export const multiTaskSchema: z.ZodType<MultiTaskSidecar> = shared.extend({
   heads: z.record(z.string().regex(/^[\w-]+$/, "expected names of letters, digits, - and _"), head),
 });
 
-/** PEFT's `adapter_config.json`, of a prompt. */
+/** PEFT's `adapter_config.json`; what a method adds, its reader knows. */
 export const peftSchema: z.ZodType<{
   peft_type: string;
   task_type?: string | null | undefined;
   base_model_name_or_path?: string | null | undefined;
-  num_virtual_tokens: number;
-  num_layers: number;
-  num_attention_heads: number;
-  token_dim: number;
 }> = z.object({
   peft_type: z.string(),
   task_type: z.string().nullish(),
   base_model_name_or_path: z.string().nullish(),
-  num_virtual_tokens: count.max(10_000),
-  num_layers: sizes.numLayers,
-  num_attention_heads: sizes.numHeads,
-  token_dim: sizes.hiddenSize,
 });
 
 /**

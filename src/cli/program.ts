@@ -208,6 +208,16 @@ export function createProgram(): Command {
     );
 
   program
+    .command("merge")
+    .description("write what an adapter computes as a checkpoint that transformers loads (LoRA, BitFit)")
+    .argument("<adapter>", "adapter folder, or a finished run")
+    .requiredOption("-o, --output <folder>", "folder of the checkpoint")
+    .option("--head <name>", "which task, of an adapter with several heads")
+    .option("--backbone <name>", "where the backbone is; default: the one it was trained on")
+    .option("--json", "where it lies, as JSON")
+    .action(async (adapter, options) => (await import("./commands/merge.ts")).mergeCommand(adapter, options));
+
+  program
     .command("report")
     .description("make a run's report.html anew")
     .argument("<run>", "run folder")

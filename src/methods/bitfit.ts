@@ -26,6 +26,8 @@ export function bitfit(): Method {
       return method;
     },
     peft: () => ({ reason: "PEFT has no BitFit" }),
+    // What it trains are weights of the backbone already.
+    merge: async () => ({}),
   };
   return method;
 }

@@ -12,6 +12,7 @@ import { activationStarts, fromActivations } from "./activations.ts";
 import type { HeadKind } from "./defaults.ts";
 import type { MethodFamily } from "./family.ts";
 import type { Method, Parameter, ParamValues } from "./method.ts";
+import { listedNames, promptReader } from "./peft.ts";
 import { type PromptLayers, promptLayers, resolvePromptLayers } from "./prompt-layers.ts";
 import { hiddenRate, hiddenWidth, promptLength } from "./settings.ts";
 import { constant, normal, uniform, zero } from "./starts.ts";
@@ -235,7 +236,7 @@ function shared(
       if (!options.positionOffset) return { reason: "PEFT always starts the text behind the prompt" };
       return {
         peftType: "PREFIX_TUNING",
-        config: {
+        config: () => ({
           num_virtual_tokens: options.promptLength,
           token_dim: config.hiddenSize,
           num_layers: config.numLayers,
@@ -243,8 +244,8 @@ function shared(
           num_transformer_submodules: 1,
           encoder_hidden_size: config.hiddenSize,
           prefix_projection: false,
-        },
-        tensors: { [promptEmbeddings]: "prompt_embeddings" },
+        }),
+        names: listedNames({ [promptEmbeddings]: "prompt_embeddings" }),
       };
     },
     name: "p-tuning-v2",
@@ -349,5 +350,5 @@ export const deepPromptFamily: MethodFamily = {
       .describe("start text positions behind the prompt, as the reference does"),
   }),
   create: (options, head) => deepPrompt({ ...deepPromptDefaults(head), ...options }),
-  peft: { PREFIX_TUNING: (length) => deepPrompt({ preset: "peft", promptLength: length }) },
+  peft: { PREFIX_TUNING: promptReader((length) => deepPrompt({ preset: "peft", promptLength: length })) },
 };

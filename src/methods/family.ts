@@ -1,6 +1,7 @@
 import type * as z from "zod";
 import type { HeadKind } from "./defaults.ts";
 import type { Method } from "./method.ts";
+import type { PeftReader } from "./peft.ts";
 
 /** What a method is called, which settings it has, and how it is made of them: one for each file of a method. */
 export interface MethodFamily {
@@ -13,6 +14,6 @@ export interface MethodFamily {
   readonly settings: z.ZodObject;
   /** @param options checked by {@link settings}, and `preset` @param head what it shall be trained with */
   create(options: Readonly<Record<string, unknown>>, head: HeadKind): Method;
-  /** Adapters that PEFT saved, by their `peft_type`; what a network made is saved there as a plain prompt. */
-  readonly peft?: Readonly<Record<string, (promptLength: number) => Method>>;
+  /** How adapters that PEFT saved are read, by their `peft_type`. */
+  readonly peft?: Readonly<Record<string, PeftReader>>;
 }

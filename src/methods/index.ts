@@ -11,8 +11,10 @@ export type { MethodFamily } from "./family.ts";
 export { fineTuning } from "./fine-tuning.ts";
 export type { InputPromptOptions } from "./input-prompt.ts";
 export { linearProbe } from "./linear-probe.ts";
+export { type LoraOptions, type LoraTargets, lora } from "./lora.ts";
 export type {
   Folding,
+  MergeSource,
   Method,
   MethodDefaults,
   Parameter,
@@ -21,6 +23,7 @@ export type {
   StartingPoint,
 } from "./method.ts";
 export { type PTuningOptions, pTuning } from "./p-tuning.ts";
+export { listedNames, type PeftAdapter, type PeftNames, type PeftReader } from "./peft.ts";
 export { precisionFor } from "./precision.ts";
 export { type PromptLayers, resolvePromptLayers } from "./prompt-layers.ts";
 export {
@@ -29,4 +32,4 @@ export {
   promptInput,
   promptTuning,
 } from "./prompt-tuning.ts";
-export { methodFrom, methods, peftMethods } from "./registry.ts";
+export { methodFrom, methods, peftReaders } from "./registry.ts";

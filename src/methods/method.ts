@@ -1,9 +1,10 @@
 import type { Adaptation, Architecture, BackboneConfig } from "../backbones/index.ts";
-import type { Refusal, Rng, Tensor } from "../core/index.ts";
+import type { Params, Refusal, Rng, Tensor } from "../core/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import type { LayerContext } from "../nn/index.ts";
 import type { Decayed, OptimizerName, ScheduleName } from "../optim/index.ts";
 import type { Tokenizer, TokenSequences } from "../text/index.ts";
+import type { PeftNames } from "./peft.ts";
 
 /** Trainable tensors as graph inputs, by parameter name. */
 export type ParamValues = Readonly<Record<string, Value>>;
@@ -62,7 +63,7 @@ export interface Method {
   /** What of {@link defaults} differs beside a head that answers for each position; nothing where it is absent. */
   readonly perPositionDefaults?: Partial<MethodDefaults>;
   /** Trainable tensors of the method's own, by name. */
-  parameters(config: BackboneConfig): Readonly<Record<string, Parameter>>;
+  parameters(config: BackboneConfig, architecture: Architecture): Readonly<Record<string, Parameter>>;
   /** Whether it also trains this weight of the backbone; absent where it trains none. */
   trains?(weight: string, architecture: Architecture): boolean;
   /** Which trainable tensors weight decay shrinks: all, or only matrices, so no biases and layer norms. */
@@ -88,14 +89,27 @@ export interface Method {
   peft(size: Pick<BackboneConfig, "hiddenSize" | "numLayers" | "numHeads">): PeftMethod | Refusal;
   /** How parameters of this method become those of {@link deployed}; absent where they stay as they are. */
   readonly folding?: Folding;
+  /**
+   * The weights of the backbone that compute the same without the method, by name, where it is nothing but other weights.
+   * @param params of the method, and the weights that it trains
+   */
+  merge?(from: MergeSource, params: Params): Promise<Params>;
+}
+
+/** The backbone that something is merged into. */
+export interface MergeSource extends Pick<StartingPoint, "config" | "readWeight"> {
+  readonly architecture: Architecture;
 }
 
 /** A method in the terms of PEFT's `adapter_config.json`. */
 export interface PeftMethod {
   readonly peftType: string;
-  readonly config: Readonly<Record<string, unknown>>;
-  /** Our parameter name → PEFT's tensor name. */
-  readonly tensors: Readonly<Record<string, string>>;
+  /** Keys of its own. @param params names of the tensors of an adapter */
+  config(params: readonly string[]): Readonly<Record<string, unknown>>;
+  /** Of its tensors. */
+  readonly names: PeftNames;
+  /** What PEFT puts in front of modules outside the method. Default `base_model.`. */
+  readonly modulePrefix?: string;
   /** Types of heads that PEFT computes rightly with this method; absent where it does for all. */
   readonly taskTypes?: readonly string[];
 }

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { PtuningError, shown } from "../core/index.ts";
 import { count } from "./settings.ts";
 
-/** Which layers get a prompt: all, the `first` nearest the input, the `last` nearest the output, or 0-based numbers. */
+/** Which layers get something: all, the `first` nearest the input, the `last` nearest the output, or 0-based numbers. */
 export type PromptLayers = "all" | { readonly first: number } | { readonly last: number } | readonly number[];
 
 /** The setting. */
@@ -17,11 +17,15 @@ export const promptLayers: z.ZodUnion = z.union([
  * The layers as ascending 0-based numbers.
  * @throws OPTION_INVALID if a layer does not exist or none is chosen
  */
-export function resolvePromptLayers(layers: PromptLayers, numLayers: number): number[] {
+export function resolvePromptLayers(
+  layers: PromptLayers,
+  numLayers: number,
+  setting = "promptLayers",
+): number[] {
   const fail = (expected: string): never => {
     throw new PtuningError(
       "OPTION_INVALID",
-      `promptLayers: expected ${expected}, got ${shown(layers)} for a backbone of ${numLayers} layers.`,
+      `${setting}: expected ${expected}, got ${shown(layers)} for a backbone of ${numLayers} layers.`,
     );
   };
   const all = Array.from({ length: numLayers }, (_, layer) => layer);

@@ -14,6 +14,7 @@ import {
   resolveInputPrompt,
 } from "./input-prompt.ts";
 import type { Method, Parameter, StartingPoint } from "./method.ts";
+import { listedNames, promptReader } from "./peft.ts";
 import { normal, uniform } from "./starts.ts";
 
 /**
@@ -92,7 +93,7 @@ export function promptTuning(options: PromptTuningOptions = {}): Method {
       return {
         peftType: "PROMPT_TUNING",
         taskTypes: ["SEQ_CLS"],
-        config: {
+        config: () => ({
           num_virtual_tokens: promptLength,
           token_dim: config.hiddenSize,
           num_layers: config.numLayers,
@@ -101,8 +102,8 @@ export function promptTuning(options: PromptTuningOptions = {}): Method {
           prompt_tuning_init: "RANDOM",
           prompt_tuning_init_text: null,
           tokenizer_name_or_path: null,
-        },
-        tensors: { [promptInput]: "prompt_embeddings" },
+        }),
+        names: listedNames({ [promptInput]: "prompt_embeddings" }),
       };
     },
   };
@@ -172,7 +173,8 @@ export const promptTuningFamily: MethodFamily = {
   }),
   create: (options) => promptTuning(options as PromptTuningOptions),
   peft: {
-    PROMPT_TUNING: (promptLength) => promptTuning({ preset: "peft", promptLength }),
-    P_TUNING: (promptLength) => promptTuning({ preset: "peft", promptLength }),
+    PROMPT_TUNING: promptReader((promptLength) => promptTuning({ preset: "peft", promptLength })),
+    // What the network made is saved as a plain prompt.
+    P_TUNING: promptReader((promptLength) => promptTuning({ preset: "peft", promptLength })),
   },
 };

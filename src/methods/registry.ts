@@ -6,8 +6,10 @@ import type { HeadKind } from "./defaults.ts";
 import type { MethodFamily } from "./family.ts";
 import { fineTuningFamily } from "./fine-tuning.ts";
 import { linearProbeFamily } from "./linear-probe.ts";
+import { loraFamily } from "./lora.ts";
 import type { Method } from "./method.ts";
 import { pTuningFamily } from "./p-tuning.ts";
+import type { PeftReader } from "./peft.ts";
 import { promptTuningFamily } from "./prompt-tuning.ts";
 
 /** Every method. The first is the default of a run. */
@@ -18,6 +20,7 @@ const families: readonly MethodFamily[] = [
   fineTuningFamily,
   linearProbeFamily,
   bitfitFamily,
+  loraFamily,
 ];
 
 /** Every method, by its name in configs and adapters. */
@@ -49,8 +52,8 @@ export function methodFrom(
   return family.create(given, head);
 }
 
-/** Methods of adapters that PEFT saved, by its `peft_type`. */
-export const peftMethods: Readonly<Record<string, (promptLength: number) => Method>> = Object.assign(
+/** How adapters that PEFT saved are read, by their `peft_type`. */
+export const peftReaders: Readonly<Record<string, PeftReader>> = Object.assign(
   {},
   ...families.map(({ peft }) => peft),
 );

@@ -12,7 +12,10 @@ export type ParamShapes = Readonly<Record<string, { readonly shape: readonly num
 /** All trainable tensors: backbone weights that the method trains, the method's own, and the head's. */
 export function paramShapes(parts: ModelParts): ParamShapes {
   const { backbone, method } = parts;
-  const own: ParamShapes = { ...method.parameters(backbone.config), ...headShapes(parts) };
+  const own: ParamShapes = {
+    ...method.parameters(backbone.config, backbone.architecture),
+    ...headShapes(parts),
+  };
   return unfixed(parts, { ...trainedWeights(parts, own), ...own });
 }
 
@@ -41,7 +44,9 @@ function unfixed<T>({ fixed = {} }: ModelParts, tensors: Readonly<Record<string,
 export function rateFactors(parts: ModelParts, headFactor: number): RateFactors {
   const { backbone, method } = parts;
   const factors = new Map(Object.keys(headShapes(parts)).map((name) => [name, headFactor]));
-  for (const [name, { rateFactor }] of Object.entries(method.parameters(backbone.config)))
+  for (const [name, { rateFactor }] of Object.entries(
+    method.parameters(backbone.config, backbone.architecture),
+  ))
     if (rateFactor !== undefined) factors.set(name, rateFactor);
   return (name) => factors.get(name) ?? 1;
 }
@@ -76,12 +81,12 @@ export async function initializeParams(
   texts?: StartingPoint["texts"],
 ): Promise<Params> {
   const { method, backbone } = parts;
-  const { config, weights, tokenizer, id } = backbone;
+  const { architecture, config, weights, tokenizer, id } = backbone;
   const read = async (name: string): Promise<Tensor<"float32">> => {
     const drawn = parts.frozen?.[name] as Tensor<"float32"> | undefined;
     return drawn ? structuredClone(drawn) : readWeight(weights, name, id);
   };
-  const parameters = method.parameters(config);
+  const parameters = method.parameters(config, architecture);
   const params: Record<string, Params[string]> = {};
   const names = Object.keys(paramShapes(parts));
   if (names.length === 0) {
@@ -89,7 +94,7 @@ export async function initializeParams(
       "OPTION_INVALID",
       `method: expected one that trains something, got ${method.name} with the head ${parts.head.name}, which has no parameters.`,
       {
-        hint: "Beside a verbalizer choose p-tuning-v2, prompt-tuning, p-tuning, bitfit or fine-tuning; without training: ptuning evaluate with this configuration.",
+        hint: "Beside a verbalizer choose p-tuning-v2, prompt-tuning, p-tuning, lora, bitfit or fine-tuning; without training: ptuning evaluate with this configuration.",
       },
     );
   }

@@ -156,9 +156,9 @@ function takeOver(
   saved: Params,
   method: Method,
   source: Source,
-  { config }: Backbone,
+  { config, architecture }: Backbone,
 ): Params {
-  const [ours, theirs] = [method, source.method].map(({ parameters }) => parameters(config));
+  const [ours, theirs] = [method, source.method].map(({ parameters }) => parameters(config, architecture));
   const names = [method, source.method].map(({ deployed }) => deployed.name);
   if (Object.keys(wanted).length > 0 && names[0] !== names[1]) {
     throw invalid("start.from", `an adapter of ${method.name}`, `one of ${source.method.name}`);

@@ -344,9 +344,9 @@ describe("loading checks", () => {
     expect(loaded.task.options.labels).toEqual(["x", "y", "z"]);
     expect((await loadAdapter(theirs)).task.options.labels).toEqual(["LABEL_0", "LABEL_1", "LABEL_2"]);
     await expect(loadAdapter(theirs, { labels: ["x"] })).rejects.toThrow(/labels: expected 3 names, got 1/);
-    await change(join(theirs, "adapter_config.json"), (json) => ({ ...json, peft_type: "LORA" }));
+    await change(join(theirs, "adapter_config.json"), (json) => ({ ...json, peft_type: "LOHA" }));
     await expect(loadAdapter(theirs)).rejects.toThrow(
-      /peft_type: expected one of PREFIX_TUNING, PROMPT_TUNING, P_TUNING, got "LORA"/,
+      /peft_type: expected one of PREFIX_TUNING, PROMPT_TUNING, P_TUNING, LORA, got "LOHA"/,
     );
   });
 });

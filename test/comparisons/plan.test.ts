@@ -88,7 +88,7 @@ describe("methods", () => {
     await expect(plan("methods", [], { methods: ["bitfit", "bitfit"] })).rejects.toThrow(
       /different variants/,
     );
-    await expect(plan("methods", [], { methods: ["lora"] })).rejects.toMatchObject({
+    await expect(plan("methods", [], { methods: ["lore"] })).rejects.toMatchObject({
       code: "CONFIG_INVALID",
     });
     await expect(plan("depth", [], { methods: ["bitfit"] })).rejects.toThrow(/the preset depth takes none/);

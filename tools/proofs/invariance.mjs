@@ -16,10 +16,16 @@ import { randomBackbone } from "../../bench/random-backbone.mjs";
 import { root } from "../prepare.mjs";
 import { scratch } from "../scratch.mjs";
 
-/** A recipe, the file that is predicted, and what other than short English prose looks like in it. */
+/** A recipe, with another method perhaps, the file that is predicted, and what other than short English prose looks like in it. */
 const sets = [
   {
     recipe: "sst2-minilm",
+    file: "sst2/stsa.binary.test",
+    odd: (text) => ({ text }),
+  },
+  {
+    recipe: "sst2-minilm",
+    method: { name: "lora", targets: "all" },
     file: "sst2/stsa.binary.test",
     odd: (text) => ({ text }),
   },
@@ -50,11 +56,12 @@ const oddTexts = [
 ];
 
 /** A short training on a few rows of a recipe's data, so that the prompts are tuned ones. */
-function trained(recipe, backbone, output, epochs) {
+function trained({ recipe, method }, backbone, output, epochs) {
   const { data, ...rest } = parse(readFileSync(join(root, "recipes", `${recipe}.yaml`), "utf8"));
   const { dev, test, testShare, ...reading } = data;
   const config = {
     ...rest,
+    ...(method && { method }),
     backbone,
     data: { ...reading, train: join(root, data.train), limit: 32 * epochs, devShare: 0 },
     training: { ...rest.training, epochs, batchSize: 16, learningRate: 0.03 },
@@ -135,9 +142,9 @@ export async function prove({ size }) {
       const place = name === "minilm" ? name : await randomBackbone(name);
       const backbone = await loadBackbone(place);
       try {
-        for (const { recipe, file, odd } of sets) {
+        for (const [i, { recipe, method, file, odd }] of sets.entries()) {
           const adapter = await loadAdapter(
-            trained(recipe, place, join(folder, `${name}-${recipe}`), epochs),
+            trained({ recipe, method }, place, join(folder, `${name}-${i}`), epochs),
           );
           const reading = { ...adapter.provenance.data.table, kind: adapter.task.reads };
           const read = await readExamples(join(root, "../shared/data", file), reading);
@@ -145,7 +152,11 @@ export async function prove({ size }) {
           const neighbours = oddTexts.map(odd);
           for (const precision of ["fp32", "int8"]) {
             const counts = await compare(adapter, backbone, precision, examples, neighbours);
-            rows.push({ backbone: name, recipe, precision, texts: examples.length, ...counts });
+            rows.push({
+              ...{ backbone: name, recipe, ...(method && { method: method.name }), precision },
+              texts: examples.length,
+              ...counts,
+            });
             if (isFull) console.error(JSON.stringify(rows.at(-1)));
           }
         }

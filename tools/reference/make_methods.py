@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from peft import PromptEncoderConfig, PromptTuningConfig, TaskType, get_peft_model
+from peft import LoraConfig, PromptEncoderConfig, PromptTuningConfig, TaskType, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForSequenceClassification
 from transformers.optimization import Adafactor
@@ -75,12 +75,29 @@ def deep_mlp(draw, layers):
     }
 
 
+def lora(**options):
+    return {"name": "lora", "options": options}
+
+
+def pairs(draw, rank, ends, layers=range(3), others=()):
+    """A and B of every linear layer of these kinds, in these layers."""
+    names = [f"encoder.layer.{i}.{end}" for i in layers for end in ends] + list(others)
+    shape = lambda name: weights[f"{name}.weight"].shape
+    return {
+        f"lora.bert.{name}.{part}": draw(rank, shape(name)[1]) if part == "A" else draw(shape(name)[0], rank)
+        for name in names
+        for part in "AB"
+    }
+
+
 def rate_factor(name, facts):
     """Learning rate of a tensor as a multiple of the run's: gates open ten times as fast."""
     return 10.0 if name == "prompt.gate" else facts.get("head_factor", 1.0) if name.startswith("head.") else 1.0
 
 
 bias = lambda k: k.endswith(".bias")
+query_value = ["attention.self.query", "attention.self.value"]
+every = [*query_value, "attention.self.key", "attention.output.dense", "intermediate.dense", "output.dense"]
 prompt_tuning = {"name": "prompt-tuning", "options": {"promptLength": P}}
 double = {"name": "prompt-tuning", "options": {"promptLength": P, "preset": "thudm"}}
 row0 = {"name": "prompt-tuning", "options": {"promptLength": P, "pooledRow": 0}}
@@ -106,12 +123,33 @@ runs = [
     (gated(promptLayers={"last": 1}), "cls", lambda draw: deep(draw, 1), {"layers": [2], "head_factor": 3.0}),
     (gated(promptLayers=[0, 2]), "mean", lambda draw: deep(draw, 2), {"layers": [0, 2]}),
     (gated(reparameterization="mlp", prefixHiddenSize=M), "cls", lambda draw: deep_mlp(draw, 3), {"layers": [0, 1, 2]}),
+    (lora(), "pooler", lambda draw: pairs(draw, 8, query_value), {"lora": (8, 8)}),
+    (lora(rank=2, alpha=16, targets="all"), "mean", lambda draw: pairs(draw, 2, every), {"lora": (2, 16)}),
+    (
+        lora(rank=4, alpha=2, targets=["output.dense", "pooler.dense", "encoder.layer.1.attention.self.key"]),
+        "pooler",
+        lambda draw: pairs(draw, 4, ["attention.output.dense", "output.dense"], others=["encoder.layer.1.attention.self.key", "pooler.dense"]),
+        {"lora": (4, 2)},
+    ),
+    (lora(rank=3, alpha=3, targets="value", layers={"last": 1}), "cls", lambda draw: pairs(draw, 3, query_value[1:], [2]), {"lora": (3, 3)}),
 ]
 
 
-def peft_logits(method, params):
+def peft_logits(method, params, facts):
     """The same function by transformers and PEFT."""
     model = BertForSequenceClassification.from_pretrained(golden / "bert", num_labels=C).double().eval()
+    if method["name"] == "lora":
+        modules = [k.removeprefix("lora.").removesuffix(".A") for k in params if k.endswith(".A")]
+        rank, alpha = facts["lora"]
+        peft = get_peft_model(model, LoraConfig(task_type=TaskType.SEQ_CLS, r=rank, lora_alpha=alpha, target_modules=modules))
+        for module in modules:
+            layer = peft.base_model.model.get_submodule(module)
+            for part in "AB":
+                getattr(layer, f"lora_{part}")["default"].weight.data = params[f"lora.{module}.{part}"].detach().clone()
+        head = peft.base_model.model.classifier.modules_to_save["default"]
+        head.weight.data, head.bias.data = params["head.weight"].detach().clone(), params["head.bias"].detach().clone()
+        peft.double().eval()
+        return peft(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
     shared = {"task_type": TaskType.SEQ_CLS, "num_virtual_tokens": P}
     if method["name"] == "prompt-tuning":
         peft = get_peft_model(model, PromptTuningConfig(**shared))
@@ -132,12 +170,13 @@ for method, pooling, make, facts in runs:
     draw = lambda *shape: torch.randn(*shape, generator=generator).float().double().mul(0.5)
     params = {k: v.clone().requires_grad_() for k, v in (make(draw) | {"head.weight": draw(C, E), "head.bias": draw(C)}).items()}
     layers, passes = facts.get("layers", []), facts.get("embedding_passes", 1)
-    net = PrefixBert(weights, config, layers, pooling, P if layers else 0, passes, facts.get("pooled_row"))
+    rank, alpha = facts.get("lora", (1, 1))
+    net = PrefixBert(weights, config, layers, pooling, P if layers else 0, passes, facts.get("pooled_row"), alpha / rank)
     key = f"case{len(cases)}"
     tensors |= {f"{key}.param.{k}": v.detach().clone() for k, v in params.items() if not k.startswith("backbone.")}
     logits = net.logits(params, ids, types, mask)
-    if facts.get("pooled_row") == 0:
-        theirs = peft_logits(method, params)
+    if facts.get("pooled_row") == 0 or (method["name"] == "lora" and pooling == "pooler"):
+        theirs = peft_logits(method, params, facts)
         assert (theirs - logits).abs().max() < 1e-12, (method, (theirs - logits).abs().max())
     loss = F.cross_entropy(logits, labels)
     loss.backward()

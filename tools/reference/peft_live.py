@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import torch
-from peft import PeftModel, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig, TaskType, get_peft_model
+from peft import LoraConfig, PeftModel, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig, TaskType, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForQuestionAnswering,
@@ -22,8 +22,11 @@ from transformers import (
 )
 
 mode, backbone, folder, batch_path, out = sys.argv[1:6]
-types = {"PREFIX_TUNING": PrefixTuningConfig, "PROMPT_TUNING": PromptTuningConfig, "P_TUNING": PromptEncoderConfig}
-config = types[sys.argv[6] if len(sys.argv) > 6 else "PREFIX_TUNING"]
+# What a LoRA is asked for stands behind a colon: LORA:{"r": 4}.
+kind, _, asked = (sys.argv[6] if len(sys.argv) > 6 else "PREFIX_TUNING").partition(":")
+types = {"LORA": LoraConfig, "PREFIX_TUNING": PrefixTuningConfig, "PROMPT_TUNING": PromptTuningConfig, "P_TUNING": PromptEncoderConfig}
+config = types[kind]
+settings = json.loads(asked or "{}") if kind == "LORA" else {"num_virtual_tokens": 7}
 task_type = sys.argv[7] if len(sys.argv) > 7 else "SEQ_CLS"
 classes = {
     "SEQ_CLS": AutoModelForSequenceClassification,
@@ -56,7 +59,7 @@ if mode == "load":
     except Exception as error:  # What PEFT says of an adapter that it cannot compute.
         result = {"error": f"{type(error).__name__}: {error}"}
 else:
-    model = get_peft_model(base, config(task_type=TaskType[task_type], num_virtual_tokens=7))
+    model = get_peft_model(base, config(task_type=TaskType[task_type], **settings))
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
     model.train()
     for _ in range(5):

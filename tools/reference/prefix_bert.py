@@ -1,5 +1,5 @@
 """Every method in plain PyTorch: BERT or RoBERTa with extra keys and values in its attention, with vectors in front of its
-word embeddings, or with any of its weights replaced by a trained one, in about a hundred lines.
+word embeddings, low-rank pairs beside its linear layers, or with any of its weights replaced by a trained one, in about a hundred lines.
 
 Independent of both our engine and PEFT; make_bert.py, make_roberta.py and make_methods.py check it against transformers +
 PEFT where they overlap.
@@ -21,18 +21,22 @@ class PrefixBert:
     pooling: "all" where the head reads every token
     embedding_passes: how often texts pass the embedding module in front of which a prompt is put
     pooled_row: the row that is pooled, counted from the first of a prompt in front of the text; None: the text's first
+    lora_scale: factor of what low-rank pairs add to linear layers
     params: trainable tensors under our names
     """
 
-    def __init__(self, weights, config, layers, pooling, position_offset, embedding_passes=1, pooled_row=None):
+    def __init__(self, weights, config, layers, pooling, position_offset, embedding_passes=1, pooled_row=None, lora_scale=1.0):
         self.w = self.weights = weights
         self.config, self.layers = config, layers
         self.pooling, self.position_offset = pooling, position_offset
         self.embedding_passes, self.pooled_row = embedding_passes, pooled_row
         self.keys_and_values = []
+        self.lora_scale, self.params = lora_scale, {}
 
     def linear(self, x, name):
-        return F.linear(x, self.w[f"{name}.weight"], self.w[f"{name}.bias"])
+        y = F.linear(x, self.w[f"{name}.weight"], self.w[f"{name}.bias"])
+        down, up = (self.params.get(f"lora.{self.config.model_type.split('-')[-1]}.{name}.{part}") for part in "AB")
+        return y if down is None else y + self.lora_scale * x @ down.T @ up.T
 
     def norm(self, x, name):
         w, b = self.w[f"{name}.weight"], self.w[f"{name}.bias"]
@@ -59,7 +63,7 @@ class PrefixBert:
     def states(self, params, ids, types, mask):
         """[B, P + S, E] where P vectors stand in front of the text, else [B, S, E]; and P."""
         trained = {k.removeprefix("backbone."): v for k, v in params.items() if k.startswith("backbone.")}
-        self.w = self.weights | trained
+        self.w, self.params = self.weights | trained, params
         heads, width = self.config.num_attention_heads, self.config.hidden_size
         words = self.w["embeddings.word_embeddings.weight"][ids]
         if self.embedding_passes == 2:

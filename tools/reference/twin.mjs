@@ -103,7 +103,7 @@ export async function twin(
   if (name === "tiny-roberta") runPython("tiny_roberta.py", join(folder, name));
   const path = name === "tiny-roberta" ? join(folder, name) : name;
   const backbone = await loadBackbone(path, { engine: nodeEngine() });
-  const hasPrompt = !["fine-tuning", "bitfit", "linear-probe"].includes(kind);
+  const hasPrompt = !["fine-tuning", "bitfit", "linear-probe", "lora"].includes(kind);
   const method = methodFrom(kind, hasPrompt ? { preset: "peft", promptLength } : {});
   const { learningRate, weightDecay = 0 } = methodDefaults(method, [task.head]);
   const parts = { backbone, method, head: task.head };
