@@ -35,7 +35,7 @@ export const albert: Architecture<AlbertConfig> = postNormEncoder<AlbertConfig>(
   modelTypes: ["albert"],
   transformersClasses: { albert: "Albert" },
   prefix: "albert.",
-  defaults: { padTokenId: 0, activation: "gelu_new", dropout: 0, embeddingSize: 128 },
+  defaults: { padTokenId: 0, activation: "gelu_new", dropout: 0, embeddingSize: (given = 128) => given },
   parseOwn(config, json, where) {
     const own = parseConfigWith(schema, json, where);
     const { num_hidden_layers: layers, num_hidden_groups: groups, inner_group_num: inner } = own;

@@ -1,4 +1,5 @@
 /** Legend: B batch, S sequence, P prompt length, E hidden size, H heads, L layers. */
+import type { Refusal } from "../core/index.ts";
 import type { Value } from "../graph/index.ts";
 import type { LayerContext, LayerPrompt } from "../nn/index.ts";
 import type { LmHead } from "./lm-head.ts";
@@ -123,7 +124,7 @@ export interface Architecture<C extends BackboneConfig = BackboneConfig> {
   /** The greatest number of tokens when the text starts at `positionOffset`. */
   maxLength(config: C, positionOffset: number): number;
   /** Where the text starts behind a prompt of this length, as the reference implementation has it. */
-  promptPositionOffset(promptLength: number): number;
+  promptPositionOffset(promptLength: number, config: C): number;
   /** @returns hidden states `[S·B, E]`; `[B, E]` where the first position is read, `[K·B, E]` where K marked ones are */
   forward(
     ctx: LayerContext,
@@ -135,6 +136,8 @@ export interface Architecture<C extends BackboneConfig = BackboneConfig> {
   ): Value;
   /** The head that guesses masked words; a checkpoint may lack its weights. */
   readonly lmHead: LmHead;
+  /** Why words cannot be guessed with the head alone, where that is so. */
+  readonly lmHeadRefusal?: Refusal;
   /** The pooler's weights; a checkpoint may lack them. */
   poolerWeights(config: C): WeightShapes;
   /** The pooler on first-position states: `[B, E]` → `[B, E]`. */

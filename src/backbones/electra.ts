@@ -9,7 +9,7 @@ export const electra: Architecture = postNormEncoder({
   modelTypes: ["electra"],
   transformersClasses: { electra: "Electra" },
   prefix: "electra.",
-  defaults: { padTokenId: 0, embeddingSize: 128 },
+  defaults: { padTokenId: 0, embeddingSize: (given = 128) => given },
   lmHead: {
     dense: "generator_predictions.dense",
     norm: "generator_predictions.LayerNorm",

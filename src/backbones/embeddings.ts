@@ -50,7 +50,7 @@ export function embed(
  * @param module words `[R, B, embeddingSize]` and their segments `[R, B]`, all 0 where they are left out → the same
  *   width, `[R·B, embeddingSize]`
  */
-function embedThrough(
+export function embedThrough(
   ctx: LayerContext,
   config: BackboneConfig,
   inputs: BackboneInputs,

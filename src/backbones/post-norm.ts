@@ -38,7 +38,10 @@ const schema = (defaults: PostNormDefaults) =>
         .default(defaults.typeVocabSize ?? 2),
       embedding_size: width.exactOptional(),
       pad_token_id: z.int().nonnegative().default(defaults.padTokenId),
-      layer_norm_eps: z.number().positive().default(1e-12),
+      layer_norm_eps: z
+        .number()
+        .positive()
+        .default(defaults.layerNormEpsilon ?? 1e-12),
       hidden_act: z.enum(Object.keys(activations)).default(defaults.activation ?? "gelu"),
       hidden_dropout_prob: rate.default(defaults.dropout ?? 0.1),
       attention_probs_dropout_prob: rate.default(defaults.dropout ?? 0.1),
@@ -57,12 +60,14 @@ interface PostNormDefaults {
   readonly padTokenId: number;
   /** Default 2. */
   readonly typeVocabSize?: number;
+  /** Default 1e-12. */
+  readonly layerNormEpsilon?: number;
   /** Default gelu. */
   readonly activation?: string;
   /** Default 0.1. */
   readonly dropout?: number;
-  /** Where word embeddings may have another width than hidden states: theirs. */
-  readonly embeddingSize?: number;
+  /** Where word embeddings may have another width than hidden states: theirs by what the configuration says, if it does. */
+  embeddingSize?(given: number | undefined): number | undefined;
 }
 
 /** In what the architectures of this family differ. */
@@ -77,8 +82,7 @@ export interface PostNormFacts<C extends BackboneConfig>
   readonly keys?: Readonly<Record<string, string>>;
   /** Activation of the pooler, a key of `activations`, and what a checkpoint calls it where it is no part of the encoder. */
   readonly pooler?: { readonly activation: string; readonly module?: string };
-  /** Outputs that nothing is dropped from in training; left out, none. */
-  readonly undropped?: "attention" | "feed-forward";
+  readonly undropped?: PostNormOptions["undropped"];
   /** Whether a linear layer takes embeddings to the width of hidden states; left out, where the two differ. */
   readonly isProjected?: true;
   /** Names of the weights that an application of a layer reads; left out, each has its own. */
@@ -122,7 +126,8 @@ export function postNormEncoder<C extends BackboneConfig = BackboneConfig>(
     },
     weights: (config) => ({
       ...embeddingWeights(config, isProjected(config)),
-      ...layerWeights(config, layerNames(config)),
+      ...linearWeights(layerNames(config).flatMap((name) => layerLinears(config, name))),
+      ...normWeights(config, layerNames(config)),
       ...facts.ownWeights?.(config),
     }),
     linears: (config) => layerNames(config).flatMap((name) => layerLinears(config, name)),
@@ -139,7 +144,7 @@ export function postNormEncoder<C extends BackboneConfig = BackboneConfig>(
         isProjected(config),
       ),
     layers: (ctx, config) => (layer, input) =>
-      postNormLayer(ctx, config, layerName(config, layer), input, facts.undropped),
+      postNormLayer(ctx, config, layerName(config, layer), input, { undropped: facts.undropped }),
     lmHead: lmHead(facts.lmHead),
     poolerWeights: ({ hiddenSize }) => ({
       [`${poolerModule}.weight`]: [hiddenSize, hiddenSize],
@@ -150,7 +155,8 @@ export function postNormEncoder<C extends BackboneConfig = BackboneConfig>(
   });
 }
 
-function parseBase(
+/** Reads BERT's keys. */
+export function parseBase(
   {
     defaults,
     keys,
@@ -162,9 +168,7 @@ function parseBase(
   return {
     modelType: config.model_type,
     hiddenSize: config.hidden_size,
-    embeddingSize: defaults.embeddingSize
-      ? (config.embedding_size ?? defaults.embeddingSize)
-      : config.hidden_size,
+    embeddingSize: defaults.embeddingSize?.(config.embedding_size) ?? config.hidden_size,
     keyWidth: config.hidden_size,
     numLayers: config.num_hidden_layers,
     numHeads: config.num_attention_heads,
@@ -182,7 +186,11 @@ function parseBase(
   };
 }
 
-function layerLinears({ hiddenSize: E, intermediateSize: I }: BackboneConfig, at: string): LinearLayer[] {
+/** The linear layers of a post-norm layer behind its attention. */
+export function denseLinears(
+  { hiddenSize: E, intermediateSize: I }: BackboneConfig,
+  at: string,
+): LinearLayer[] {
   const layer = (name: string, inputs: number, outputs: number): LinearLayer => ({
     name: `${at}.${name}`,
     inputs,
@@ -190,63 +198,99 @@ function layerLinears({ hiddenSize: E, intermediateSize: I }: BackboneConfig, at
     hasBias: true,
   });
   return [
-    ...["query", "key", "value"].map((name) => layer(`attention.self.${name}`, E, E)),
     layer("attention.output.dense", E, E),
     layer("intermediate.dense", E, I),
     layer("output.dense", I, E),
   ];
 }
 
-function layerWeights(config: BackboneConfig, layers: readonly string[]): WeightShapes {
+function layerLinears(config: BackboneConfig, at: string): LinearLayer[] {
+  const { hiddenSize: E } = config;
+  const attention = ["query", "key", "value"].map((name) => ({
+    name: `${at}.attention.self.${name}`,
+    inputs: E,
+    outputs: E,
+    hasBias: true,
+  }));
+  return [...attention, ...denseLinears(config, at)];
+}
+
+/** Weights of linear layers. */
+export function linearWeights(layers: readonly LinearLayer[]): WeightShapes {
+  const shapes: Record<string, readonly number[]> = {};
+  for (const { name, inputs, outputs, hasBias } of layers) {
+    shapes[`${name}.weight`] = [outputs, inputs];
+    if (hasBias) shapes[`${name}.bias`] = [outputs];
+  }
+  return shapes;
+}
+
+/** Layer norms of post-norm layers. */
+export function normWeights(config: BackboneConfig, layers: readonly string[]): WeightShapes {
   const shapes: Record<string, readonly number[]> = {};
   for (const at of layers) {
-    for (const { name, inputs, outputs } of layerLinears(config, at)) {
-      shapes[`${name}.weight`] = [outputs, inputs];
-      shapes[`${name}.bias`] = [outputs];
-    }
     for (const norm of ["attention.output", "output"])
       for (const part of ["weight", "bias"]) shapes[`${at}.${norm}.LayerNorm.${part}`] = [config.hiddenSize];
   }
   return shapes;
 }
 
-function postNormLayer(
+/** What of a post-norm layer an architecture may do otherwise. */
+export interface PostNormOptions {
+  /** Outputs that nothing is dropped from in training; left out, none. */
+  readonly undropped?: "attention" | "feed-forward" | undefined;
+  /** Attention of the wanted rows over all, `[Q·B, E]`; left out, BERT's. */
+  attend?(name: string, input: LayerInput): Value;
+}
+
+/** Attention and feed-forward, each added to its input and normalised: the wanted rows of `[R·B, E]`. */
+export function postNormLayer(
   ctx: LayerContext,
   config: BackboneConfig,
   name: string,
-  { x, mask, prompt, wanted }: LayerInput,
-  undropped?: "attention" | "feed-forward",
+  input: LayerInput,
+  { undropped, attend = (at, given) => selfAttention(ctx, config, at, given) }: PostNormOptions = {},
 ): Value {
   const { b } = ctx;
   const { hiddenSize, hiddenDropout, layerNormEpsilon } = config;
+  const { x, wanted } = input;
   return b.scope(name, () => {
     const addAndNormalise = (update: Value, residual: Value, part: string, isDropped: boolean): Value => {
       const dense = linear(ctx, update, `${name}.${part}.dense`, hiddenSize);
       const sum = b.op("Add", [isDropped ? dropout(ctx, dense, hiddenDropout) : dense, residual]);
       return layerNorm(ctx, sum, `${name}.${part}.LayerNorm`, layerNormEpsilon);
     };
-    const project = (rows: Value, part: string): Value =>
-      linear(ctx, rows, `${name}.attention.self.${part}`, hiddenSize);
-    const mixed = attention(
-      ctx,
-      x,
-      mask,
-      prompt,
-      {
-        heads: config.numHeads,
-        dropoutRate: config.attentionDropout,
-        project: (queries) => ({
-          query: project(queries, "query"),
-          key: project(x, "key"),
-          value: project(x, "value"),
-        }),
-      },
-      wanted,
-    );
+    const mixed = attend(name, input);
     const rows = wanted ? wanted.take(x) : x;
     const attended = addAndNormalise(mixed, rows, "attention.output", undropped !== "attention");
     const wide = linear(ctx, attended, `${name}.intermediate.dense`, config.intermediateSize);
     const active = activations[config.activation]!(ctx, wide);
     return addAndNormalise(active, attended, "output", undropped !== "feed-forward");
   });
+}
+
+function selfAttention(
+  ctx: LayerContext,
+  config: BackboneConfig,
+  name: string,
+  { x, mask, prompt, wanted }: LayerInput,
+): Value {
+  const project = (rows: Value, part: string): Value =>
+    linear(ctx, rows, `${name}.attention.self.${part}`, config.hiddenSize);
+  return attention(
+    ctx,
+    x,
+    mask,
+    prompt,
+    {
+      heads: config.numHeads,
+      dropoutRate: config.attentionDropout,
+      project: (queries) => ({
+        query: project(queries, "query"),
+        key: project(x, "key"),
+        value: project(x, "value"),
+      }),
+    },
+    wanted,
+  );
 }

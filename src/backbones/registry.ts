@@ -2,13 +2,23 @@ import { PtuningError, shown } from "../core/index.ts";
 import { albert } from "./albert.ts";
 import type { Architecture } from "./architecture.ts";
 import { bert } from "./bert.ts";
+import { deberta, debertaV2 } from "./deberta.ts";
 import { distilbert } from "./distilbert.ts";
 import { electra } from "./electra.ts";
 import { mpnet } from "./mpnet.ts";
 import { roberta } from "./roberta.ts";
 
 /** Every architecture that a checkpoint can have. */
-export const architectures: readonly Architecture[] = [bert, roberta, mpnet, electra, distilbert, albert];
+export const architectures: readonly Architecture[] = [
+  bert,
+  roberta,
+  mpnet,
+  electra,
+  distilbert,
+  albert,
+  deberta,
+  debertaV2,
+];
 
 /**
  * The architecture of a `config.json`.

@@ -2,10 +2,12 @@ import {
   type Dim,
   type DType,
   dimNames,
+  divideDims,
   elementCount,
   floats,
   int64s,
   isExternal,
+  productOfDims,
   type TensorSource,
 } from "../core/index.ts";
 import type { Graph, Node, Value, ValueType } from "./graph.ts";
@@ -292,6 +294,9 @@ export class GraphBuilder {
       if (typeof dim === "number") return dim;
       if (dim === x.shape[axis]) return 0;
       if (inferred) return dim;
+      // Sums do not divide: then inference of shapes could not tell the length either.
+      const others = productOfDims(shape.filter((_, other) => other !== axis));
+      if (divideDims(productOfDims(x.shape), others) === undefined) return dim;
       inferred = true;
       return -1;
     });

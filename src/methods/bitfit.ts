@@ -17,7 +17,7 @@ export function bitfit(): Method {
     // The paper's range is 1e-4 to 1e-3 without decay.
     defaults: { learningRate: 1e-3 },
     parameters: () => ({}),
-    trains: (weight, architecture) => weight.endsWith(".bias") && !architecture.isKeyBias(weight),
+    trains: (weight, architecture) => /[._]bias$/.test(weight) && !architecture.isKeyBias(weight),
     decays: "all",
     savedAs: "adapter",
     positionOffset: () => 0,

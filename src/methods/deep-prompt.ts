@@ -173,7 +173,7 @@ function flat(options: Resolved): Method {
         options,
         params,
         params[promptEmbeddings]!,
-        method.positionOffset(architecture),
+        method.positionOffset(architecture, config),
       ),
     get deployed() {
       return method;
@@ -212,7 +212,14 @@ function reparameterized(options: Resolved): Method {
       };
     },
     build: (ctx, config, params, architecture) =>
-      adaptation(ctx, config, options, params, matrix(ctx.b, params), method.positionOffset(architecture)),
+      adaptation(
+        ctx,
+        config,
+        options,
+        params,
+        matrix(ctx.b, params),
+        method.positionOffset(architecture, config),
+      ),
     deployed: flat({ ...options, reparameterization: "none" }),
     folding: {
       params: [mlpEmbeddings, ...[mlpIn, mlpOut].flatMap((name) => [`${name}.weight`, `${name}.bias`])],
@@ -250,8 +257,8 @@ function shared(
     },
     name: "p-tuning-v2",
     options,
-    positionOffset: (architecture) =>
-      options.positionOffset ? architecture.promptPositionOffset(options.promptLength) : 0,
+    positionOffset: (architecture, config) =>
+      options.positionOffset ? architecture.promptPositionOffset(options.promptLength, config) : 0,
   };
 }
 

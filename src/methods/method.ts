@@ -73,7 +73,7 @@ export interface Method {
   /** What is saved: what was trained, or the whole backbone as a checkpoint of its own. */
   readonly savedAs: "adapter" | "checkpoint";
   /** Position of the first text token. */
-  positionOffset(architecture: Architecture): number;
+  positionOffset(architecture: Architecture, config: BackboneConfig): number;
   /** How many pseudo-tokens inside the text it has vectors for; left out, none. */
   readonly pseudoTokens?: number;
   /** Writes the method's part of the graph; `params` are the tensors of {@link parameters}. */

@@ -74,6 +74,13 @@ export function missingWeights({ backbone, head }: ModelParts, rng: Rng): Params
  */
 export function checkTogether({ backbone, method, head }: ModelParts, pseudoTokens = 0): void {
   const { architecture, config, weights, id } = backbone;
+  if (head.usesLmHead && architecture.lmHeadRefusal) {
+    throw new PtuningError(
+      "BACKBONE_UNSUPPORTED",
+      `backbone ${id}: expected one that guesses masked words, as the task's head is ${head.name}: ${architecture.lmHeadRefusal.reason}.`,
+      { hint: "Choose task.head: linear, or another backbone." },
+    );
+  }
   const lacking = Object.keys(architecture.lmHead.weights(config)).find((name) => !weights.has(name));
   if (head.usesLmHead && (lacking !== undefined || !config.tiesWordEmbeddings)) {
     const got =
@@ -102,7 +109,10 @@ export function checkTogether({ backbone, method, head }: ModelParts, pseudoToke
 
 /** The greatest number of tokens that the model takes. */
 export function longestInput({ backbone, method }: ModelParts): number {
-  return backbone.architecture.maxLength(backbone.config, method.positionOffset(backbone.architecture));
+  return backbone.architecture.maxLength(
+    backbone.config,
+    method.positionOffset(backbone.architecture, backbone.config),
+  );
 }
 
 /**
@@ -110,7 +120,7 @@ export function longestInput({ backbone, method }: ModelParts): number {
  * @throws SEQUENCE_TOO_LONG naming both
  */
 export function checkMaxLength(parts: ModelParts, maxLength: number): void {
-  const offset = parts.method.positionOffset(parts.backbone.architecture);
+  const offset = parts.method.positionOffset(parts.backbone.architecture, parts.backbone.config);
   const longest = longestInput(parts);
   if (maxLength <= longest && longest > 0) return;
   const positions = longest + offset;
@@ -205,7 +215,7 @@ function trunkInput(
 export function buildTrunk(b: GraphBuilder, parts: ModelParts, layers: number): Value {
   const { backbone, method } = parts;
   const { ctx, inputs } = startModel(b, parts, undefined, {});
-  const positionOffset = method.positionOffset(backbone.architecture);
+  const positionOffset = method.positionOffset(backbone.architecture, backbone.config);
   const untouched: Adaptation = { positionOffset, layerPrompt: () => undefined };
   return backbone.architecture.forward(ctx, backbone.config, inputs, untouched, "all", { end: layers });
 }
@@ -235,7 +245,7 @@ export function buildKeysAndValues(b: GraphBuilder, { backbone, method }: ModelP
     }
   };
   const untouched: Adaptation = {
-    positionOffset: method.positionOffset(architecture),
+    positionOffset: method.positionOffset(architecture, config),
     layerPrompt: () => undefined,
   };
   architecture.forward({ ...ctx, onKeysAndValues }, config, inputs, untouched, "all");
@@ -282,6 +292,7 @@ function layerContext(
     unevenGradients: head?.perPosition ?? false,
     dropout,
     batchInvariant: dropout === undefined,
+    isFrozen: (name) => !(`${weightPrefix}${name}` in params),
     hasWeight: (name) => `${weightPrefix}${name}` in params || name in frozen || weights.has(name),
     weight(name, shape) {
       const known = values.get(name);

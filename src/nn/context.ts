@@ -11,6 +11,8 @@ export interface LayerContext {
   weight(name: string, shape: readonly number[]): Value;
   /** Whether the checkpoint has a weight of this name. */
   hasWeight(name: string): boolean;
+  /** Whether a weight of the checkpoint stays as it is. */
+  isFrozen(name: string): boolean;
   /** Whether the gradients of frozen linear layers are so coarse that cheaper forms of others may go with them. */
   readonly coarseGradients?: boolean;
   /** Whether int8 products scale the rows of gradients one by one. */

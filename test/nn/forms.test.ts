@@ -38,6 +38,7 @@ function context(
     dropout: undefined,
     batchInvariant,
     hasWeight: (name) => name in weights,
+    isFrozen: () => true,
     weight(name, shape) {
       expect(weights[name]?.shape, name).toEqual(shape);
       const value = known.get(name) ?? b.initializer(name, weights[name]!);

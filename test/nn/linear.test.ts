@@ -33,6 +33,7 @@ async function errors(engine: ReturnType<typeof nodeEngine>, unevenGradients: bo
     dropout: undefined,
     batchInvariant: false,
     hasWeight: (name) => name in weights,
+    isFrozen: () => true,
     weight(name) {
       const value = known.get(name) ?? b.initializer(name, weights[name]!);
       known.set(name, value);

@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from peft import PrefixTuningConfig, TaskType, get_peft_model
 from transformers import (
-    AlbertConfig, AutoModel, AutoModelForSequenceClassification, CamembertConfig, DistilBertConfig, ElectraConfig, MPNetConfig,
+    AlbertConfig, AutoModel, AutoModelForSequenceClassification, CamembertConfig, DebertaConfig, DebertaV2Config,
+    DistilBertConfig, ElectraConfig, MPNetConfig,
 )
 from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
@@ -95,6 +96,32 @@ architectures = {
         pooler=lambda first, weights, frozen: torch.tanh(F.linear(first, weights["pooler.weight"], weights["pooler.bias"])),
     ),
 }
+deberta = dict(
+    length=14, tokenizer=bert_tokenizer(), pooler=own_pooler(F.gelu),
+    # v1's keys have no bias; of v2 the bias of positions as keys is the one that nothing depends on.
+    key_bias=".pos_key_proj.bias",
+)
+both = dict(relative_attention=True, pos_att_type=["c2p", "p2c"], position_biased_input=False, max_position_embeddings=20)
+buckets = both | dict(position_buckets=8, norm_rel_ebd="layer_norm", share_att_key=True)
+biased = lambda mask: (torch.arange(mask.shape[1]) + P).expand_as(mask)
+architectures |= {
+    "deberta": deberta | dict(config=DebertaConfig(**sizes, **both | dict(max_relative_positions=8))),
+    "deberta-c2p": deberta | dict(
+        config=DebertaConfig(
+            **sizes, relative_attention=True, pos_att_type="c2p", max_position_embeddings=20, type_vocab_size=2,
+            embedding_size=10,
+        ),
+        behind_prompt=biased,
+    ),
+    "deberta-p2c": deberta | dict(config=DebertaConfig(**sizes, **both | dict(pos_att_type="p2c"))),
+    "deberta-v2": deberta | dict(config=DebertaV2Config(**sizes, **buckets, conv_kernel_size=3, conv_act="gelu")),
+    "deberta-v2-unshared": deberta | dict(config=DebertaV2Config(**sizes, **both, max_relative_positions=8)),
+    "deberta-v3": deberta | dict(config=DebertaV2Config(**sizes, **buckets)),
+}
+
+
+# Those that take prefixes in PEFT.
+peft_checked = ("camembert", "electra", "electra-same-width")
 
 
 def peft_logits(model, config, folder, params, frozen, ids, types, mask):
@@ -164,7 +191,7 @@ def make(name, config, length, tokenizer, pooler, key_bias, behind_prompt=None, 
     p_tuning = lambda **options: {"name": "p-tuning-v2", "options": {"promptLength": P, **options}}
     prompts = lambda **options: {"name": "prompt-tuning", "options": {"promptLength": P, **options}}
     every_weight = lambda k: not k.endswith(key_bias)
-    biases = lambda k: k.endswith(".bias") and every_weight(k)
+    biases = lambda k: k.endswith(("bias")) and every_weight(k)
     # method, pooling, tensors of its own, layers with a prompt, weights that are trained, row that is pooled
     runs = [
         (p_tuning(), "mean", lambda d: deep(d, layers, E, heads), every, None, 0),
@@ -213,7 +240,7 @@ def make(name, config, length, tokenizer, pooler, key_bias, behind_prompt=None, 
         logits = F.linear(features, params["head.weight"], params["head.bias"])
         loss = F.cross_entropy(logits, labels)
         loss.backward()
-        if behind_prompt and pooling == "pooler" and "prompt.embeddings" in params and prompted_layers == every:
+        if name in peft_checked and pooling == "pooler" and "prompt.embeddings" in params and prompted_layers == every:
             theirs = peft_logits(model, config, target, params, frozen, ids, types, mask)
             assert (theirs - logits).abs().max() < 1e-12, (name, (theirs - logits).abs().max())
         key = f"case{len(cases)}"

@@ -10,6 +10,8 @@ import types
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
+from transformers.models.deberta import modeling_deberta
+from transformers.models.deberta_v2 import modeling_deberta_v2
 
 
 def split(x, heads):
@@ -55,6 +57,51 @@ def mpnet(module):
     module.forward = types.MethodType(forward, module)
 
 
+def in_float64():
+    """transformers computes scales and v1's layer norms in float32 whatever the model has."""
+    exact = lambda query, factor: torch.sqrt(torch.tensor(query.size(-1) * factor, dtype=torch.float64))
+    modeling_deberta.scaled_size_sqrt = modeling_deberta_v2.scaled_size_sqrt = exact
+    modeling_deberta.DebertaLayerNorm.forward = lambda self, x: torch.nn.functional.layer_norm(
+        x, x.shape[-1:], self.weight, self.bias, self.variance_epsilon
+    )
+
+
+def deberta(module):
+    """DisentangledSelfAttention.forward of v1 and v2 with a prompt, whose columns have the content's logits alone."""
+    original = module.disentangled_att_bias if hasattr(module, "in_proj") else module.disentangled_attention_bias
+
+    def forward(self, hidden_states, attention_mask, output_attentions=False, query_states=None, relative_pos=None,
+                rel_embeddings=None):
+        heads, batch = self.num_attention_heads, len(hidden_states)
+        kinds = len(self.pos_att_type)
+        scale = math.sqrt(self.attention_head_size * (1 + kinds))
+        if hasattr(self, "in_proj"):
+            q, k, v = self.transpose_for_scores(self.in_proj(hidden_states)).chunk(3, dim=-1)
+            q = (q + self.transpose_for_scores(self.q_bias[None, None, :])) / scale
+            v = v + self.transpose_for_scores(self.v_bias[None, None, :])
+        else:
+            projections = (self.query_proj, self.key_proj, self.value_proj)
+            q, k, v = (split(part(hidden_states), heads) for part in projections)
+        text = q @ k.transpose(-1, -2)
+        if kinds and self.relative_attention:
+            if hasattr(self, "in_proj"):
+                text = text + original(q, k, relative_pos, rel_embeddings, 1 + kinds)
+            else:
+                flat = [part.reshape(-1, *part.shape[2:]) for part in (q, k)]
+                text = text / scale + original(*flat, relative_pos, rel_embeddings, 1 + kinds).view_as(text)
+        elif not hasattr(self, "in_proj"):
+            text = text / scale
+        text = text.masked_fill(~attention_mask.bool(), torch.finfo(text.dtype).min)
+        prompt = self.prompts.pop(0)
+        if prompt is not None:
+            pk, pv, gate = prompt
+            prompted = q @ pk.transpose(-1, -2) / (1 if hasattr(self, "in_proj") else scale) + gate
+            text, v = torch.cat([prompted, text], -1), torch.cat([pv.expand(batch, -1, -1, -1), v], 2)
+        return (text.softmax(-1) @ v).transpose(1, 2).flatten(2), None
+
+    module.forward = types.MethodType(forward, module)
+
+
 def attention_modules(model):
     """The attention module of each application of a layer, in their order, patched."""
     kind = model.config.model_type
@@ -68,6 +115,12 @@ def attention_modules(model):
         groups, layers = model.encoder.albert_layer_groups, model.config.num_hidden_layers
         used = [groups[int(i / (layers / len(groups)))] for i in range(layers)]
         return [layer.attention for group in used for layer in group.albert_layers]
+    if kind in ("deberta", "deberta-v2"):
+        in_float64()
+        modules = [layer.attention.self for layer in model.encoder.layer]
+        for module in modules:
+            deberta(module)
+        return modules
     if kind == "mpnet":
         modules = [layer.attention.attn for layer in model.encoder.layer]
         for module in modules:
