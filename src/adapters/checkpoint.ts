@@ -62,12 +62,15 @@ export async function writeCheckpoint(
   const config = (await readJson(join(source.folder, "config.json"))) as Record<string, unknown>;
   await writeFile(
     join(folder, checkpointConfig),
-    `${JSON.stringify({ ...config, ...headConfig(adapter, architecture.transformersClasses), dtype: "float32" }, null, 2)}\n`,
+    `${JSON.stringify({ ...config, ...headConfig(adapter, architecture.transformersClasses), ...float32Config }, null, 2)}\n`,
   );
   const there = new Set(await readdir(source.folder));
   for (const name of tokenizerFileNames.filter((file) => there.has(file)))
     await copyFile(join(source.folder, name), join(folder, name));
 }
+
+/** What `config.json` says of the numbers: all are written in 32 bits, whatever the checkpoint had; older versions' key goes. */
+const float32Config = { dtype: "float32", torch_dtype: undefined } as const;
 
 function bytesOf({ data: { buffer, byteOffset, byteLength } }: Tensor): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);

@@ -3,33 +3,39 @@ import { basename, dirname, join } from "node:path";
 import {
   type ExternalTensor,
   elementCount,
+  isFloat,
   PtuningError,
-  systemCode,
+  shown,
   type Tensor,
   toFloat32,
 } from "../core/index.ts";
-import { openFile, readJson, readSafetensorsHeader, readTensor } from "../files/index.ts";
+import { openFile, readTensor, type TensorEntry } from "../files/index.ts";
 import type { Architecture, BackboneConfig } from "./architecture.ts";
 import { formerFingerprint } from "./fingerprint.ts";
-import { weightNamer } from "./weight-names.ts";
+import { findWeightFiles } from "./weight-files.ts";
+import { standsIn, weightNamer } from "./weight-names.ts";
+
+/** Where a weight lies, row-major or with strides. */
+export interface StoredWeight extends ExternalTensor, Pick<TensorEntry, "strides"> {}
 
 /** What the headers of a checkpoint's files say. */
 export interface Checkpoint {
   /** Our weight name → where it lies. */
-  readonly weights: ReadonlyMap<string, ExternalTensor>;
+  readonly weights: ReadonlyMap<string, StoredWeight>;
   /** The files with the weights, in the order of their names. */
   readonly files: readonly string[];
-  /** What adapters before formatVersion 2 call the backbone; other backbones may have the same. */
-  readonly formerFingerprint: string;
+  /**
+   * What adapters before formatVersion 2 call the backbone; other backbones may have the same. Absent where there were none
+   * of its format.
+   */
+  readonly formerFingerprint?: string;
   readonly parameterCount: number;
 }
 
-const single = "model.safetensors";
-const index = "model.safetensors.index.json";
-
 /**
- * Reads the headers of a checkpoint's safetensors files; no weight is read.
- * @throws BACKBONE_INVALID if there is no safetensors file
+ * Reads the headers of a checkpoint's files, of safetensors or of PyTorch; no weight is read.
+ * @throws BACKBONE_INVALID if there are none, one of several is missing, a weight is there twice or holds no floats;
+ *   FILE_INVALID if a file is damaged
  */
 export async function openCheckpoint(
   folder: string,
@@ -37,11 +43,11 @@ export async function openCheckpoint(
   config: BackboneConfig,
 ): Promise<Checkpoint> {
   const nameOf = weightNamer(architecture, config);
-  const weights = new Map<string, ExternalTensor>();
+  const { format, files: names, placeOf } = await findWeightFiles(folder);
+  const found = new Map<string, FoundWeight>();
   const files: string[] = [];
-  const former = await formerFingerprint(folder);
-  let parameterCount = 0;
-  for (const file of await weightFiles(folder)) {
+  const former = format.hasFormerFingerprint ? await formerFingerprint(folder) : undefined;
+  for (const file of names) {
     // The runtime refuses links; hub caches are made of them.
     const path = await realpath(join(folder, file)).catch((cause: unknown) => {
       throw new PtuningError(
@@ -56,48 +62,60 @@ export async function openCheckpoint(
     files.push(path);
     const source = await openFile(path);
     try {
-      const { tensors } = await readSafetensorsHeader(source);
+      const { tensors } = await format.readHeader(source);
       for (const [checkpointName, entry] of [...tensors].sort(([a], [b]) => (a < b ? -1 : 1))) {
         const name = nameOf(checkpointName);
-        if (name === undefined) continue;
-        parameterCount += elementCount(entry.shape);
-        weights.set(name, { ...entry, folder: dirname(path), file: basename(path) });
+        // What the index says to lie elsewhere is taken from there.
+        if (name === undefined || (placeOf.get(checkpointName) ?? file) !== file) continue;
+        const weight = { ...entry, folder: dirname(path), file: basename(path) };
+        addWeight(found, { name, checkpointName, weight }, path);
       }
-      await former.add(source, tensors);
+      await former?.add(source, tensors);
     } finally {
       await source.close();
     }
   }
-  return { weights, files, formerFingerprint: former.digest(), parameterCount };
+  const weights = new Map([...found].map(([name, { weight }]) => [name, weight]));
+  return {
+    weights,
+    files,
+    ...(former && { formerFingerprint: former.digest() }),
+    parameterCount: [...weights.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
+  };
 }
 
-async function weightFiles(folder: string): Promise<string[]> {
-  if (await exists(join(folder, single))) return [single];
-  if (await exists(join(folder, index))) {
-    const json = (await readJson(join(folder, index))) as { weight_map?: Record<string, unknown> } | null;
-    const files = [...new Set(Object.values(json?.weight_map ?? {}))].map(String).sort();
-    const foreign = files.find((file) => basename(file) !== file || file === "..");
-    if (foreign !== undefined) {
-      throw new PtuningError(
-        "BACKBONE_INVALID",
-        `${join(folder, index)}: expected plain file names, got "${foreign}".`,
-      );
-    }
-    return files;
+interface FoundWeight {
+  readonly name: string;
+  readonly checkpointName: string;
+  readonly weight: StoredWeight;
+}
+
+/** Takes a weight that was found; tied ones, in one place under two names, are one. */
+function addWeight(found: Map<string, FoundWeight>, one: FoundWeight, path: string): void {
+  const { name, checkpointName, weight } = one;
+  if (!isFloat(weight.dtype)) {
+    throw new PtuningError(
+      "BACKBONE_INVALID",
+      `${path}: weight ${shown(checkpointName)}: expected floats, got ${weight.dtype}.`,
+      { hint: "Checkpoints that other programs have quantised cannot be read: take the original." },
+    );
   }
-  throw new PtuningError("BACKBONE_INVALID", `${folder}: expected ${single} (or ${index}), found neither.`, {
-    hint: "Checkpoints in other formats can be converted with transformers: model.save_pretrained(folder).",
-  });
+  const known = found.get(name);
+  if (known === undefined || (standsIn(known.checkpointName) && !standsIn(checkpointName))) {
+    found.set(name, one);
+  } else if (
+    standsIn(known.checkpointName) === standsIn(checkpointName) &&
+    !isSamePlace(known.weight, weight)
+  ) {
+    throw new PtuningError(
+      "BACKBONE_INVALID",
+      `${path}: weight "${name}": expected it once, got ${shown(known.checkpointName)} and ${shown(checkpointName)}.`,
+    );
+  }
 }
 
-async function exists(path: string): Promise<boolean> {
-  return realpath(path).then(
-    () => true,
-    (error) => {
-      if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return false;
-      throw error;
-    },
-  );
+function isSamePlace(a: StoredWeight, b: StoredWeight): boolean {
+  return a.file === b.file && a.folder === b.folder && a.offset === b.offset && `${a.shape}` === `${b.shape}`;
 }
 
 /**

@@ -1,28 +1,10 @@
-import { realpath } from "node:fs/promises";
-import { dirname, join } from "node:path";
 import { type ExternalTensor, type Tensor, toFloat32 } from "../core/index.ts";
 import type { CpuFacts } from "../engine/index.ts";
-import {
-  type ByteSource,
-  cacheFolder,
-  dropDeadLock,
-  type Environment,
-  hashText,
-  inCacheOrAside,
-  lockFile,
-  makeFolder,
-  openFile,
-  type PendingTensor,
-  readSafetensorsHeader,
-  readTensor,
-  streamSafetensors,
-  sweepTemporaries,
-  writeFileAtomic,
-} from "../files/index.ts";
+import type { Environment, PendingTensor } from "../files/index.ts";
 import type { FormName, StoredForm } from "../nn/index.ts";
+import { cachedWeights } from "./cached-weights.ts";
+import type { StoredWeight } from "./checkpoint.ts";
 import type { Backbone } from "./load.ts";
-
-const weightsFile = "model.safetensors";
 
 /** What is made. */
 export interface Conversion {
@@ -32,114 +14,76 @@ export interface Conversion {
   readonly cpu: CpuFacts;
 }
 
-type Source = Pick<Backbone, "id" | "architecture" | "config" | "weights" | "fingerprint">;
-
 /**
- * Weights with the matrices of the linear layers in another form, where it suits them, made once per backbone in our
- * cache (the backbone's own folder may be read-only); everything else is copied as it is.
+ * Weights with the matrices of the linear layers in another form, where it suits them, from our cache; everything else is
+ * float32.
  *
  * @param signal ends the making with its reason
  */
-export async function convertedWeights(
-  backbone: Source,
-  conversion: Conversion,
-  env: Environment = process.env,
+export function convertedWeights(
+  backbone: Pick<Backbone, "id" | "architecture" | "config" | "weights" | "fingerprint">,
+  { name, form, cpu }: Conversion,
+  env?: Environment,
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, ExternalTensor>> {
-  // The name of the prefix is part of the key: fingerprints of other kinds never meet here.
-  const key = hashText(backbone.fingerprint).slice(0, 32);
-  const cached = join(cacheFolder(env), "quantized", `${key}-${conversion.form.layout(conversion.cpu)}`);
-  const known = await openConverted(join(cached, weightsFile), backbone.fingerprint);
-  if (known === undefined)
-    return inCacheOrAside(cached, (folder) => makeIn(folder, backbone, conversion, signal));
-  await dropDeadLock(join(cached, "lock"));
-  return known;
-}
-
-async function makeIn(
-  folder: string,
-  backbone: Source,
-  conversion: Conversion,
-  signal: AbortSignal | undefined,
-): Promise<ReadonlyMap<string, ExternalTensor>> {
-  const path = join(folder, weightsFile);
-  await makeFolder(folder);
-  const release = await lockFile(join(folder, "lock"), {
-    what: `${conversion.name} weights of ${backbone.id}`,
-    timeoutMs: 10 * 60_000,
-    ...(signal && { signal }),
-  });
-  try {
-    const made = await openConverted(path, backbone.fingerprint);
-    if (made !== undefined) return made;
-    await sweepTemporaries(folder, { isSole: true });
-    await write(path, backbone, conversion, signal);
-    return (await openConverted(path, backbone.fingerprint))!;
-  } finally {
-    await release();
-  }
-}
-
-/** The file's tensors, if it is there, whole, and of this backbone. */
-async function openConverted(
-  path: string,
-  fingerprint: string,
-): Promise<ReadonlyMap<string, ExternalTensor> | undefined> {
-  let source: ByteSource;
-  try {
-    source = await openFile(path);
-  } catch {
-    return undefined;
-  }
-  try {
-    const { tensors, metadata } = await readSafetensorsHeader(source);
-    if (metadata.fingerprint !== fingerprint) return undefined;
-    const real = await realpath(path);
-    const place = { folder: dirname(real), file: weightsFile };
-    return new Map([...tensors].map(([name, entry]) => [name, { ...entry, ...place }]));
-  } catch {
-    // A damaged file is made again.
-    return undefined;
-  } finally {
-    await source.close();
-  }
-}
-
-async function write(
-  path: string,
-  { architecture, config, weights, fingerprint }: Source,
-  { form, cpu }: Conversion,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const files = new Map<string, ByteSource>();
-  const read = async (tensor: ExternalTensor): Promise<Tensor> => {
-    signal?.throwIfAborted();
-    const name = join(tensor.folder, tensor.file);
-    const file = files.get(name) ?? (await openFile(name));
-    files.set(name, file);
-    return readTensor(file, tensor);
+  const { architecture, config, weights } = backbone;
+  const linears = new Set(architecture.linears(config).map((layer) => `${layer.name}.weight`));
+  const tensors = (read: (weight: StoredWeight) => Promise<Tensor>): Record<string, PendingTensor> => {
+    const pending: Record<string, PendingTensor> = {};
+    for (const [weightName, weight] of weights) {
+      const values = async (): Promise<Float32Array> => toFloat32(await read(weight)).data;
+      const { shape } = weight;
+      const made = linears.has(weightName) ? form.tensors(shape as [number, number], cpu) : undefined;
+      if (made === undefined) {
+        // In the graph, 16 bits would become a copy in memory per session.
+        pending[weightName] = { dtype: "float32", shape, bytes: async () => bytesOf(await values()) };
+        continue;
+      }
+      for (const [suffix, { make, ...one }] of Object.entries(made))
+        pending[`${weightName}${suffix}`] = { ...one, bytes: async () => bytesOf(make(await values())) };
+    }
+    return pending;
   };
-  const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
-    new Uint8Array(buffer, byteOffset, byteLength);
-  const linears = new Set(architecture.linears(config).map(({ name }) => `${name}.weight`));
-  const pending: Record<string, PendingTensor> = {};
-  for (const [name, tensor] of weights) {
-    const { dtype, shape } = tensor;
-    const made = linears.has(name) ? form.tensors(shape as [number, number], cpu) : undefined;
-    if (made === undefined) {
-      pending[name] = { dtype, shape, bytes: async () => bytesOf((await read(tensor)).data) };
-      continue;
-    }
-    for (const [suffix, { make, ...one }] of Object.entries(made)) {
-      pending[`${name}${suffix}`] = {
-        ...one,
-        bytes: async () => bytesOf(make(toFloat32(await read(tensor)).data)),
-      };
-    }
-  }
-  try {
-    await writeFileAtomic(path, streamSafetensors(pending, { fingerprint }));
-  } finally {
-    for (const file of files.values()) await file.close();
-  }
+  return cachedWeights(backbone, { kind: "quantized", layout: form.layout(cpu), name, tensors }, env, signal);
+}
+
+/** The layout of the copy that {@link usableWeights} makes. */
+const rowsLayout = "rows-v1";
+
+/**
+ * A checkpoint's weights as the runtime reads them: in the checkpoint's own files where all lie row-major, in floats of 16
+ * or 32 bits, in one folder; else in a copy in our cache.
+ *
+ * @param signal ends the copying with its reason
+ */
+export async function usableWeights(
+  backbone: Pick<Backbone, "id" | "fingerprint"> & { readonly weights: ReadonlyMap<string, StoredWeight> },
+  env?: Environment,
+  signal?: AbortSignal,
+): Promise<ReadonlyMap<string, ExternalTensor>> {
+  const all = [...backbone.weights.values()];
+  const isInRows = all.every(({ strides, dtype }) => strides === undefined && dtype !== "float64");
+  if (isInRows && new Set(all.map(({ folder }) => folder)).size <= 1) return backbone.weights;
+  const tensors = (read: (weight: StoredWeight) => Promise<Tensor>): Record<string, PendingTensor> =>
+    Object.fromEntries(
+      [...backbone.weights].map(([name, weight]): [string, PendingTensor] => {
+        const { shape } = weight;
+        const dtype = weight.dtype === "float64" ? "float32" : weight.dtype;
+        const values = async (): Promise<Tensor> => {
+          const tensor = await read(weight);
+          return dtype === tensor.dtype ? tensor : toFloat32(tensor);
+        };
+        return [name, { dtype, shape, bytes: async () => bytesOf((await values()).data) }];
+      }),
+    );
+  return cachedWeights(
+    backbone,
+    { kind: "copied", layout: rowsLayout, name: "copied", tensors },
+    env,
+    signal,
+  );
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }

@@ -7,6 +7,7 @@ import { openTokenizer, type Tokenizer } from "../text/index.ts";
 import type { Architecture, BackboneConfig, WeightShapes } from "./architecture.ts";
 import { catalog } from "./catalog.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
+import { usableWeights } from "./converted.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { type LocateOptions, locateBackbone } from "./locate.ts";
 import { architectureOf } from "./registry.ts";
@@ -43,7 +44,7 @@ export interface LoadBackboneOptions extends LocateOptions {
 
 /**
  * Loads a backbone by catalog name (`minilm`), hub id (`owner/name`) or folder. Weights stay in their file
- * until a graph runs.
+ * until a graph runs; those that the runtime cannot read there are copied into our cache once.
  *
  * @throws BACKBONE_NOT_FOUND, BACKBONE_UNSUPPORTED, BACKBONE_INVALID, DOWNLOAD_FAILED
  * @example
@@ -56,15 +57,16 @@ export async function loadBackbone(name: string, options: LoadBackboneOptions = 
   const { id, folder } = await locateBackbone(name, options);
   signal?.throwIfAborted();
   const { architecture, config } = await parseArchitecture(folder);
-  const [{ files, ...checkpoint }, tokenizer] = await Promise.all([
+  const [{ files, weights: stored, ...checkpoint }, tokenizer] = await Promise.all([
     openCheckpoint(folder, architecture, config),
     openTokenizer(folder, { trusted: knownTokenizers, ...(options.env && { env: options.env }) }),
   ]);
-  checkShapes(architecture.weights(config), checkpoint.weights, id);
+  checkShapes(architecture.weights(config), stored, id);
   const fingerprint = await fingerprintOf(folder, files, {
     ...(options.env && { env: options.env }),
     ...(signal && { signal }),
   });
+  const weights = await usableWeights({ id, fingerprint, weights: stored }, options.env, signal);
   const engine = options.engine ?? nodeEngine();
   return {
     id,
@@ -72,6 +74,7 @@ export async function loadBackbone(name: string, options: LoadBackboneOptions = 
     architecture,
     config,
     ...checkpoint,
+    weights,
     fingerprint,
     precision: "fp32",
     tokenizer,

@@ -19,16 +19,12 @@ import {
 } from "../files/index.ts";
 import { tokenizerFileNames, tokenizerSources } from "../text/index.ts";
 import { type CatalogEntry, catalog } from "./catalog.ts";
+import { isWeightFile, preferredFiles, weightSources } from "./weight-files.ts";
 
 /** The files of a backbone; of a list, one suffices. */
-const requiredFiles: readonly (readonly string[])[] = [
-  ["config.json"],
-  tokenizerSources,
-  ["model.safetensors", "model.safetensors.index.json"],
-];
-const weightFile = /^model(-.*)?\.safetensors(\.index\.json)?$/;
+const requiredFiles: readonly (readonly string[])[] = [["config.json"], tokenizerSources, weightSources];
 const isWanted = (file: string): boolean =>
-  file === "config.json" || tokenizerFileNames.includes(file) || weightFile.test(file);
+  file === "config.json" || tokenizerFileNames.includes(file) || isWeightFile(file);
 
 /** What may name a repository of the hub. */
 const hubId = /^[\w.-]+\/[\w.-]+$/;
@@ -153,7 +149,13 @@ async function fetchInto(
     failures.push("HF_HUB_OFFLINE is set: the hub was not asked.");
   } else {
     const done = await attempt(async () => {
-      const revision = await downloadFromHub({ id, folder: work.hub, env, ...shared });
+      const revision = await downloadFromHub({
+        id,
+        folder: work.hub,
+        choose: preferredFiles,
+        env,
+        ...shared,
+      });
       await finish(work.hub, { source: "hub", revision });
     });
     if (done) return;
@@ -174,7 +176,7 @@ async function fetchInto(
     "BACKBONE_NOT_FOUND",
     `backbone "${id}" could not be fetched:\n  ${failures.join("\n  ")}`,
     {
-      hint: "Try again with a network, or give a folder with config.json, tokenizer.json and model.safetensors.",
+      hint: "Try again with a network, or give a folder with config.json, tokenizer.json and model.safetensors or pytorch_model.bin.",
     },
   );
 }

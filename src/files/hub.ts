@@ -20,6 +20,8 @@ export interface HubDownload {
   readonly type?: "model" | "dataset";
   /** Whether a file of the repository is wanted; in model repositories only those at its top level are asked about. */
   wants(file: string): boolean;
+  /** Of all files that are wanted, those that are fetched; default all. */
+  choose?(files: readonly string[]): readonly string[];
   /** Receives the files; left over parts of an earlier attempt are continued. */
   readonly folder: string;
   readonly env?: Environment;
@@ -60,12 +62,15 @@ export async function downloadFromHub(download: HubDownload): Promise<string> {
     };
     const { sha } = await (isDataset ? datasetInfo(asked) : modelInfo(asked));
     await startOrContinue(download.folder, sha);
-    const files = [];
+    const wanted = [];
     let listed = 0;
     for await (const entry of listFiles({ repo, revision: sha, recursive: isDataset, ...shared })) {
       if (++listed > mostFiles) throw fail(`expected at most ${mostFiles} files, got more`);
-      if (entry.type === "file" && download.wants(entry.path)) files.push(entry);
+      if (entry.type === "file" && download.wants(entry.path)) wanted.push(entry);
     }
+    const names = wanted.map(({ path }) => path);
+    const chosen = new Set(download.choose?.(names) ?? names);
+    const files = wanted.filter(({ path }) => chosen.has(path));
     const totalBytes = files.reduce((sum, { size }) => sum + size, 0);
     await expectRoom(download.folder, totalBytes - (await bytesIn(download.folder)), download.id);
     const base = `${hubUrl}/${isDataset ? "datasets/" : ""}${download.id}/resolve/${encodeURIComponent(sha)}`;

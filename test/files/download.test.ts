@@ -5,8 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { listCachedBackbones, loadBackbone, locateBackbone, removeCachedBackbone } from "ptuning/backbones";
 import { nodeEngine } from "ptuning/engine";
+import { readSafetensors } from "ptuning/files";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type HubServer, startHub } from "../support/hub.ts";
+import { torchFile } from "../support/pickles.ts";
 import { tinyFolder } from "../support/tiny.ts";
 
 const id = "someone/tiny-bert";
@@ -18,7 +20,7 @@ let files: Record<string, Uint8Array>;
 beforeEach(async () => {
   files = {};
   for (const name of await readdir(tinyFolder)) files[name] = await readFile(join(tinyFolder, name));
-  // Not wanted: other formats of the same weights, and anything below the top level.
+  // Not wanted: other formats of weights that are there in safetensors, and anything below the top level.
   files["pytorch_model.bin"] = new Uint8Array(5000);
   files["onnx/model.onnx"] = new Uint8Array(5000);
   hub = await startHub(id, files);
@@ -263,8 +265,9 @@ describe("a backbone from the hub", () => {
 
   test("a repository without weights, an unknown one and an unknown name say so", async () => {
     delete files["model.safetensors"];
+    delete files["pytorch_model.bin"];
     await expect(locateBackbone(id, { env })).rejects.toThrow(
-      /no model\.safetensors or model\.safetensors\.index\.json/,
+      /no model\.safetensors or model\.safetensors\.index\.json or pytorch_model\.bin or/,
     );
     await expect(locateBackbone("no/such", { env })).rejects.toThrow(/"no\/such" could not be fetched/);
     await expect(locateBackbone("minlm", { env })).rejects.toThrow(
@@ -298,6 +301,41 @@ describe("a backbone from the hub", () => {
       if (!name.includes("/")) await writeFile(join(snapshot, name), bytes);
     }
     expect(await locateBackbone(id, { env: offline })).toEqual({ id, folder: snapshot, source: "hub cache" });
+  });
+
+  test("weights come in PyTorch's files where there are no others, whole or in parts", async () => {
+    const { tensors } = await readSafetensors(join(tinyFolder, "model.safetensors"));
+    const { "model.safetensors": _, ...rest } = files;
+    const names = Object.keys(tensors).sort();
+    const part = (from: number, to: number): Uint8Array =>
+      torchFile(Object.fromEntries(names.slice(from, to).map((name) => [name, tensors[name]!])));
+    const [first, second] = ["pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"];
+    const map = Object.fromEntries(names.map((name, i) => [name, i < 9 ? first : second]));
+    const whole = { "pytorch_model.bin": torchFile(tensors) };
+    const parts = {
+      [first]: part(0, 9),
+      [second]: part(9, names.length),
+      "pytorch_model.bin.index.json": Buffer.from(JSON.stringify({ weight_map: map })),
+    };
+    for (const weights of [whole, parts]) {
+      await hub.close();
+      const others = {
+        "pytorch_model.generator.bin": new Uint8Array(5000),
+        "tf_model.h5": new Uint8Array(5000),
+      };
+      const { "pytorch_model.bin": __, ...files } = rest;
+      hub = await startHub(id, { ...files, ...others, ...weights });
+      const own = {
+        ...env,
+        HF_ENDPOINT: hub.url,
+        PTUNING_CACHE: join(root, String(Object.keys(weights).length)),
+      };
+      await using backbone = await loadBackbone(id, { env: own, engine: nodeEngine({ threads: 1 }) });
+      expect(backbone.parameterCount).toBeGreaterThan(10_000);
+      expect(hub.requests.join("\n")).not.toMatch(/generator|tf_model|onnx/);
+      const there = (await readdir(backbone.folder)).filter((name) => name.startsWith("pytorch_model"));
+      expect(there.sort()).toEqual(Object.keys(weights).sort());
+    }
   });
 
   test("the access token goes to the hub and nowhere else", async () => {

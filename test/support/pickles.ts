@@ -1,5 +1,5 @@
 /** Writes pickles and checkpoints of PyTorch byte by byte: also ones that `torch.save` would never write. */
-import { PtuningError } from "ptuning/core";
+import { type DType, PtuningError, type Tensor } from "ptuning/core";
 import { memorySource, readTensor, readTorchHeader } from "ptuning/files";
 import { expect } from "vitest";
 import { little, type ZipPart, zip } from "./zips.ts";
@@ -178,3 +178,34 @@ export const zipOf = (...ops: readonly Uint8Array[]): Buffer => zip(torchParts(p
 
 /** A dict of one tensor, `w`. */
 export const one = (choices: TensorChoices = {}): Buffer => op.dict(op.text("w"), tensorOps(choices));
+
+/** Types of storages. */
+const storageTypes: Readonly<Partial<Record<DType, string>>> = {
+  ...{
+    float32: "FloatStorage",
+    float64: "DoubleStorage",
+    float16: "HalfStorage",
+    bfloat16: "BFloat16Storage",
+  },
+  ...{ int64: "LongStorage", int8: "CharStorage" },
+};
+
+/** A checkpoint of these tensors, row-major, each in a storage of its own. */
+export function torchFile(tensors: Readonly<Record<string, Tensor>>, form: "zip" | "legacy" = "zip"): Buffer {
+  const all = Object.entries(tensors);
+  const bytes = all.map(([, { data }]) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  const items = all.flatMap(([name, { dtype, shape, data }], i) => {
+    const stride = shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1));
+    const type = op.global("torch", storageTypes[dtype]!);
+    const choices = { key: String(i), type, count: op.int(data.length), size: shape, stride };
+    return [op.text(name), tensorOps(choices, form)];
+  });
+  if (form === "legacy") {
+    const keys = op.list(...all.map((_, i) => op.text(String(i))));
+    const storages = all.map(([, { data }], i) => [data.length, bytes[i]!] as const);
+    return legacy({ object: op.dict(...items), keys, storages });
+  }
+  const [pickled, ...rest] = torchParts(pickle(op.dict(...items)));
+  const others = rest.filter(({ name }) => !name.endsWith("/0"));
+  return zip([pickled!, ...others, ...bytes.map((data, i) => ({ name: `archive/data/${i}`, data }))]);
+}
