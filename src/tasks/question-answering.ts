@@ -243,8 +243,11 @@ function answerOf(
   const logits = [...spans.map(({ logit }) => logit), ...(answerless ? [nullLogit] : [])];
   const probabilities = logits.length === 0 ? [] : softmax(logits);
   const nBest = spans.map((span, i) => {
-    const [start, end] = [charStarts[span.start]!, charEnds[span.end]!];
-    return { text: context.slice(start, end), start, end, score: probabilities[i]! };
+    const piece = context.slice(charStarts[span.start]!, charEnds[span.end]!);
+    const text = piece.trim();
+    // Tokens of some vocabularies begin with the blank in front of their word.
+    const start = charStarts[span.start]! + piece.length - piece.trimStart().length;
+    return { text, start, end: start + text.length, score: probabilities[i]! };
   });
   const best = spans[0]?.logit ?? Number.NEGATIVE_INFINITY;
   return {

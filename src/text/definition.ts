@@ -12,8 +12,10 @@ export type { SpecialRole };
 export interface TokenizerDefinition {
   /** Content of a `tokenizer.json`. */
   readonly json: string;
-  /** What `tokenizer_config.json` and `special_tokens_map.json` call a special token, as in `cls_token`, or its kind does. */
+  /** What `tokenizer_config.json` and `special_tokens_map.json` call a special token, as in `cls_token`. */
   specialToken(role: SpecialRole): string | undefined;
+  /** What a special token is usually called in tokenizers of this kind. */
+  usualToken(role: SpecialRole): string | undefined;
 }
 
 /** The file that needs no building. */
@@ -37,13 +39,16 @@ export const tokenizerFileNames: readonly string[] = [
  */
 export async function readDefinition(folder: string): Promise<TokenizerDefinition> {
   const kind = await readKind(folder);
-  const files = await tokenizerFiles(folder, builderOf(kind)?.names);
-  const specialToken = files.token;
+  const files = await tokenizerFiles(folder);
+  const names = {
+    specialToken: files.token,
+    usualToken: (role: SpecialRole) => builderOf(kind)?.names[role],
+  };
   const json = await readTextIfThere(join(folder, complete)).catch(asInvalid);
-  if (json !== undefined) return { json, specialToken };
+  if (json !== undefined) return { json, ...names };
   const there = new Set(await readdir(folder));
-  const { builder, names } = chooseBuilder(folder, kind, (name) => there.has(name));
-  return { json: JSON.stringify(await builder.build(files, names)), specialToken };
+  const { builder, sources } = chooseBuilder(folder, kind, (name) => there.has(name));
+  return { json: JSON.stringify(await builder.build(files, sources)), ...names };
 }
 
 async function readKind(folder: string): Promise<Kind> {
@@ -95,7 +100,7 @@ export async function tokenizerFingerprint(folder: string): Promise<string> {
 
 /** Tokens beside the vocabulary and how they are found, a class that is not the usual one, and switches of some kinds. */
 async function furtherFacts(folder: string): Promise<unknown[]> {
-  const { settings, named, token } = await tokenizerFiles(folder, undefined);
+  const { settings, named, token } = await tokenizerFiles(folder);
   const roles = new Set(specialRoles.map(token));
   const tokens = named
     .map(({ where: _, ...each }) => each)

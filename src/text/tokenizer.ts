@@ -153,7 +153,7 @@ function invalid(folder: string, cause: unknown): PtuningError {
   return new PtuningError("BACKBONE_INVALID", `${folder}: tokenizer: ${reason}.`, { cause });
 }
 
-/** How BERT and RoBERTa write their special tokens, for folders where neither settings nor `model_type` say. */
+/** How BERT and RoBERTa write their special tokens, for folders whose settings do not say and kind does not tell. */
 const usualNames: { readonly [R in SpecialRole]: readonly string[] } = {
   pad: ["[PAD]", "<pad>"],
   cls: ["[CLS]", "<s>"],
@@ -165,7 +165,8 @@ const usualNames: { readonly [R in SpecialRole]: readonly string[] } = {
 function specialTokensOf(native: NativeTokenizer, definition: TokenizerDefinition): SpecialTokens {
   const found = (Object.keys(usualNames) as SpecialRole[]).flatMap((role) => {
     const named = definition.specialToken(role);
-    const names = named === undefined ? usualNames[role] : [named];
+    const names =
+      named === undefined ? [definition.usualToken(role) ?? [], usualNames[role]].flat() : [named];
     const ids = names.flatMap((name) => native.tokenToId(name) ?? []);
     return ids.length > 0 ? [[role, ids[0]!]] : [];
   });

@@ -6,7 +6,7 @@ import {
   type QuestionAnsweringOptions,
   questionAnswering,
 } from "ptuning/tasks";
-import { tokenCount } from "ptuning/text";
+import { openTokenizer, tokenCount } from "ptuning/text";
 import { describe, expect, test } from "vitest";
 import { characterTokenizer } from "../support/pieces.ts";
 
@@ -220,6 +220,26 @@ describe("answers", () => {
       "c",
     ]);
     expect((await answer({ nBest: 2 }, logits)).nBest).toHaveLength(2);
+  });
+
+  test("leave out the blank that tokens of some vocabularies begin with", async () => {
+    const tokenizer = await openTokenizer(new URL("../golden/tokenizers/deberta", import.meta.url).pathname);
+    const context = "so is the end";
+    const task = questionAnswering();
+    const encoded = await task.encode([{ id: "q", question: "?", context }], tokenizer, 32);
+    const { charStarts } = encoded.contexts[0]!;
+    const { position } = encoded.places[0]!;
+    const token = charStarts.indexOf(context.indexOf(" the"));
+    expect(token).toBeGreaterThan(0);
+    const length = tokenCount(encoded.sequences, 0);
+    const logits = Float64Array.from({ length: 2 * length }, (_, i) =>
+      i >> 1 === position + token ? 30 : 0,
+    );
+    const decoder = task.decoder(encoded);
+    decoder.add({ rows: Int32Array.of(0), length, logits });
+    const [found] = decoder.finish();
+    expect(context.slice(found!.start, found!.end)).toBe(found!.text);
+    expect(found).toMatchObject({ text: "the", start: 6, end: 9 });
   });
 
   test("give way to no answer above the threshold only", async () => {

@@ -32,7 +32,7 @@ const shared: Readonly<Record<string, string>> = {
   distilbert: "bert/vocab.txt",
 };
 /** SentencePiece itself says which places these have. */
-const ofSentencePiece = ["deberta-v2", "xlm-roberta", "camembert"];
+const ofSentencePiece = ["deberta-v2", "deberta-v2-options", "xlm-roberta", "camembert"];
 
 /** The accent that z can take stands behind others, where SentencePiece does not look for it. */
 const zalgo = "zalgo z\u0335\u0321\u0322\u0338\u0341a\u0340l\u0358";
@@ -40,8 +40,18 @@ const zalgo = "zalgo z\u0335\u0321\u0322\u0338\u0341a\u0340l\u0358";
 /** Texts whose ids differ from SentencePiece's, and why. */
 const otherIds: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(
-    ["deberta-v2", "deberta-v2-lower", "xlm-roberta", "camembert"].map((kind) => [kind, [zalgo]]),
+    ["deberta-v2", "deberta-v2-lower", "deberta-v2-bytes", "xlm-roberta", "camembert"].map((kind) => [
+      kind,
+      [zalgo],
+    ]),
   ),
+  "deberta-v2-options": [
+    zalgo,
+    // transformers drops the blanks around special tokens, which a model that keeps blanks would keep.
+    "[CLS] [SEP] [MASK] [PAD] [UNK] <s> </s> <mask> <pad> <unk>",
+    "[MASK]  after",
+    "before   [MASK] after",
+  ],
   "deberta-v2-punct": [
     zalgo,
     // Each word gets a ▁, unless it begins with one.
@@ -265,6 +275,27 @@ describe("which tokenizer it is", () => {
     const tokenizer = await openTokenizer(folder);
     expect(tokenizer.addedTokens).toEqual({ single: 0, pair: 0 });
     expect(tokenizer.specialTokens).toEqual(own.specialTokens);
+  });
+
+  test("special tokens of another kind than its model_type are found too", async () => {
+    const pieces = ["<s>", "<pad>", "</s>", "<unk>", "a"];
+    const whole = {
+      version: "1.0",
+      added_tokens: [],
+      pre_tokenizer: { type: "Whitespace" },
+      model: {
+        type: "WordLevel",
+        unk_token: "<unk>",
+        vocab: Object.fromEntries(pieces.map((text, id) => [text, id])),
+      },
+    };
+    const files = { "config.json": { model_type: "bert" }, "tokenizer.json": whole };
+    expect((await openTokenizer(await written(files))).specialTokens).toEqual({
+      cls: 0,
+      pad: 1,
+      sep: 2,
+      unk: 3,
+    });
   });
 
   test("tokenizer_class goes before model_type, and a class that nobody knows does not count", async () => {

@@ -3,13 +3,13 @@ export interface TokenizerRow {
   readonly kind: string;
   readonly texts: number;
   /** Those for which the reference says no places. */
-  readonly withoutPlaces: number;
-  readonly ties: number;
-  readonly accents: number;
-  readonly punctuation: number;
-  readonly expansions: number;
+  readonly withoutPlaces?: number;
+  readonly ties?: number;
+  readonly accents?: number;
+  readonly punctuation?: number;
+  readonly expansions?: number;
   readonly unexplained: number;
-  readonly seconds: number;
+  readonly seconds?: number;
 }
 export function prove(options: {
   readonly size: "small" | "full";

@@ -1,9 +1,10 @@
 """Small vocabularies of every kind of tokenizer, and what the references of `tokenizer_kinds.py` make of odd texts with them.
 
-They are trained on this repository's own pages. Run: node tools/reference/run.mjs --tokenizers make_tokenizers.py
+They are trained on the text of the licence and on the odd texts. Run: node tools/reference/run.mjs --tokenizers make_tokenizers.py
 """
 
 import json
+import os
 import shutil
 import tempfile
 import unicodedata
@@ -13,7 +14,8 @@ from tokenizer_kinds import open_kind, train, utf16
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "test" / "golden" / "tokenizers"
-KINDS = ["deberta-v2", "deberta-v2-lower", "deberta-v2-punct", "xlm-roberta", "camembert", "albert"]
+KINDS = ["deberta-v2", "deberta-v2-lower", "deberta-v2-punct", "deberta-v2-options", "deberta-v2-bytes"]
+KINDS += ["xlm-roberta", "camembert", "albert"]
 KINDS += ["roberta", "deberta", "glm", "bert", "bert-cased", "electra", "distilbert"]
 LONGEST = 300
 SIZE = 420
@@ -45,21 +47,26 @@ def rules(path):
 
 
 def main():
-    pages = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
-    lines = [line for page in pages for line in page.read_text().split("\n")]
+    lines = (ROOT / "LICENSE").read_text().split("\n")
     texts = [text for text in json.loads((OUT / "texts.json").read_text()) if len(text) <= LONGEST]
     for old in OUT.iterdir():
         if old.is_dir():
             shutil.rmtree(old)
     with tempfile.TemporaryDirectory() as folder:
-        train(OUT, lines + texts, SIZE, rules(Path(folder) / "rules.tsv"))
+        # A model says where its rules came from.
+        os.chdir(folder)
+        train(OUT, lines + texts, SIZE, rules(Path("rules.tsv")))
     goldens = {}
     for kind in KINDS:
         reference = open_kind(OUT, kind)
         encoded = reference.encode(texts)
         words = [text.split(" ") for text in texts]
         goldens[kind] = {
-            "texts": [[ids, utf16(text, offsets)] for text, (ids, offsets) in zip(texts, encoded)],
+            # Of the bytes of a character SentencePiece gives the character to the last, the library to each.
+            "texts": [
+                [ids, None if kind == "deberta-v2-bytes" else utf16(text, offsets)]
+                for text, (ids, offsets) in zip(texts, encoded)
+            ],
             "pairs": [reference.pair(first, second) for first, second in zip(texts, texts[1:])],
             "words": [[id for ids in reference.words(each) for id in ids] for each in words],
         }

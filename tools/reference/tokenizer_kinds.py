@@ -4,6 +4,7 @@ SentencePiece itself answers for DeBERTa v2, XLM-RoBERTa and CamemBERT, transfor
 environment for tokenizers (`run.mjs --tokenizers`).
 """
 
+import io
 import itertools
 import json
 import re
@@ -27,18 +28,18 @@ def write(folder, model_type, **files):
 
 
 def train_sentencepiece(path, texts, size, **options):
-    # In the order of the texts and on one thread: the same model wherever it is trained.
+    # On one thread, as the order of sums matters; through a writer, as a model says where it was written.
+    model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.Train(
         sentence_iterator=iter(texts),
-        model_prefix=str(path.with_suffix("")),
+        model_writer=model,
         vocab_size=size,
         num_threads=1,
         minloglevel=2,
         hard_vocab_limit=False,
         **options,
     )
-    path.with_suffix(".vocab").unlink()
-    path.with_suffix(".model").rename(path)
+    path.write_bytes(model.getvalue())
 
 
 def train(root, texts, size=8000, rules={}):
@@ -51,6 +52,14 @@ def train(root, texts, size=8000, rules={}):
     ends = {"bos_id": 1, "bos_piece": "[CLS]", "eos_id": 2, "eos_piece": "[SEP]"}
     path = root / "deberta-v2" / "spm.model"
     train_sentencepiece(path, texts, size, **special, **ends, **rules)
+    # What no official model asks for, and a model of somebody's may.
+    options = {"add_dummy_prefix": False, "remove_extra_whitespaces": False, "split_by_whitespace": False}
+    options["user_defined_symbols"] = "<user>,ing,(a)"
+    for name, more in {"options": options, "bytes": {"byte_fallback": True}}.items():
+        write(root / f"deberta-v2-{name}", "deberta-v2")
+        train_sentencepiece(
+            root / f"deberta-v2-{name}" / "spm.model", texts, size + 256, **special, **ends, **more, **rules
+        )
     for name, change in {"lower": {"do_lower_case": True}, "punct": {"split_by_punct": True}}.items():
         write(root / f"deberta-v2-{name}", "deberta-v2", tokenizer_config=change)
         (root / f"deberta-v2-{name}" / "spm.model").write_bytes(path.read_bytes())
@@ -185,7 +194,8 @@ def open_kind(root, name):
     bpe = lambda: {"vocab_file": path("vocab.json"), "merges_file": path("merges.txt")}
     if name.startswith("deberta-v2"):
         slow = transformers.DebertaV2Tokenizer(path("spm.model"), **options)
-        return (Pieces if name == "deberta-v2" else Changed)(path("spm.model"), slow, lambda id: id)
+        of = Changed if options.get("do_lower_case") or options.get("split_by_punct") else Pieces
+        return of(path("spm.model"), slow, lambda id: id)
     if name == "xlm-roberta":
         slow = transformers.XLMRobertaTokenizer(path("sentencepiece.bpe.model"))
         return Pieces(path("sentencepiece.bpe.model"), slow, lambda id: 3 if id == 0 else id + 1)

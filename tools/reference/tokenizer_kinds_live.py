@@ -4,7 +4,7 @@
   tokenizer_kinds_live.py encode FOLDER KIND TEXTS OUT  a line for each text: a hash of its ids, one of its places
 
 TEXTS holds one JSON string a line. Then follow lines for pairs (each 16th text and the one behind it) and for words (each
-32nd text, cut at blanks).  With indices behind OUT, lines are the numbers themselves, of those texts only.
+32nd text, cut at blanks; the second hash is of the ids in the order of their size).  With indices behind OUT, lines are the numbers themselves, of those texts only.
 """
 
 import hashlib
@@ -42,4 +42,5 @@ with open(out, "w") as file:
             line(*reference.pair(first, second))
         words = [text.split(" ") for text in texts[::WORDS_EVERY]]
         for each in words:
-            line([id for ids in reference.words(each) for id in ids], [])
+            ids = [id for ids in reference.words(each) for id in ids]
+            line(ids, sorted(ids))

@@ -27,7 +27,7 @@ export interface TokenizerFiles {
   readonly folder: string;
   /** `tokenizer_config.json` over `special_tokens_map.json`. */
   readonly settings: Json;
-  /** The special token that the settings give a role, or a builder's own. */
+  /** The special token that the settings give a role. */
   token(role: SpecialRole): string | undefined;
   /** Tokens beside the vocabulary: roles of the settings, `additional_special_tokens`, `added_tokens_decoder`, `added_tokens.json`. */
   readonly named: readonly NamedToken[];

@@ -19,13 +19,9 @@ const namedRoles = ["bos", "eos", ...specialRoles];
  * The settings of a folder, and access to its other files.
  * @throws BACKBONE_INVALID if a file with settings is damaged
  */
-export async function tokenizerFiles(
-  folder: string,
-  names: { readonly [R in SpecialRole]: string } | undefined,
-): Promise<TokenizerFiles> {
+export async function tokenizerFiles(folder: string): Promise<TokenizerFiles> {
   const settings = await readSettings(folder);
-  const token = (role: SpecialRole): string | undefined =>
-    contentOf(settings[`${role}_token`]) ?? names?.[role];
+  const token = (role: SpecialRole): string | undefined => contentOf(settings[`${role}_token`]);
   return {
     folder,
     settings,

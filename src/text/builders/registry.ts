@@ -48,10 +48,10 @@ export function chooseBuilder(
   folder: string,
   kind: Kind,
   has: (name: string) => boolean,
-): { readonly builder: TokenizerBuilder; readonly names: readonly string[] } {
-  const namesOf = (builder: TokenizerBuilder): (string | undefined)[] =>
+): { readonly builder: TokenizerBuilder; readonly sources: readonly string[] } {
+  const sourcesOf = (builder: TokenizerBuilder): (string | undefined)[] =>
     builder.files.map((alternatives) => alternatives.find(has));
-  const isBuildable = (builder: TokenizerBuilder): boolean => !namesOf(builder).includes(undefined);
+  const isBuildable = (builder: TokenizerBuilder): boolean => !sourcesOf(builder).includes(undefined);
   const known = builderOf(kind);
   if (known === undefined && kind.modelType !== undefined) {
     throw new PtuningError(
@@ -66,13 +66,13 @@ export function chooseBuilder(
       `${folder}: expected tokenizer.json, vocab.txt, or vocab.json with merges.txt, found none.`,
     );
   }
-  const names = namesOf(builder);
-  const missing = names.indexOf(undefined);
+  const sources = sourcesOf(builder);
+  const missing = sources.indexOf(undefined);
   if (missing >= 0) {
     throw new PtuningError(
       "BACKBONE_INVALID",
       `${folder}: expected tokenizer.json or ${builder.files.map((each) => each.join(" or ")).join(" with ")}, found no ${builder.files[missing]!.join(" or ")}.`,
     );
   }
-  return { builder, names: names as string[] };
+  return { builder, sources: sources as string[] };
 }
