@@ -21,6 +21,8 @@ export const rules: { readonly [O in OpName]: Rule<O> | null } = {
   // Rounding has no gradient; layers that use it say what to do instead (`withGradient`).
   QuantizeLinear: null,
   MatMulIntegerToFloat: null,
+  MatMulNBits: null,
+  GatherBlockQuantized: null,
   DynamicQuantizeMatMul: null,
   Shape: null,
 };

@@ -4,7 +4,7 @@ import { packageVersion } from "../files/index.ts";
 /** Names of `src/comparisons/registry.ts`, which is loaded when the command runs; a test holds them equal. */
 const comparisonPresets = ["methods", "depth", "reparameterization", "length", "heads", "shots"];
 /** `auto` and the names of `src/nn/forms/registry.ts`; likewise. */
-const precisions = ["auto", "fp32", "int8"];
+const precisions = ["auto", "fp32", "int8", "int4"];
 
 const collect = (value: string, earlier: readonly string[] = []): string[] => [...earlier, value];
 

@@ -1,4 +1,5 @@
 import type { NoAttributes, OpSpec } from "./op.ts";
+import * as blocks from "./ops/blocks.ts";
 import * as elementwise from "./ops/elementwise.ts";
 import * as layout from "./ops/layout.ts";
 import * as matmul from "./ops/matmul.ts";
@@ -25,6 +26,8 @@ export interface OpAttributes {
   QuantizeLinear: quantize.QuantizeLinearAttributes;
   MatMulIntegerToFloat: NoAttributes;
   DynamicQuantizeMatMul: NoAttributes;
+  MatMulNBits: blocks.MatMulNBitsAttributes;
+  GatherBlockQuantized: blocks.GatherBlockQuantizedAttributes;
   MatMul: NoAttributes;
   Gemm: matmul.GemmAttributes;
   FusedMatMul: matmul.FusedMatMulAttributes;
@@ -56,6 +59,7 @@ export const ops: { readonly [O in OpName]: OpSpec<OpAttributes[O]> } = {
   ...normalize,
   ...layout,
   ...quantize,
+  ...blocks,
 };
 
 /** The spec of any op, for code that treats all ops alike. */

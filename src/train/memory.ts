@@ -88,6 +88,6 @@ export function fitMicroBatch(
   throw new PtuningError(
     "OPTION_INVALID",
     `memoryLimit: expected at least ${least} MB for one example at a time, got ${Math.round(limit / 1e6)} MB.`,
-    { hint: "Use memory: lean, precision: int8, a smaller maxLength, or a smaller backbone." },
+    { hint: "Use memory: lean, precision: int8 or int4, a smaller maxLength, or a smaller backbone." },
   );
 }

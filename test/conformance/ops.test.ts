@@ -83,6 +83,7 @@ function withLoss(golden: OpCase): { graph: Graph; feeds: TensorMap; names: stri
 const withoutGradient: readonly OpName[] = [
   ...(["Shape", "Abs", "ReduceMax"] as const),
   ...(["QuantizeLinear", "DequantizeLinear", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"] as const),
+  ...(["MatMulNBits", "GatherBlockQuantized"] as const),
 ];
 const differentiable = cases.filter(
   ({ op, outputs, inputs }) =>

@@ -152,7 +152,7 @@ const adapterOf = async (options: LoraOptions): Promise<Adapter> =>
 
 /** Logits of each text alone, or of all together. */
 async function logitsOf(
-  precision: "fp32" | "int8",
+  precision: "fp32" | "int8" | "int4",
   adapter: Pick<Adapter, "method" | "params">,
   batches: readonly (readonly string[])[],
 ): Promise<number[][]> {
@@ -172,7 +172,7 @@ async function logitsOf(
   return found;
 }
 
-describe.each(["fp32", "int8"] as const)("%s", (precision) => {
+describe.each(["fp32", "int8", "int4"] as const)("%s", (precision) => {
   const texts = ["w1 w2 w3", "w4 w5 w6", "w7 w8 w9"];
 
   test("a new pair leaves the backbone as it is, a trained one does not", async () => {

@@ -49,8 +49,8 @@ function context(
 }
 
 /** x · Wᵀ + bias, and pull · W, in double precision. */
-function expected(hasBias: boolean): { y: number[]; grad: number[] } {
-  const at = (o: number, i: number): number => matrix[o * I + i]!;
+function expected(hasBias: boolean, own: ArrayLike<number> = matrix): { y: number[]; grad: number[] } {
+  const at = (o: number, i: number): number => own[o * I + i]!;
   const sum = (count: number, term: (k: number) => number): number =>
     Array.from({ length: count }, (_, k) => term(k)).reduce((a, c) => a + c, 0);
   const y = Array.from({ length: N * O }, (_, k) => {
@@ -69,7 +69,7 @@ const distance = (found: Tensor, wanted: readonly number[]): number =>
   Math.hypot(...wanted);
 
 /** Relative error of a product of normal numbers. */
-const tolerance = { fp32: 1e-6, int8: 0.02 };
+const tolerance = { fp32: 1e-6, int8: 0.02, int4: 0.12 };
 const cpus = {
   "8 bits": { x86: true, int8Dot: true, extensions: [] },
   "7 bits": { x86: true, int8Dot: false, extensions: [] },
@@ -109,6 +109,51 @@ describe.each(formNames)("%s", (name) => {
     expect(formOf((key) => keys.includes(key), "layer")).toBe(name);
     expect(formOf((key) => keys.includes(key), "other")).toBe("fp32");
   });
+});
+
+describe.each([referenceEngine(), nodeEngine({ threads: 1 })])(
+  "4 bits are multiplied exactly: $name",
+  (engine) => {
+    test("product and gradient are those of the matrix that the numbers stand for", async () => {
+      const weights = stored("int4", cpus["8 bits"]);
+      const [codes, scales] = ["layer.weight.int4", "layer.weight.int4.scale"].map((name) => weights[name]!);
+      // Half the bytes per number, and four more for each 32 numbers.
+      expect(codes!.data.length + 4 * scales!.data.length).toBe((O * I * 5) / 8);
+      const numbers = Array.from({ length: O * I }, (_, k) => {
+        const byte = Number(codes!.data[k >> 1]);
+        return ((k % 2 === 0 ? byte & 15 : byte >> 4) - 8) * Number(scales!.data[Math.floor(k / 32)]);
+      });
+      // No number is farther from its own than half a step, or a whole one at the end that has no 8.
+      for (const [k, number] of numbers.entries())
+        expect(Math.abs(number - matrix[k]!)).toBeLessThanOrEqual(
+          1.001 * Math.abs(Number(scales!.data[Math.floor(k / 32)])),
+        );
+      const wanted = expected(false, numbers);
+      for (const rows of [1, N]) {
+        for (const batchInvariant of [true, false]) {
+          const b = new GraphBuilder("test");
+          const input = b.input("x", "float32", [rows, I]);
+          const y = linear(context(b, weights, batchInvariant), input, "layer", O, { hasBias: false });
+          b.output("y", y);
+          if (!batchInvariant) {
+            const loss = b.sum(b.op("Mul", [y, b.input("pull", "float32", [rows, O])]), [0, 1], 0);
+            b.output("grad", gradients(b, loss, [input])[0]!);
+          }
+          await using session = await engine.compile(b.build());
+          const found = await session.run({
+            x: floats([rows, I], x.slice(0, rows * I)),
+            ...(!batchInvariant && { pull: floats([rows, O], pull.slice(0, rows * O)) }),
+          });
+          expect(distance(found.y!, wanted.y.slice(0, rows * O))).toBeLessThan(1e-6);
+          if (found.grad) expect(distance(found.grad, wanted.grad.slice(0, rows * I))).toBeLessThan(1e-6);
+        }
+      }
+    });
+  },
+);
+
+test("a matrix without whole blocks stays as it is", () => {
+  expect(weightForms.int4.stored!.tensors([8, 40], cpus["8 bits"])).toBeUndefined();
 });
 
 test("a weight that is trained is taken as it is, beside another form of the same layer", () => {

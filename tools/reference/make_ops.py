@@ -201,6 +201,20 @@ rows = ints(1, 3, 1)
 case("ScatterND", [table, rows[:, None], updates], table.index_add(0, rows, updates), {"reduction": "add"})
 case("ScatterND", [table, ints(-1, 0, -3)[:, None], updates], table.index_add(0, ints(3, 0, 1), updates), {"reduction": "add"}, name="negative indices")
 
+# Matrices of 4-bit numbers, two to a byte, the lower half first, 8 for 0, with a scale per block of a row.
+K, N, block = 64, 3, 32
+packed = torch.randint(0, 256, (N, K // block, block // 2), dtype=torch.uint8)
+scales, bias = exact(rand(N, K // block).abs() + 0.1), rand(N)
+numbers = torch.stack([packed % 16, packed // 16], -1).reshape(N, K // block, block).double() - 8
+matrix = (numbers * scales[..., None]).reshape(N, K)
+sizes = {"K": K, "N": N, "bits": 4, "block_size": block}
+for name, x in {"one row": rand(1, K), "rows": rand(5, K)}.items():
+    case("MatMulNBits", [x, packed, scales], x @ matrix.T, sizes, name=name)
+    case("MatMulNBits", [x, packed, scales, None, None, bias], x @ matrix.T + bias, sizes, name=f"{name} with bias")
+rows = ints(2, 0, 0, 1)
+layout = {"bits": 4, "block_size": block, "gather_axis": 0, "quantize_axis": 2}
+case("GatherBlockQuantized", [packed, rows, scales[..., None]], matrix[rows].reshape(4, K // block, block), layout)
+
 target = Path(__file__).resolve().parents[2] / "test" / "golden" / "ops.json"
 target.parent.mkdir(parents=True, exist_ok=True)
 lines = ",\n".join(json.dumps(item) for item in cases)

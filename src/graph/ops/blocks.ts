@@ -1,0 +1,104 @@
+/** ONNX Runtime's ops on matrices of 4-bit numbers with a scale per block. Legend: N rows, K columns, nb = K / block. */
+import { type NdArray, ndMap, ndMatMul, ndZeros } from "../ndarray.ts";
+import type { OpSpec } from "../op.ts";
+import { failGraph, required, shapeText } from "../op.ts";
+
+/** What stands for 0. */
+const zero = 8;
+
+/** The numbers of packed bytes, the lower half of each first. */
+function unpacked({ data }: NdArray): Float64Array {
+  const numbers = new Float64Array(2 * data.length);
+  for (const [i, byte] of data.entries()) {
+    numbers[2 * i] = (byte % 16) - zero;
+    numbers[2 * i + 1] = Math.floor(byte / 16) - zero;
+  }
+  return numbers;
+}
+
+/** Each block of numbers times its scale. */
+function scaled(numbers: Float64Array, scales: NdArray, block: number): Float64Array {
+  return numbers.map((number, i) => number * scales.data[Math.floor(i / block)]!);
+}
+
+export interface MatMulNBitsAttributes {
+  readonly K: number;
+  readonly N: number;
+  readonly bits: number;
+  readonly block_size: number;
+}
+
+/**
+ * A · Bᵀ + bias: floats `[…, K]`, 4-bit numbers `[N, nb, block / 2]` in uint8, a scale per block `[N, nb]`; inputs A, B,
+ * scales, (zero points, group indices: none), bias `[N]`.
+ */
+export const MatMulNBits: OpSpec<MatMulNBitsAttributes> = {
+  domain: "com.microsoft",
+  attributes: { K: "int", N: "int", bits: "int", block_size: "int" },
+  arity: [3, 6],
+  infer({ inputs, attributes: { K, N, bits, block_size: block }, name }) {
+    const [a, b, scales] = [0, 1, 2].map((i) => required(inputs, i, name));
+    if (bits !== 4 || K % block !== 0) failGraph(name, "expected 4 bits and whole blocks.");
+    const wanted = `${[N, K / block, block / 2]} and ${[N, K / block]}`;
+    if (b!.dtype !== "uint8" || a!.shape.at(-1) !== K || `${b!.shape} and ${scales!.shape}` !== wanted) {
+      failGraph(name, `cannot multiply ${shapeText(a!.shape)} by ${shapeText(b!.shape)}.`);
+    }
+    if (inputs[3] || inputs[4]) failGraph(name, "expected no zero points and no group indices.");
+    return [{ dtype: a!.dtype, shape: [...a!.shape.slice(0, -1), N] }];
+  },
+  reference({ inputs, attributes: { K, N, block_size: block } }) {
+    const [a, b, scales] = [0, 1, 2].map((i) => required(inputs, i)) as [NdArray, NdArray, NdArray];
+    const weight = scaled(unpacked(b), scales, block);
+    const turned = Float64Array.from({ length: K * N }, (_, i) => weight[(i % N) * K + Math.floor(i / N)]!);
+    const product = ndMatMul(a, { shape: [K, N], data: turned });
+    return [ndMap((x, c) => x + c, product, inputs[5] ?? ndZeros([N]))];
+  },
+};
+
+export interface GatherBlockQuantizedAttributes {
+  readonly bits: number;
+  readonly block_size: number;
+  readonly gather_axis: number;
+  readonly quantize_axis: number;
+}
+
+/**
+ * Rows of a matrix of 4-bit numbers, as floats: uint8 `[N, nb, block / 2]`, indices `[M]`, a scale per block
+ * `[N, nb, 1]` → `[M, nb, block]`.
+ */
+export const GatherBlockQuantized: OpSpec<GatherBlockQuantizedAttributes> = {
+  domain: "com.microsoft",
+  attributes: { bits: "int", block_size: "int", gather_axis: "int", quantize_axis: "int" },
+  arity: [3, 3],
+  infer({ inputs, attributes, name }) {
+    const { bits, block_size: block, gather_axis: gathered, quantize_axis: quantized } = attributes;
+    const [data, indices, scales] = [0, 1, 2].map((i) => required(inputs, i, name));
+    const [rows, blocks, bytes] = data!.shape;
+    if (
+      bits !== 4 ||
+      gathered !== 0 ||
+      quantized !== 2 ||
+      data!.dtype !== "uint8" ||
+      2 * Number(bytes) !== block
+    ) {
+      failGraph(name, "expected rows of whole blocks of 4 bits.");
+    }
+    if (`${scales!.shape}` !== `${[rows, blocks, 1]}` || indices!.shape.length !== 1) {
+      failGraph(
+        name,
+        `expected a scale per block of ${shapeText(data!.shape)}, got ${shapeText(scales!.shape)}.`,
+      );
+    }
+    return [{ dtype: scales!.dtype, shape: [indices!.shape[0]!, blocks!, block] }];
+  },
+  reference({ inputs, attributes: { block_size: block } }) {
+    const [data, indices, scales] = [0, 1, 2].map((i) => required(inputs, i)) as [NdArray, NdArray, NdArray];
+    const [, blocks] = data.shape as [number, number, number];
+    const numbers = scaled(unpacked(data), scales, block);
+    const width = blocks * block;
+    const found = new Float64Array(indices.data.length * width);
+    for (const [i, row] of indices.data.entries())
+      found.set(numbers.subarray(row * width, (row + 1) * width), i * width);
+    return [{ shape: [indices.data.length, blocks, block], data: found }];
+  },
+};
