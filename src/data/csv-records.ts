@@ -45,41 +45,46 @@ export async function* csvRecords(
     throw new PtuningError("OPTION_INVALID", `delimiter: expected one character, got "${delimiter}".`);
   }
   const chunks = input.text()[Symbol.asyncIterator]();
-  let [buffer, at, line, isLast] = ["", 0, 1, false];
-  for (;;) {
-    const fields: string[] = [];
-    const attempt = readRecord(buffer, at, isLast, dialect, fields);
-    let wrong: string | undefined;
-    if (attempt === "incomplete") {
-      if (buffer.length - at <= maxRecordCharacters) {
-        const next = await chunks.next();
-        if (next.done) isLast = true;
-        else [buffer, at] = [buffer.slice(at) + next.value, 0];
-        continue;
+  try {
+    let [buffer, at, line, isLast] = ["", 0, 1, false];
+    for (;;) {
+      const fields: string[] = [];
+      const attempt = readRecord(buffer, at, isLast, dialect, fields);
+      let wrong: string | undefined;
+      if (attempt === "incomplete") {
+        if (buffer.length - at <= maxRecordCharacters) {
+          const next = await chunks.next();
+          if (next.done) isLast = true;
+          else [buffer, at] = [buffer.slice(at) + next.value, 0];
+          continue;
+        }
+        input.reject(tooLong(input.path, line));
+      } else if ("end" in attempt) {
+        if (attempt.end === at) return;
+        const isBlank = fields.length === 1 && fields[0] === "" && buffer.charCodeAt(at) !== quote;
+        wrong = isBlank ? undefined : check(fields);
+        if (wrong === undefined) {
+          const lines = lineEnds(buffer, at, attempt.end);
+          if (fields.some(isDamaged)) input.reject(noText(input.path, line));
+          else if (!isBlank) yield { line, fields, quoted: attempt.quoted, lines };
+          line += lines;
+          at = attempt.end;
+          continue;
+        }
+      } else wrong = attempt.wrong;
+      if (wrong !== undefined) {
+        input.reject(
+          dataError(input.path, line, wrong, {
+            hint: "Check the delimiter and the quotes. Tab-separated files with bare quotes are read with format: tsv.",
+          }),
+        );
       }
-      input.reject(tooLong(input.path, line));
-    } else if ("end" in attempt) {
-      if (attempt.end === at) return;
-      const isBlank = fields.length === 1 && fields[0] === "" && buffer.charCodeAt(at) !== quote;
-      wrong = isBlank ? undefined : check(fields);
-      if (wrong === undefined) {
-        const lines = lineEnds(buffer, at, attempt.end);
-        if (fields.some(isDamaged)) input.reject(noText(input.path, line));
-        else if (!isBlank) yield { line, fields, quoted: attempt.quoted, lines };
-        line += lines;
-        at = attempt.end;
-        continue;
-      }
-    } else wrong = attempt.wrong;
-    if (wrong !== undefined) {
-      input.reject(
-        dataError(input.path, line, wrong, {
-          hint: "Check the delimiter and the quotes. Tab-separated files with bare quotes are read with format: tsv.",
-        }),
-      );
+      at = nextLine(buffer, at);
+      line++;
     }
-    at = nextLine(buffer, at);
-    line++;
+  } finally {
+    // The file is closed also where reading ends before it does.
+    await chunks.return?.();
   }
 }
 

@@ -23,8 +23,12 @@ export async function* jsonElements(
   pattern: readonly string[],
 ): AsyncGenerator<JsonElement> {
   const scanner = new Scanner(input);
-  yield* walk(scanner, input, pattern, []);
-  if ((await scanner.peek()) !== "") throw scanner.expected("the end of the file");
+  try {
+    yield* walk(scanner, input, pattern, []);
+    if ((await scanner.peek()) !== "") throw scanner.expected("the end of the file");
+  } finally {
+    await scanner.close();
+  }
 }
 
 async function* walk(
@@ -94,6 +98,11 @@ class Scanner {
   constructor(input: FormatInput) {
     this.#path = input.path;
     this.#chunks = input.text()[Symbol.asyncIterator]();
+  }
+
+  /** Closes the file, also where reading ends before it does. */
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
   }
 
   /** The next character that is not white space; empty at the end. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, type ReadStream } from "node:fs";
+import { createReadStream, createWriteStream } from "node:fs";
 import { access, constants, mkdtemp, open, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -66,7 +66,7 @@ export async function openTextFile(path: string, options: SourceOptions = {}): P
   const { encoding = "utf-8", tolerant = false } = options;
   await checkFile(path);
   const hash = createHash("sha256");
-  const bytes = await openBytes(path, options, (chunk) => hash.update(chunk));
+  const bytes = bytesOf(path, options, (chunk) => hash.update(chunk));
   return {
     chunks: textOf(path, bytes, encoding, tolerant),
     sha256: () => hash.copy().digest("hex"),
@@ -86,36 +86,33 @@ export function decodeText(
   return textOf(name, bytes, encoding, tolerant);
 }
 
-/** The bytes of a file, unpacked and bounded. */
-async function openBytes(
+/** The bytes of a file, unpacked and bounded. It is open only while they are taken. */
+async function* bytesOf(
   path: string,
   { maxUnpackedBytes = defaultMaxUnpackedBytes }: SourceOptions,
   onChunk: (chunk: Buffer) => void = () => {},
-): Promise<AsyncIterable<Buffer>> {
-  const zipped = await isGzip(path);
-  const file = createReadStream(path, { highWaterMark: 1 << 18 });
-  file.on("data", (chunk) => onChunk(chunk as Buffer));
-  if (!zipped) return file;
-  const unpacked = file.pipe(createGunzip({ chunkSize: 1 << 18 }));
-  // A pipe does not hand on errors of its source.
-  file.on("error", (error) => unpacked.destroy(error));
-  return bounded(path, unpacked, maxUnpackedBytes, file);
-}
-
-async function* bounded(
-  path: string,
-  chunks: AsyncIterable<Buffer>,
-  limit: number,
-  file: ReadStream,
 ): AsyncGenerator<Buffer> {
-  let total = 0;
+  const isZipped = await isGzip(path);
+  const file = createReadStream(path, { highWaterMark: 1 << 18 });
   try {
-    for await (const chunk of chunks) {
+    if (!isZipped) {
+      for await (const chunk of file) {
+        onChunk(chunk);
+        yield chunk;
+      }
+      return;
+    }
+    file.on("data", (chunk) => onChunk(chunk as Buffer));
+    const unpacked = file.pipe(createGunzip({ chunkSize: 1 << 18 }));
+    // A pipe does not hand on errors of its source.
+    file.on("error", (error) => unpacked.destroy(error));
+    let total = 0;
+    for await (const chunk of unpacked) {
       total += chunk.length;
-      if (total > limit) {
+      if (total > maxUnpackedBytes) {
         throw new PtuningError(
           "DATA_INVALID",
-          `${path}: expected a file that unpacks to at most ${limit} bytes, got more.`,
+          `${path}: expected a file that unpacks to at most ${maxUnpackedBytes} bytes, got more.`,
           { hint: "Split the file, or raise maxUnpackedBytes if it is as large as it should be." },
         );
       }
@@ -142,7 +139,7 @@ export async function startOf(path: string, encoding = "utf-8", length: number =
   const decoder = makeDecoder(encoding, false);
   let text = "";
   try {
-    for await (const chunk of await openBytes(path, {})) {
+    for await (const chunk of bytesOf(path, {})) {
       text += decoder.decode(chunk, { stream: true });
       if (text.length >= length) break;
     }
@@ -166,7 +163,7 @@ export async function openBytesAt(
   const folder = await mkdtemp(join(tmpdir(), "ptuning-data-"));
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
   try {
-    await pipeline(await openBytes(path, options), createWriteStream(join(folder, "unpacked")));
+    await pipeline(bytesOf(path, options), createWriteStream(join(folder, "unpacked")));
     const source = await openFile(join(folder, "unpacked"));
     return {
       ...source,

@@ -1,6 +1,6 @@
 import type { TextExample, TokenExample } from "../example.ts";
 import { dataError, type Format, type FormatInput } from "../format.ts";
-import { isDamaged, linesOf, noText } from "../lines.ts";
+import { isDamaged, type Line, linesOf, noText } from "../lines.ts";
 
 /** The lines of several files of a folder side by side; files of unequal length are an error. */
 async function* parallel(
@@ -8,6 +8,19 @@ async function* parallel(
   names: readonly string[],
 ): AsyncGenerator<[number, ...string[]]> {
   const files = names.map((name) => linesOf(input, name));
+  try {
+    yield* sideBySide(input, names, files);
+  } finally {
+    // They are closed also where reading ends before one of them does.
+    for (const file of files) await file.return(undefined);
+  }
+}
+
+async function* sideBySide(
+  input: FormatInput,
+  names: readonly string[],
+  files: readonly AsyncGenerator<Line>[],
+): AsyncGenerator<[number, ...string[]]> {
   for (let line = 1; ; line++) {
     const next = await Promise.all(files.map((file) => file.next()));
     const ended = next.map(({ done }) => done === true);
