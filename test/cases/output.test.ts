@@ -110,6 +110,31 @@ describe("answers can be matched with their input", () => {
     },
   );
 
+  test("a line that is no JSON is refused with file, line and cause, or has its record where damage is skipped", async () => {
+    const input = ["--input", given("j_nan.jsonl")];
+    const wrong = /j_nan\.jsonl: line 4: expected a JSON object, got .*, where NaN is no JSON value\./;
+    for (const format of ["jsonl", "csv", "table"]) {
+      const { code, stdout, stderr } = await run([...use, ...input, "--format", format]);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+      expect(withoutOwnStyles(stderr)).toMatch(wrong);
+    }
+    const skipping = ["--set", "data.damaged=skip", "--epochs", "1", "--max-length", "8", "-o", "runs/skip"];
+    const from = ["--backbone", tinyFolder, "--label", "label", "--text", "text"];
+    expect((await run(["train", "labels.csv", ...from, ...skipping])).code).toBe(0);
+    const { code, stdout, stderr } = await run(["predict", "runs/skip", ...use.slice(2), ...input, "--json"]);
+    expect(code).toBe(0);
+    expect(stderr).toContain("1 of 20 rows without an answer: row 4: ");
+    const records = jsonLines(stdout);
+    expect(records.map(({ row, line }) => [row, line])).toEqual(
+      Array.from({ length: 20 }, (_, i) => [i + 1, i + 1]),
+    );
+    expect(records.flatMap(({ label }, i) => (label === null ? [i + 1] : []))).toEqual([4]);
+    expect(records[3]!.unanswered).toMatch(wrong);
+    expect(records.map(({ text }) => text).toSpliced(3, 1)).toEqual(
+      Array.from({ length: 20 }, (_, i) => `text number ${i}`).toSpliced(3, 1),
+    );
+  }, 120_000);
+
   test("classes called text, label and score have columns of their own", async () => {
     const { stdout } = await run([...use, "some text", "--probabilities", "--format", "csv"]);
     const [titles, cells] = stdout.split("\n").map((line) => line.split(","));

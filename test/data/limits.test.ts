@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
+import { parquetWriteBuffer } from "hyparquet-writer";
 import { readDataset, readExamples } from "ptuning/data";
 import { sequenceClassification } from "ptuning/tasks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -84,6 +85,65 @@ test("more rows than memory are an error, not the end of the process", async () 
   expect(status, stderr).toBe(0);
   expect(stdout).toMatch(/^DATA_INVALID .*large\.csv\.gz: expected examples that fit in memory, got more/);
 }, 120_000);
+
+describe("row groups of Parquet are read as a whole", () => {
+  /** Writes a file with so many rows in each group, one of few bytes for many rows where texts are equal. */
+  async function write(
+    name: string,
+    count: number,
+    rowGroupSize: number,
+    text: (i: number) => string,
+  ): Promise<string> {
+    const column = (of: (i: number) => string): string[] => Array.from({ length: count }, (_, i) => of(i));
+    const columnData = [
+      { name: "text", data: column(text), type: "STRING" as const },
+      { name: "label", data: column((i) => "ab"[i % 2]!), type: "STRING" as const },
+    ];
+    const path = join(folder, name);
+    await writeFile(path, new Uint8Array(parquetWriteBuffer({ columnData, rowGroupSize })));
+    return path;
+  }
+  /** Counts the examples in a process with so much memory. */
+  function count(path: string, megabytes: number): string {
+    const program = `
+      import { openExamples } from "ptuning/data";
+      try {
+        let count = 0;
+        const { examples } = await openExamples(process.argv[1], { kind: "text", text: "text", label: "label" });
+        for await (const _ of examples) count++;
+        console.log(count);
+      } catch (error) {
+        console.log(error.code, error.message, error.hint);
+      }`;
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [`--max-old-space-size=${megabytes}`, "--input-type=module", "-e", program, path],
+      { cwd: repository, encoding: "utf8" },
+    );
+    expect(status, stderr).toBe(0);
+    return stdout.trim();
+  }
+
+  test.each([
+    ["a few bytes for many rows", () => "the same text"],
+    [
+      "many different rows",
+      (i: number) => `row ${i} of a file whose groups are larger than there is room for`,
+    ],
+  ])(
+    "%s are refused where they do not fit, and read in smaller groups",
+    async (_, text) => {
+      const rows = 800_000;
+      const whole = await write("whole.parquet", rows, rows, text);
+      expect(count(whole, 64)).toMatch(
+        /^DATA_INVALID .*whole\.parquet: expected row groups that fit in memory, got one of 800000 rows: about \d+ MB, of \d+ MB that a group may take\. Write the file with smaller row groups/,
+      );
+      expect(count(whole, 1000)).toBe(String(rows));
+      expect(count(await write("parts.parquet", rows, rows / 16, text), 64)).toBe(String(rows));
+    },
+    120_000,
+  );
+});
 
 describe("records that are no text are left out and counted where damage is skipped", () => {
   const skip = { damaged: "skip" } as const;

@@ -1,4 +1,5 @@
-import type { AsyncBuffer, FileMetaData } from "hyparquet";
+import { getHeapStatistics } from "node:v8";
+import type { AsyncBuffer, FileMetaData, RowGroup } from "hyparquet";
 import { messageOf, PtuningError } from "../../core/index.ts";
 import type { ByteSource } from "../../files/index.ts";
 import type { Format, FormatInput, Row } from "../format.ts";
@@ -26,6 +27,7 @@ async function* rows(input: FormatInput): AsyncGenerator<Row> {
       slice: (start, end = source.size) => readWithin(source, start, end),
     };
     const metadata = await readMetadata(library, file, source, input);
+    for (const group of metadata.row_groups) expectFits(group, input.path);
     const convert = converterOf(metadata);
     let rowStart = 0;
     for (const { num_rows: count } of metadata.row_groups) {
@@ -101,6 +103,30 @@ function checkMetadata(metadata: FileMetaData, size: number, limit: number): voi
   }
   if (counted !== Number(metadata.num_rows)) throw new Error("row counts that contradict each other");
   if (total > limit) throw new Error(`more than ${limit} bytes unpacked`);
+}
+
+/** What one row group, which is decoded as a whole, may take of the heap. */
+const shareOfHeap = 0.7;
+/** A record, a value in its column and in its record, and a byte of the file's as text: as measured. */
+const [recordBytes, valueBytes, textBytes] = [56, 24, 1.5];
+
+/** A heap that overflows ends the process: a few bytes may stand for more rows than there is memory. */
+function expectFits({ num_rows: count, columns }: RowGroup, path: string): void {
+  const bytes = columns.reduce(
+    (sum, { meta_data: column }) =>
+      sum + valueBytes * Number(column?.num_values) + textBytes * Number(column?.total_uncompressed_size),
+    recordBytes * Number(count),
+  );
+  const limit = getHeapStatistics().heap_size_limit * shareOfHeap;
+  if (bytes <= limit) return;
+  const [needed, most] = [bytes, limit].map((one) => `${Math.round(one / 2 ** 20)} MB`);
+  throw new PtuningError(
+    "DATA_INVALID",
+    `${path}: expected row groups that fit in memory, got one of ${count} rows: about ${needed}, of ${most} that a group may take.`,
+    {
+      hint: "Write the file with smaller row groups (pyarrow: row_group_size=100000), or give Node more memory: NODE_OPTIONS=--max-old-space-size=16000 (in MB).",
+    },
+  );
 }
 
 async function readGroup(
