@@ -9,6 +9,6 @@ test("mutated adapters, backbones, configurations and data give answers or error
       .flatMap((kind) => Object.values(kind))
       .reduce((a, b) => a + b),
   ).toBe(cases);
-  for (const kind of ["sidecar", "tensors", "config", "weights", "yaml", "data"])
+  for (const kind of ["sidecar", "tensors", "config", "weights", "yaml", "data", "parquet"])
     expect(outcomes).toHaveProperty(kind);
 }, 300_000);

@@ -4,8 +4,8 @@
  * child processes, so that a case which ends its process is known and the others run on.
  */
 import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { scratch } from "../scratch.mjs";
@@ -17,7 +17,16 @@ const seed = 7;
 const counts = { small: 200, full: 10_000 };
 
 /** Kinds of cases, with their share of all. */
-const shares = { sidecar: 3, tensors: 2, config: 1, weights: 1, tokenizer: 0.15, yaml: 2, data: 3 };
+const shares = {
+  sidecar: 3,
+  tensors: 2,
+  config: 1,
+  weights: 1,
+  tokenizer: 0.15,
+  yaml: 2,
+  data: 3,
+  parquet: 1,
+};
 
 /** Runs the cases; throws where one is neither an answer nor an error of ours. */
 export async function prove({ size }) {
@@ -324,6 +333,19 @@ const dataFiles = {
   doccano: '{"text":"a b c","label":[[2,3,"X"]]}\n{"text":"d","label":[]}\n',
 };
 
+/** Of all ways to pack values, with nested ones. */
+const fixtures = new URL("../../test/data/fixtures/", import.meta.url);
+const parquetFiles = readdirSync(fixtures).filter((name) => name.endsWith(".parquet"));
+
+async function readMutated(rng, path, bytes) {
+  const { guessReading, openExamples } = await import("ptuning/data");
+  mkdirSync(dirname(path));
+  writeFileSync(path, mutateBytes(rng, bytes));
+  const damaged = rng.integer(2) === 0 ? { damaged: "skip" } : {};
+  const { kind, options } = await guessReading(path, damaged);
+  for await (const _example of (await openExamples(path, { ...options, ...damaged, kind })).examples);
+}
+
 /** Kinds of cases by name: each answers or throws. */
 const cases = {
   async sidecar({ backbone, adapter }, rng, folder) {
@@ -356,14 +378,13 @@ const cases = {
     parseRunConfig({ text: mutateBytes(rng, Buffer.from(yaml)).toString("utf8"), where: "run.yaml" });
   },
   async data(_, rng, folder) {
-    const { guessReading, openExamples } = await import("ptuning/data");
     const [name, text] = Object.entries(dataFiles)[rng.integer(Object.keys(dataFiles).length)];
-    mkdirSync(folder);
     const path = join(folder, `data.${name === "doccano" ? "jsonl" : name}`);
-    writeFileSync(path, mutateBytes(rng, Buffer.from(text)));
-    const damaged = rng.integer(2) === 0 ? { damaged: "skip" } : {};
-    const { kind, options } = await guessReading(path, damaged);
-    for await (const _example of (await openExamples(path, { ...options, ...damaged, kind })).examples);
+    await readMutated(rng, path, Buffer.from(text));
+  },
+  async parquet(_, rng, folder) {
+    const bytes = readFileSync(new URL(parquetFiles[rng.integer(parquetFiles.length)], fixtures));
+    await readMutated(rng, join(folder, "data.parquet"), bytes);
   },
 };
 
