@@ -23,7 +23,8 @@ import { type DebertaConfig, parseDebertaConfig, rowOf } from "./deberta-config.
 import { type DisentangledLayer, disentangled, type RelativePositions } from "./disentangled.ts";
 import { embedThrough } from "./embeddings.ts";
 import { encoder, type LayerInput } from "./encoder.ts";
-import { denseLinears, linearWeights, normWeights, postNormLayer } from "./post-norm.ts";
+import { linearWeights } from "./linear-layers.ts";
+import { denseLinears, normWeights, postNormLayer } from "./post-norm.ts";
 
 const layerName = (layer: number): string => `encoder.layer.${layer}`;
 const positionTable = "encoder.rel_embeddings.weight";

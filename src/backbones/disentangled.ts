@@ -96,10 +96,13 @@ type Order = "ascending" | "descending";
 
 /** Rows of the table for r = −maxRows … maxRows − 1, or the other way round. */
 function placesOf(b: GraphBuilder, order: Order, maxRows: number, rowOf: RelativePositions["rowOf"]): Value {
-  const data = Int32Array.from({ length: 2 * maxRows }, (_, i) =>
-    rowOf(order === "ascending" ? i - maxRows : maxRows - 1 - i),
-  );
-  return b.initializer(`relative positions, ${order}`, { dtype: "int32", shape: [2 * maxRows], data });
+  return b.shared(`relative positions, ${order}`, () => ({
+    dtype: "int32",
+    shape: [2 * maxRows],
+    data: Int32Array.from({ length: 2 * maxRows }, (_, i) =>
+      rowOf(order === "ascending" ? i - maxRows : maxRows - 1 - i),
+    ),
+  }));
 }
 
 /**

@@ -12,6 +12,7 @@ import type { Architecture, BackboneConfig, LinearLayer, WeightShapes } from "./
 import { embed, embeddingWeights } from "./embeddings.ts";
 import { type EncoderParts, encoder, type LayerInput } from "./encoder.ts";
 import { limits } from "./limits.ts";
+import { linearWeights } from "./linear-layers.ts";
 import { type LmHeadFacts, lmHead, lmHeadCheckpointName } from "./lm-head.ts";
 import { parseConfigWith } from "./parse.ts";
 import { type Renames, renamed } from "./weight-names.ts";
@@ -213,16 +214,6 @@ function layerLinears(config: BackboneConfig, at: string): LinearLayer[] {
     hasBias: true,
   }));
   return [...attention, ...denseLinears(config, at)];
-}
-
-/** Weights of linear layers. */
-export function linearWeights(layers: readonly LinearLayer[]): WeightShapes {
-  const shapes: Record<string, readonly number[]> = {};
-  for (const { name, inputs, outputs, hasBias } of layers) {
-    shapes[`${name}.weight`] = [outputs, inputs];
-    if (hasBias) shapes[`${name}.bias`] = [outputs];
-  }
-  return shapes;
 }
 
 /** Layer norms of post-norm layers. */

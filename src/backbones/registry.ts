@@ -5,6 +5,7 @@ import { bert } from "./bert.ts";
 import { deberta, debertaV2 } from "./deberta.ts";
 import { distilbert } from "./distilbert.ts";
 import { electra } from "./electra.ts";
+import { modernbert } from "./modernbert.ts";
 import { mpnet } from "./mpnet.ts";
 import { roberta } from "./roberta.ts";
 
@@ -18,6 +19,7 @@ export const architectures: readonly Architecture[] = [
   albert,
   deberta,
   debertaV2,
+  modernbert,
 ];
 
 /**

@@ -134,6 +134,11 @@ export class GraphBuilder {
     return this.#constant(`ints:${values}`, `ints [${values}]`, () => int64s([values.length], values));
   }
 
+  /** A tensor that several places read, under a name that says all of it; made once. */
+  shared(name: string, make: () => TensorSource): Value {
+    return this.#constant(`shared:${name}`, name, make);
+  }
+
   #constant(key: string, name: string, make: () => TensorSource): Value {
     let value = this.#constants.get(key);
     if (value === undefined) {

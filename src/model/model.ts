@@ -52,7 +52,7 @@ export const weightPrefix = "backbone.";
 
 /**
  * The weights that the head reads and the checkpoint lacks, drawn as transformers draws new ones:
- * N(0, initializer_range), biases 0.
+ * N(0, initializer_range), biases 0, scales of layer norms 1.
  */
 export function missingWeights({ backbone, head }: ModelParts, rng: Rng): Params {
   const { architecture, config, weights } = backbone;
@@ -60,7 +60,8 @@ export function missingWeights({ backbone, head }: ModelParts, rng: Rng): Params
     ([name, shape]): [string, Params[string]][] => {
       if (weights.has(name)) return [];
       const stream = rng.split(name);
-      const draw = (): number => (shape.length > 1 ? stream.normal() * config.initializerRange : 0);
+      const constant = name.endsWith(".weight") ? 1 : 0;
+      const draw = (): number => (shape.length > 1 ? stream.normal() * config.initializerRange : constant);
       return [[name, floats(shape, Array.from({ length: elementCount(shape) }, draw))]];
     },
   );

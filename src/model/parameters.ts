@@ -66,6 +66,13 @@ function trainedWeights(parts: ModelParts, own: ParamShapes): ParamShapes {
       return isTrained ? [[`${weightPrefix}${name}`, { shape: shape as number[] }] as const] : [];
     },
   );
+  if (read.length === 0) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `method: ${method.name} trains weights of the backbone, of which ${backbone.id} (${backbone.config.modelType}) has none.`,
+      { hint: "An architecture without biases leaves BitFit nothing to train: choose another method." },
+    );
+  }
   return Object.fromEntries(read);
 }
 

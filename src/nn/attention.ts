@@ -154,7 +154,8 @@ function attentionWeights({ b, dropout }: LayerContext, logits: Value, rate: num
   );
 }
 
-function rowsPerExample(rows: Value, batch: Dim): Dim {
+/** S of `[S·B, E]`. */
+export function rowsPerExample(rows: Value, batch: Dim): Dim {
   return divideDims(rows.shape[0]!, batch) ?? failGraph(rows.name, `expected a multiple of ${batch} rows.`);
 }
 

@@ -7,6 +7,7 @@ export {
   behindColumns,
   type LayerPrompt,
   type Projected,
+  rowsPerExample,
   type WantedRows,
 } from "./attention.ts";
 export type { LayerContext } from "./context.ts";

@@ -8,15 +8,21 @@
 import type { Value } from "../graph/index.ts";
 import type { LayerContext } from "./context.ts";
 
-/** Normalises the last axis and applies the scale and bias of this name. */
-export function layerNorm(ctx: LayerContext, x: Value, name: string, epsilon: number): Value {
+/** Normalises the last axis and applies the scale and bias of this name. @param hasBias default true */
+export function layerNorm(
+  ctx: LayerContext,
+  x: Value,
+  name: string,
+  epsilon: number,
+  { hasBias = true }: { readonly hasBias?: boolean } = {},
+): Value {
   const width = x.shape.at(-1) as number;
   const scale = ctx.weight(`${name}.weight`, [width]);
-  const bias = ctx.weight(`${name}.bias`, [width]);
+  const bias = hasBias ? [ctx.weight(`${name}.bias`, [width])] : [];
   // The mean and the inverse deviation cost nothing here and the gradient reads them.
   return ctx.b.scope(
     name,
-    () => ctx.b.ops("LayerNormalization", 3, [x, scale, bias], { axis: -1, epsilon })[0]!,
+    () => ctx.b.ops("LayerNormalization", 3, [x, scale, ...bias], { axis: -1, epsilon })[0]!,
   );
 }
 

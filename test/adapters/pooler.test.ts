@@ -119,7 +119,8 @@ describe("for PEFT", () => {
     const loaded = await loadAdapter(theirs, { labels: tinyData.labels });
     expect(loaded.params).toEqual(adapter.params);
     expect(loaded.frozen).toEqual(adapter.frozen);
-    expect(loaded.backbone.modelType).toBe("roberta");
+    // ELECTRA's classifier has the same tensors: the files do not tell which of the two it is.
+    expect(loaded.backbone.modelType).toBe("");
   });
 
   test("an adapter whose pooler lies in the checkpoint is refused", async () => {

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from peft import PrefixTuningConfig, TaskType, get_peft_model
 from transformers import (
     AlbertConfig, AutoModel, AutoModelForSequenceClassification, CamembertConfig, DebertaConfig, DebertaV2Config,
-    DistilBertConfig, ElectraConfig, MPNetConfig,
+    DistilBertConfig, ElectraConfig, MPNetConfig, ModernBertConfig,
 )
 from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
@@ -118,6 +118,16 @@ architectures |= {
     "deberta-v2-unshared": deberta | dict(config=DebertaV2Config(**sizes, **both, max_relative_positions=8)),
     "deberta-v3": deberta | dict(config=DebertaV2Config(**sizes, **buckets)),
 }
+modern_sizes = sizes | dict(num_hidden_layers=4, max_position_embeddings=40, local_attention=8, pad_token_id=0)
+for token in ("bos", "eos", "cls", "sep"):
+    modern_sizes[f"{token}_token_id"] = 2 if token in ("bos", "cls") else 3
+modern = dict(length=30, tokenizer=bert_tokenizer(), pooler=None, key_bias="no such")
+architectures |= {
+    "modernbert": modern | dict(config=ModernBertConfig(**modern_sizes)),
+    "modernbert-biases": modern | dict(
+        config=ModernBertConfig(**modern_sizes, norm_bias=True, attention_bias=True, mlp_bias=True)
+    ),
+}
 
 
 # Those that take prefixes in PEFT.
@@ -212,6 +222,10 @@ def make(name, config, length, tokenizer, pooler, key_bias, behind_prompt=None, 
         draw = lambda *shape: torch.randn(*shape, generator=generator).float().double().mul(0.5)
         params = own(draw) | {"head.weight": draw(C, E), "head.bias": draw(C)}
         params = {k: v.clone().requires_grad_() for k, v in params.items()}
+        if pooler is None and pooling == "pooler":
+            pooling = "cls"
+        if method["name"] == "bitfit" and not any(map(biases, weights)):
+            continue
         frozen = {"pooler.dense.weight": draw(E, E), "pooler.dense.bias": draw(E)} if pooling == "pooler" else {}
         trained = {k: v.clone().requires_grad_() for k, v in weights.items() if trains and trains(k)}
         inputs = dict(attention_mask=mask)

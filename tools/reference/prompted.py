@@ -12,6 +12,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 from transformers.models.deberta import modeling_deberta
 from transformers.models.deberta_v2 import modeling_deberta_v2
+from transformers.models.modernbert import modeling_modernbert
 
 
 def split(x, heads):
@@ -66,6 +67,24 @@ def in_float64():
     )
 
 
+def rotary_in_float64(self, x, position_ids, layer_type=None):
+    """ModernBertRotaryEmbedding computes angles in float32."""
+    config = self.config
+    width = config.hidden_size // config.num_attention_heads
+    theta = config.rope_parameters[layer_type]["rope_theta"]
+    rates = theta ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+    angles = position_ids[:, :, None].double() * rates
+    angles = torch.cat([angles, angles], -1)
+    return angles.cos(), angles.sin()
+
+
+def turned(query, key, cos, sin, unsqueeze_dim=1):
+    """apply_rotary_pos_emb, which multiplies in float32."""
+    cos, sin = cos.unsqueeze(unsqueeze_dim), sin.unsqueeze(unsqueeze_dim)
+    turn = lambda x: x * cos + modeling_modernbert.rotate_half(x) * sin
+    return turn(query), turn(key)
+
+
 def deberta(module):
     """DisentangledSelfAttention.forward of v1 and v2 with a prompt, whose columns have the content's logits alone."""
     original = module.disentangled_att_bias if hasattr(module, "in_proj") else module.disentangled_attention_bias
@@ -105,10 +124,14 @@ def deberta(module):
 def attention_modules(model):
     """The attention module of each application of a layer, in their order, patched."""
     kind = model.config.model_type
-    if kind in ("camembert", "electra", "distilbert", "albert"):
+    if kind in ("camembert", "electra", "distilbert", "albert", "modernbert"):
         model.set_attn_implementation("prompted")
     if kind in ("camembert", "electra"):
         return [layer.attention.self for layer in model.encoder.layer]
+    if kind == "modernbert":
+        modeling_modernbert.apply_rotary_pos_emb = turned
+        model.rotary_emb.forward = types.MethodType(rotary_in_float64, model.rotary_emb)
+        return [layer.attn for layer in model.layers]
     if kind == "distilbert":
         return [layer.attention for layer in model.transformer.layer]
     if kind == "albert":
