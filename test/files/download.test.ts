@@ -303,6 +303,24 @@ describe("a backbone from the hub", () => {
     expect(await locateBackbone(id, { env: offline })).toEqual({ id, folder: snapshot, source: "hub cache" });
   });
 
+  test("what a tokenizer is built from comes too, and other models beside the weights do not", async () => {
+    const golden = new URL("../golden/tokenizers", import.meta.url).pathname;
+    const { "vocab.txt": _, "tokenizer.json": __, ...others } = files;
+    const spm = await readFile(join(golden, "deberta-v2/spm.model"));
+    const more = {
+      "spm.model": spm,
+      "added_tokens.json": Buffer.from("{}"),
+      "pytorch_model.generator.bin": new Uint8Array(5000),
+      "rust_model.ot": new Uint8Array(5000),
+    };
+    await hub.close();
+    hub = await startHub(id, { ...others, ...more });
+    const { folder } = await locateBackbone(id, { env: { ...env, HF_ENDPOINT: hub.url } });
+    expect(await readFile(join(folder, "spm.model"))).toEqual(spm);
+    expect(await readdir(folder)).toEqual(expect.arrayContaining(["added_tokens.json", "spm.model"]));
+    expect(hub.requests.join("\n")).not.toMatch(/GET.*(generator|rust_model)/);
+  });
+
   test("weights come in PyTorch's files where there are no others, whole or in parts", async () => {
     const { tensors } = await readSafetensors(join(tinyFolder, "model.safetensors"));
     const { "model.safetensors": _, ...rest } = files;

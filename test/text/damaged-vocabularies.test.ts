@@ -206,6 +206,16 @@ describe("a SentencePiece model", () => {
     );
   }, 120_000);
 
+  test("that is a folder is refused", async () => {
+    const folder = join(root, "folders");
+    await mkdir(join(folder, "spm.model"), { recursive: true });
+    await writeFile(join(folder, "config.json"), JSON.stringify(config["config.json"]));
+    await expect(openTokenizer(folder)).rejects.toMatchObject({
+      code: "BACKBONE_INVALID",
+      message: expect.stringContaining("spm.model: expected a "),
+    });
+  });
+
   test("of XLM-RoBERTa begins with its own three pieces", async () => {
     const files = { "config.json": { model_type: "xlm-roberta" }, "sentencepiece.bpe.model": model() };
     await expectRefusal(files, "expected the pieces <unk>, <s>, </s> first, got [PAD], [CLS], [SEP]");
