@@ -95,6 +95,8 @@ export interface LinearLayer {
   readonly inputs: number;
   readonly outputs: number;
   readonly hasBias: boolean;
+  /** What it makes (`query`), where its name does not end in that. */
+  readonly kinds?: readonly string[];
 }
 
 /** Names of weights and their shapes. */

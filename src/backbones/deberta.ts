@@ -51,7 +51,9 @@ const layer = (name: string, inputs: number, outputs: number, hasBias = true): L
 
 /** One matrix for query, key and value, head by head; biases of query and value alone. */
 const fused: Projections = {
-  linears: ({ hiddenSize: E }, at) => [layer(`${at}.in_proj`, E, 3 * E, false)],
+  linears: ({ hiddenSize: E }, at) => [
+    { ...layer(`${at}.in_proj`, E, 3 * E, false), kinds: ["query", "key", "value"] },
+  ],
   others: ({ hiddenSize: E, kinds }, at) => ({
     [`${at}.q_bias`]: [E],
     [`${at}.v_bias`]: [E],
@@ -89,7 +91,7 @@ const fused: Projections = {
 /** A matrix each, positions through those of content or through their own. */
 const separated: Projections = {
   linears: ({ hiddenSize: E }, at) =>
-    ["query_proj", "key_proj", "value_proj"].map((name) => layer(`${at}.${name}`, E, E)),
+    ["query", "key", "value"].map((name) => ({ ...layer(`${at}.${name}_proj`, E, E), kinds: [name] })),
   others: ({ hiddenSize: E, kinds, sharesProjections }, at) =>
     sharesProjections
       ? {}

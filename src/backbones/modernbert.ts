@@ -143,7 +143,7 @@ function layerLinears(config: ModernBertConfig, at: string): LinearLayer[] {
     hasBias,
   });
   return [
-    layer("attn.Wqkv", E, 3 * E, attentionBias),
+    { ...layer("attn.Wqkv", E, 3 * E, attentionBias), kinds: ["query", "key", "value"] },
     layer("attn.Wo", E, E, attentionBias),
     layer("mlp.Wi", E, intermediateSize, mlpBias),
     layer("mlp.Wo", intermediateSize / 2, E, mlpBias),

@@ -27,8 +27,8 @@ export interface LoraOptions {
   /** Dropout on the input of A, drawn for each layer by itself. Default 0. */
   readonly dropout?: number;
   /**
-   * Which linear layers: `"all"` of the encoder, or those whose name, here or in transformers, is one of these or ends in
-   * `.` and one of these. Default `["query", "value"]`.
+   * Which linear layers: `"all"` of the encoder, those that make one of these (`query`), or whose name, here or in
+   * transformers, is one of these or ends in `.` and one of these. Default `["query", "value"]`.
    */
   readonly targets?: LoraTargets;
   /** Those of which encoder layers. Default `"all"`. */
@@ -173,6 +173,7 @@ function adapted(
   if (targets === "all") return linears;
   const namesOf = ({ name }: LinearLayer): string[] => [name, moduleOf(architecture, name)];
   const isOne = (target: string, layer: LinearLayer): boolean =>
+    (layer.kinds?.includes(target) ?? false) ||
     namesOf(layer).some((own) => own === target || own.endsWith(`.${target}`));
   // No layer of the encoder: a head may read it, and is meant by its whole name alone.
   const pooler = layers === "all" ? poolerLayers(config, architecture) : [];

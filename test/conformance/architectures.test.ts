@@ -4,7 +4,7 @@ import { type Backbone, loadBackbone, type RowsRead, withPrecision } from "ptuni
 import { floats, int32s, type Params, Rng, type Tensor, type TensorMap } from "ptuning/core";
 import { nodeEngine } from "ptuning/engine";
 import type { Head } from "ptuning/heads";
-import { deepPrompt, type Method, promptTuning } from "ptuning/methods";
+import { deepPrompt, linearProbe, lora, type Method, promptTuning } from "ptuning/methods";
 import {
   gradientOutput,
   inferenceGraph,
@@ -138,6 +138,21 @@ describe.each(architectures)("%s", (architecture) => {
       expect(perTensorError(lean!, fast!, 1e-3), name).toBeLessThan(1e-5);
     }
   });
+
+  test.each([{}, { targets: "all" }] as const)(
+    "LoRA finds its layers, and starts as the backbone: %o",
+    async (options) => {
+      const parts = { backbone, method: lora({ rank: 2, ...options }), head: states("all") };
+      const params = await initializeParams(parts, new Rng(1));
+      const adapted = Object.keys(params).length / 2;
+      const { length } = backbone.architecture.linears(backbone.config);
+      if ("targets" in options) expect(adapted).toBe(length);
+      else expect(adapted).toBeGreaterThan(0);
+      const plain = { ...parts, method: linearProbe() };
+      const expected = await run(plain, {}, feeds);
+      expect(perTensorError(await run(parts, params, feeds), expected)).toBeLessThan(1e-6);
+    },
+  );
 
   test.each(["fp32", "int8"] as const)(
     "a text's states do not depend on those beside it: %s",

@@ -1,4 +1,10 @@
-import { catalog, listCachedBackbones, locateBackbone, removeCachedBackbone } from "../../backbones/index.ts";
+import {
+  architectures,
+  catalog,
+  listCachedBackbones,
+  locateBackbone,
+  removeCachedBackbone,
+} from "../../backbones/index.ts";
 import { cacheFolder } from "../../files/index.ts";
 import { formatBytes, formatCount, textTable } from "../../report/index.ts";
 import { stopping } from "../stop.ts";
@@ -35,11 +41,12 @@ export async function listBackbones({ json }: { readonly json?: boolean }): Prom
     );
   }
   const bytes = cached.reduce((sum, entry) => sum + entry.bytes, 0);
+  const modelTypes = architectures.flatMap((architecture) => architecture.modelTypes).join(", ");
   print();
   print(
     style(
       "dim",
-      `${formatBytes(bytes)} in ${cacheFolder()}. Any folder or hub id of a BERT, RoBERTa or XLM-RoBERTa checkpoint works too.`,
+      `${formatBytes(bytes)} in ${cacheFolder()}. Any folder or hub id of a checkpoint of a known architecture works too: ${modelTypes}.`,
     ),
   );
 }
