@@ -10,7 +10,7 @@ export { cacheFolder, type Environment, findInHubCache, hubCacheFolder, isOfflin
 export { hashFile, hashText } from "./hash.ts";
 export { type HashOptions, hashFileOnce, rememberHash } from "./hash-cache.ts";
 export { askHub, downloadFromHub, type HubAnswer, type HubDownload } from "./hub.ts";
-export { readJson } from "./json.ts";
+export { readJson, topLevelKeys } from "./json.ts";
 export {
   dropDeadLock,
   isHeldElsewhere,

@@ -202,7 +202,7 @@ describe("a SentencePiece model", () => {
             expect(found).toMatchObject({ name: "PtuningError", code: "BACKBONE_INVALID" });
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 12 },
     );
   }, 120_000);
 
@@ -270,6 +270,21 @@ describe("vocab.json and merges.txt", () => {
       "an id twice",
       { "vocab.json": { ...vocab, c: 4 } },
       'vocab.json: "c": expected an id of its own, got 4, the id of "a"',
+    ],
+    [
+      "a piece twice",
+      { "vocab.json": '{"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "a": 4, "b": 5, "ab": 6, "a": 7}' },
+      'vocab.json: "a": expected one id, got two',
+    ],
+    [
+      "an added token twice",
+      { "added_tokens.json": '{"<new>": 8, "<new>": 9}' },
+      '"<new>": expected one id, got two',
+    ],
+    [
+      "other bytes than UTF-8",
+      { "vocab.json": Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x3a, 0x30, 0x7d) },
+      "vocab.json: expected UTF-8",
     ],
     ["a list", { "vocab.json": pieces }, "vocab.json: expected a JSON object"],
     ["half a file", { "vocab.json": '{"a": 1' }, "vocab.json: expected JSON"],

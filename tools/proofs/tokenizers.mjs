@@ -1,8 +1,8 @@
 /**
  * Tokenizers that are built from a SentencePiece model, from vocab.json and merges.txt or from vocab.txt give every text
  * the ids and places that its reference gives: SentencePiece for DeBERTa v2, XLM-RoBERTa and CamemBERT, transformers
- * 4.33.3 for the others. Vocabularies are trained on ../shared/data. small: every 400th text; full: every text with a word
- * of its own (numbers are one word), as no token goes beyond a blank, and every 50th of the others. Odd ones always.
+ * 4.33.3 for the others. Vocabularies are trained on ../shared/data. small: every 400th text; full: every fourth of those that
+ * have a word of their own (numbers are one word), as no token goes beyond a blank. Odd ones always.
  *
  * Texts may differ for four reasons, which are counted.
  * ties: two cuts of a word have the same probability to the last bit of one of the programs.
@@ -26,6 +26,9 @@ import { cover, everyText, oddTexts } from "./support/texts.mjs";
 /** As in tokenizer_kinds_live.py. */
 const [pairEvery, wordsEvery] = [16, 32];
 const chunkSize = 4096;
+
+/** Which texts are compared, and which of all the vocabularies are trained on. */
+const every = { small: { text: 400, sample: 160 }, full: { text: 4, sample: 16 } };
 
 /** The small form: one of each kind of vocabulary and of rules around it. */
 const usualKinds = [
@@ -162,10 +165,10 @@ async function explained(folder, kind, tokenizer, texts, differing, path) {
 
 function withNewWords(texts) {
   const seen = new Set();
-  return texts.filter((text, i) => {
+  return texts.filter((text) => {
     const before = seen.size;
     for (const word of text.split(/\s/)) seen.add(word.replace(/\d+/g, "0"));
-    return seen.size > before || i % 50 === 0;
+    return seen.size > before;
   });
 }
 
@@ -200,10 +203,9 @@ export async function prove({ size, only = size === "full" ? kinds : usualKinds 
   };
   try {
     const all = everyText(join(root, "../shared/data"));
-    const chosen = size === "full" ? withNewWords(all) : all.filter((_, i) => i % 400 === 0);
+    const chosen = (size === "full" ? withNewWords(all) : all).filter((_, i) => i % every[size].text === 0);
     const texts = [...oddTexts, ...chosen];
-    const every = size === "full" ? 16 : 160;
-    const sample = all.filter((text, i) => i % every === 0 && text.length < 1000);
+    const sample = all.filter((text, i) => i % every[size].sample === 0 && text.length < 1000);
     python("train", folder, write("sample.jsonl", sample), String(size === "full" ? 8000 : 1000));
     const path = write("texts.jsonl", texts);
     const [rows, wrong] = [[], []];

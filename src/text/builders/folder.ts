@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { messageOf, PtuningError, shown } from "../../core/index.ts";
-import { readBytes, readTextIfThere } from "../../files/index.ts";
+import { readBytes, readTextIfThere, topLevelKeys } from "../../files/index.ts";
 import {
   type Json,
   type NamedToken,
@@ -28,10 +28,13 @@ export async function tokenizerFiles(folder: string): Promise<TokenizerFiles> {
     token,
     named: await namedTokens(folder, settings),
     bytes: (name) => readBytes(join(folder, name)).catch(asInvalid),
-    text: async (name) => decoded(await readBytes(join(folder, name)).catch(asInvalid), join(folder, name)),
+    text: (name) => readStrictly(join(folder, name)),
     async json(name) {
-      const text = await readTextIfThere(join(folder, name)).catch(asInvalid);
-      return parsed(text ?? "", join(folder, name));
+      const path = join(folder, name);
+      const text = await readStrictly(path);
+      const json = parsed(text, path);
+      expectKeysOnce(text, path);
+      return json;
     },
   };
 }
@@ -64,11 +67,24 @@ function parsed(text: string, path: string): Json {
   throw new PtuningError("BACKBONE_INVALID", `${path}: expected a JSON object, got ${shown(json)}.`);
 }
 
-function decoded(bytes: Uint8Array, path: string): string {
+/** A text in which each byte counts: other ones than UTF-8 are not replaced. */
+async function readStrictly(path: string): Promise<string> {
+  const bytes = await readBytes(path).catch(asInvalid);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
     throw new PtuningError("BACKBONE_INVALID", `${path}: expected UTF-8, got other bytes.`, { cause });
+  }
+}
+
+/** `JSON.parse` would keep the last of two ids for one piece. */
+function expectKeysOnce(text: string, path: string): void {
+  const seen = new Set<string>();
+  for (const key of topLevelKeys(text)) {
+    if (seen.has(key)) {
+      throw new PtuningError("BACKBONE_INVALID", `${path}: ${shown(key)}: expected one id, got two.`);
+    }
+    seen.add(key);
   }
 }
 
@@ -94,7 +110,11 @@ async function namedTokens(folder: string, settings: Json): Promise<NamedToken[]
     }
   }
   const added = join(folder, addedTokensFile);
-  for (const [content, id] of Object.entries((await readJsonIfThere(added)) ?? {})) {
+  const text = await readTextIfThere(added).catch(asInvalid);
+  if (text === undefined) return tokens;
+  const ids = parsed(text, added);
+  expectKeysOnce(text, added);
+  for (const [content, id] of Object.entries(ids)) {
     tokens.push(...named(content, added, specialContents.has(content), idOf(id, content, added)));
   }
   return tokens;

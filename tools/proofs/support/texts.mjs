@@ -36,8 +36,14 @@ function addStrings(texts, value) {
 
 /** What a piece of SentencePiece covers, as tokenizer_kinds.py has it: without blanks, controls and accents at its ends. */
 export function cover(text, start, end) {
+  if (text.charCodeAt(start) === 0x20 && start < end) start++;
+  if (start < end && isPlain(text.charCodeAt(start)) && isPlain(text.charCodeAt(end - 1)))
+    return [start, end];
   const piece = text.slice(start, end);
   const before = piece.match(/^[\s\p{Z}\p{C}\p{M}]*/u)[0].length;
   if (before === piece.length) return [-1, -1];
   return [start + before, end - piece.match(/[\s\p{Z}\p{C}\p{M}]*$/u)[0].length];
 }
+
+/** No blank, nothing but ASCII. */
+const isPlain = (code) => code > 0x20 && code < 0x7f;
