@@ -25,6 +25,9 @@ const ends = [0x06054b50, 0x06064b50];
 /** Flags of an entry (APPNOTE.TXT, section 4.4.4): encrypted, patched, strongly encrypted, header masked; sizes follow. */
 const [foreignFlags, sizesFollow] = [0x2061, 0x8];
 
+/** A header with its name takes a hundred bytes. */
+const aheadBytes = 4096;
+
 /** What stands in place of a size that a zip64 field gives. */
 const inZip64 = 0xffffffff;
 
@@ -57,6 +60,7 @@ export async function storedEntries(source: ByteSource): Promise<ReadonlyMap<str
 }
 
 async function openArchive(source: ByteSource): Promise<ZipFile> {
+  const ahead = readAhead(source);
   const { fromRandomAccessReaderPromise, RandomAccessReader } = await import("yauzl");
   class SourceReader extends RandomAccessReader {
     override _readStreamForRange(start: number, end: number): Readable {
@@ -73,7 +77,7 @@ async function openArchive(source: ByteSource): Promise<ZipFile> {
       position: number,
       callback: (error: Error | null) => void,
     ): void {
-      source.read(position, length).then(
+      ahead(position, length).then(
         (bytes) => {
           buffer.set(bytes, offset);
           callback(null);
@@ -88,6 +92,19 @@ async function openArchive(source: ByteSource): Promise<ZipFile> {
     // The sizes of encrypted entries differ; they are refused as what they are.
     validateEntrySizes: false,
   });
+}
+
+/** Records lie one behind another and are read in bits: a few reads bring them all. */
+function readAhead(source: ByteSource): (offset: number, length: number) => Promise<Uint8Array> {
+  let start = 0;
+  let bytes: Uint8Array = new Uint8Array();
+  return async (offset, length) => {
+    if (offset < start || offset + length > start + bytes.length) {
+      bytes = await source.read(offset, Math.max(length, Math.min(aheadBytes, source.size - offset)));
+      start = offset;
+    }
+    return bytes.subarray(offset - start, offset - start + length);
+  };
 }
 
 async function readEntries(

@@ -152,12 +152,15 @@ function tensorOf(
   [least, most]: readonly [number, number],
   fail: (message: string) => never,
 ): TorchTensor {
-  const [storage, first, size, stride] = items;
+  const [storage, first, size, stride, , , marks] = items;
   if (items.length < least || items.length > most)
     fail(`tensor: expected ${least} arguments, got ${items.length}.`);
   if (!(storage instanceof Storage)) return fail("tensor: expected a storage, got something else.");
   if (!(size instanceof PickleTuple) || !(stride instanceof PickleTuple))
     return fail("tensor: expected tuples as size and stride, got something else.");
+  // Numbers whose sign is turned, or that are conjugated, when they are read.
+  if (marks instanceof PickleMap ? marks.entries.size > 0 : (marks ?? null) !== null)
+    return fail("tensor: expected plain numbers, got ones with marks, such as of a negative view.");
   const [shape, strides] = [size.items, stride.items];
   if (!isLength(first) || !isLengths(shape) || !isLengths(strides) || shape.length !== strides.length)
     return fail("tensor: expected whole numbers of at least 0 as offset, size and stride, got others.");

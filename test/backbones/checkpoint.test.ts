@@ -1,5 +1,5 @@
 /** Which files and which names a backbone's weights are taken from, and what is refused. */
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -7,6 +7,7 @@ import { type Backbone, type LoadBackboneOptions, loadBackbone, readWeight } fro
 import type { Tensor } from "ptuning/core";
 import { nodeEngine } from "ptuning/engine";
 import { encodeSafetensors, readSafetensors } from "ptuning/files";
+import { embedTexts } from "ptuning/predict";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { one, op, torchFile, zipOf } from "../support/pickles.ts";
 import { tinyFolder, tinyLmFolders } from "../support/tiny.ts";
@@ -249,6 +250,22 @@ describe("weights that are copied", () => {
     const again = await loadBackbone(path, options);
     expect(await readFile(copy)).toEqual(made);
     expect(again.weights).toEqual(first.weights);
+  });
+
+  test("are those of files that lie in several folders, as links of a cache may", async () => {
+    const tensors = await read(tinyFolder);
+    const { map, first, second } = halves(tensors, ["a.bin", "b.bin"]);
+    const path = await place({ "pytorch_model.bin.index.json": index(map) });
+    for (const [name, part] of [["a.bin", first] as const, ["b.bin", second] as const]) {
+      const real = join(path, "..", name.slice(0, 1));
+      await mkdir(real);
+      await writeFile(join(real, name), torchFile(part));
+      await symlink(join(real, name), join(path, name));
+    }
+    const backbone = await loadBackbone(path, { engine });
+    const plain = await loadBackbone(tinyFolder, { engine });
+    expect(new Set([...backbone.weights.values()].map((weight) => weight.folder)).size).toBe(1);
+    expect(await embedTexts(["w1 w2"], backbone)).toEqual(await embedTexts(["w1 w2"], plain));
   });
 
   test("are not made where the signal says so", async () => {

@@ -246,6 +246,24 @@ describe("tensors and storages", () => {
       ),
       "6 arguments, got 4",
     ],
+    [
+      "a tensor that is negated as it is read",
+      zipOf(
+        one({
+          args: (storage) =>
+            op.tuple(
+              storage,
+              op.int(0),
+              op.tuple(op.int(6)),
+              op.tuple(op.int(1)),
+              op.no,
+              op.dict(),
+              op.dict(op.text("neg"), op.yes),
+            ),
+        }),
+      ),
+      "negative view",
+    ],
     ["no dict", zipOf(tensorOps()), "a dict of tensors"],
     ["an empty dict", zipOf(op.emptyDict), "an empty one"],
     ["a dict of other things", zipOf(op.dict(op.text("net"), one())), "the keys net"],
