@@ -5,7 +5,7 @@
  * have a word of their own (numbers are one word), as no token goes beyond a blank. Odd ones always.
  *
  * Texts may differ for four reasons, which are counted.
- * ties: two cuts of a word have the same probability to the last bit of one of the programs.
+ * ties: two cuts are equally probable within the 32 bits in which SentencePiece adds up over a text.
  * accents: a letter's accent stands behind another one, or behind a full-width letter: the native library looks for one
  * rule per visible character.
  * punctuation: where it is split off, rules for characters come first here and last there (… is three points), and a ▁ of
@@ -14,7 +14,15 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { locateBackbone } from "ptuning/backbones";
@@ -145,15 +153,16 @@ async function explained(folder, kind, tokenizer, texts, differing, path) {
     differing.map((i) => texts[i]),
     kind,
   );
+  const scores = join(folder, kind, "scores.json");
+  const isTie = tieOf(existsSync(scores) ? JSON.parse(readFileSync(scores, "utf8")) : undefined);
   return differing.map((i, k) => {
     const [text, own, [ids, places]] = [texts[i], ours[k], theirs[k]];
-    const sorted = (list) => String(list.toSorted((a, b) => a - b));
     const isSame = String(own.ids) === String(ids);
     const isExpanded = text.normalize("NFKC") !== text;
     const reasons = isSame
       ? { expansions: isExpanded }
       : {
-          ties: sorted(own.ids) === sorted(ids),
+          ties: isTie(own.ids, ids),
           accents: /\p{M}/u.test(text),
           punctuation: kind === "deberta-v2-punct" && (isExpanded || text.includes("\u2581")),
         };
@@ -161,6 +170,23 @@ async function explained(folder, kind, tokenizer, texts, differing, path) {
     if (reason) return { reason };
     return { what: isSame ? "places" : "ids", text: text.slice(0, 300), own, ids, places };
   });
+}
+
+/** What SentencePiece adds up over a whole text, in 32 bits, is that exact. */
+const rounding = 2e-6;
+
+/** Whether two cuts are equally probable; without scores, whether they are the same pieces in another order. */
+function tieOf(scores) {
+  if (scores === undefined) {
+    const sorted = (ids) => String(ids.toSorted((a, b) => a - b));
+    return (ours, theirs) => sorted(ours) === sorted(theirs);
+  }
+  const total = (ids) => ids.reduce((sum, id) => sum + (scores[id] ?? 0), 0);
+  return (ours, theirs) => {
+    const [own, other] = [total(ours), total(theirs)];
+    // The library adds up in 64 bits: its cut is never the less probable one.
+    return own - other > -1e-6 && own - other < 1e-6 + rounding * Math.abs(other);
+  };
 }
 
 function withNewWords(texts) {

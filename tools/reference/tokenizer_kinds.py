@@ -158,6 +158,11 @@ class Pieces:
         tokens = sorted(slow.all_special_tokens, key=len, reverse=True)
         self.special = re.compile("|".join(re.escape(token) for token in tokens))
 
+    def scores(self):
+        """The logarithm of each piece's probability, by id."""
+        count = self.pieces.GetPieceSize()
+        return {self.shift(id): self.pieces.GetScore(id) for id in range(count)}
+
     def encode(self, texts):
         return [self.encode_one(text) for text in texts]
 

@@ -4,7 +4,8 @@
   tokenizer_kinds_live.py encode FOLDER KIND TEXTS OUT  a line for each text: a hash of its ids, one of its places
 
 TEXTS holds one JSON string a line. Then follow lines for pairs (each 16th text and the one behind it) and for words (each
-32nd text, cut at blanks; the second hash is of the ids in the order of their size).  With indices behind OUT, lines are the numbers themselves, of those texts only.
+32nd text, cut at blanks; the second hash is of the ids in the order of their size).  With indices behind OUT, lines are the numbers themselves, of those texts only.  Where SentencePiece
+is the reference, FOLDER/KIND/scores.json has the scores of its pieces.
 """
 
 import hashlib
@@ -28,6 +29,8 @@ if mode == "train":
     sys.exit()
 kind, texts_path, out, *indices = rest
 texts, reference = read_lines(texts_path), open_kind(Path(folder), kind)
+if hasattr(reference, "scores"):
+    Path(folder, kind, "scores.json").write_text(json.dumps(reference.scores()))
 with open(out, "w") as file:
     show = (lambda numbers: numbers) if indices else short
     line = lambda *values: file.write(json.dumps([show(value) for value in values]) + "\n")
