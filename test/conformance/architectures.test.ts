@@ -1,5 +1,6 @@
 /** What shared code relies on whatever an architecture computes: for each one with a golden checkpoint. */
 import { existsSync, readdirSync } from "node:fs";
+import { Adapter, mergeAdapter, referenceTo } from "ptuning/adapters";
 import { type Backbone, loadBackbone, type RowsRead, withPrecision } from "ptuning/backbones";
 import { floats, int32s, type Params, Rng, type Tensor, type TensorMap } from "ptuning/core";
 import { nodeEngine } from "ptuning/engine";
@@ -14,7 +15,7 @@ import {
   trunkGraph,
   trunkLayers,
 } from "ptuning/model";
-import { sequenceClassification } from "ptuning/tasks";
+import { sequenceClassification, type Task } from "ptuning/tasks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { goldenPath, perTensorError } from "../support/golden.ts";
 
@@ -66,6 +67,8 @@ describe.each(architectures)("%s", (architecture) => {
   const methods: [string, Method][] = [
     ["deep prompts", deepPrompt({ promptLength: 3 })],
     ["a prompt of words", promptTuning({ promptLength: 3 })],
+    ["low-rank pairs", lora()],
+    ["low-rank pairs on all linear layers", lora({ targets: "all" })],
   ];
 
   const run = async (
@@ -80,6 +83,10 @@ describe.each(architectures)("%s", (architecture) => {
   test.each(methods)("rows that are read alone are those of all: %s", async (_, method) => {
     const parts = { backbone, method, head: states("all") };
     const params = await initializeParams({ ...parts, head: states("first") }, new Rng(1));
+    // Pairs start with nothing to add.
+    const rng = new Rng(2);
+    for (const [name, { data }] of Object.entries(params))
+      if (name.endsWith(".B")) for (const i of data.keys()) data[i] = 0.1 * rng.normal();
     const all = await run(parts, params, feeds);
     const width = backbone.config.hiddenSize;
     const rowsOf = (positions: number[]): Tensor =>
@@ -91,6 +98,23 @@ describe.each(architectures)("%s", (architecture) => {
     expect(perTensorError(first, rowsOf([0]))).toBeLessThan(1e-5);
     const marked = await run({ ...parts, head: states({ marked: 2 }) }, params, { ...feeds, ...marks });
     expect(perTensorError(marked, rowsOf([1, 3]))).toBeLessThan(1e-5);
+  });
+
+  test("low-rank pairs that are merged compute the same", async () => {
+    const task = sequenceClassification({ labels: ["a", "b"], pooling: "cls" }) as Task;
+    const parts = { backbone, method: lora({ targets: "all", rank: 3 }), head: task.head };
+    const fresh = await initializeParams(parts, new Rng(1));
+    const params = structuredClone(fresh) as Params;
+    const rng = new Rng(2);
+    for (const [name, { data }] of Object.entries(params))
+      if (name.endsWith(".B")) for (const i of data.keys()) data[i] = 0.1 * rng.normal();
+    const fields = { task, method: parts.method, backbone: referenceTo(backbone), maxLength: length };
+    const provenance = { createdAt: "", versions: {} };
+    const merged = await mergeAdapter(new Adapter({ ...fields, params, provenance }), backbone);
+    const logits = await run(parts, params, feeds);
+    expect(perTensorError(logits, await run(parts, fresh, feeds))).toBeGreaterThan(1e-3);
+    const alone = await run({ ...parts, method: merged.method }, merged.params, feeds);
+    expect(perTensorError(alone, logits)).toBeLessThan(1e-5);
   });
 
   test("a trunk and the layers above it are the whole", async () => {
