@@ -11,8 +11,8 @@ import { Adapter, attach } from "./adapter.ts";
  * @throws OPTION_INVALID if the method is more than weights; ADAPTER_INCOMPATIBLE if it was trained on another backbone
  * @example
  * await using backbone = await loadBackbone("minilm");
- * const merged = await mergeAdapter(await loadAdapter("./adapters/rte"), backbone);
- * await merged.save("./checkpoints/rte");
+ * const merged = await mergeAdapter(await loadAdapter("./adapters/rte-lora"), backbone);
+ * await merged.save("./adapters/rte-merged");
  */
 export async function mergeAdapter(adapter: Adapter, backbone: Backbone): Promise<Adapter> {
   const { method, params, frozen } = adapter;

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { Adapter, referenceTo } from "ptuning/adapters";
 import { type Backbone, loadBackbone } from "ptuning/backbones";
 import { Rng } from "ptuning/core";
-import { deepPrompt } from "ptuning/methods";
+import { deepPrompt, lora } from "ptuning/methods";
 import { initializeParams } from "ptuning/model";
 import { sequenceClassification, type Task } from "ptuning/tasks";
 import ts from "typescript";
@@ -82,15 +82,16 @@ describe("examples in doc comments", () => {
     if (!has.minilm) return;
     const backbone = await loadBackbone("minilm");
     const pairs = sequenceClassification({ labels: ["entailment", "not_entailment"] }) as Task;
-    const parts = { backbone, method: deepPrompt(), head: pairs.head };
-    await new Adapter({
-      task: pairs,
-      method: parts.method,
-      params: await initializeParams(parts, new Rng(1)),
-      backbone: referenceTo(backbone),
-      maxLength: 128,
-      provenance: { createdAt: "", versions: {} },
-    }).save(join(folder, "rte"));
+    for (const [name, method] of Object.entries({ rte: deepPrompt(), "rte-lora": lora() })) {
+      await new Adapter({
+        task: pairs,
+        method,
+        params: await initializeParams({ backbone, method, head: pairs.head }, new Rng(1)),
+        backbone: referenceTo(backbone),
+        maxLength: 128,
+        provenance: { createdAt: "", versions: {} },
+      }).save(join(folder, name));
+    }
     await backbone.close();
   }, 120_000);
   afterAll(async () => {
