@@ -249,6 +249,7 @@ describe("a run from start to end", () => {
     expect(checks.find(({ name }: { name: string }) => name === "engine").state).toBe("ok");
     const { stdout: listed } = await run(["backbones"]);
     expect(listed).toMatch(/^minilm +(here +)?22,713,216 +91\.6 MB +Apache-2\.0 +MiniLM/m);
+    expect(listed).toMatch(/works too: bert, roberta, .*, [\w-]+\.$/m);
     expect(listed).toMatch(/^mpnet +(here +)?109,486,464 +438\.7 MB +Apache-2\.0 +MPNet/m);
     expect(await run(["backbones", "remove", "minilm"])).toMatchObject({
       code: 1,
