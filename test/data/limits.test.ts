@@ -11,6 +11,7 @@ import { parquetWriteBuffer } from "hyparquet-writer";
 import { readDataset, readExamples } from "ptuning/data";
 import { sequenceClassification } from "ptuning/tasks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { limit } from "../support/limits.ts";
 import { repository } from "../support/requirements.ts";
 
 let folder: string;
@@ -85,6 +86,28 @@ test("more rows than memory are an error, not the end of the process", async () 
   expect(status, stderr).toBe(0);
   expect(stdout).toMatch(/^DATA_INVALID .*large\.csv\.gz: expected examples that fit in memory, got more/);
 }, 120_000);
+
+test.each(["1", "2"])(
+  "a page header without a number is an error, not a loop without an end: %s",
+  (name) => {
+    const path = join(repository, `test/data/fixtures/endless/${name}.parquet`);
+    const program = `
+    import { openRows } from "ptuning/data";
+    const { rows } = await openRows(process.argv[1], {});
+    try { for await (const _ of rows); } catch (error) { console.log(error.code, error.message); }`;
+    const { signal, stdout } = spawnSync(process.execPath, ["--input-type=module", "-e", program, path], {
+      cwd: repository,
+      encoding: "utf8",
+      timeout: limit(20_000),
+      killSignal: "SIGKILL",
+    });
+    expect(signal).toBeNull();
+    expect(stdout).toMatch(
+      /^DATA_INVALID .*rows \d+ to \d+: expected a Parquet file, got: a page header that lacks a number/,
+    );
+  },
+  60_000,
+);
 
 describe("row groups of Parquet are read as a whole", () => {
   /** Writes a file with so many rows in each group, one of few bytes for many rows where texts are equal. */

@@ -6,6 +6,7 @@ import type { Format, FormatInput, Row } from "../format.ts";
 import { isRecord } from "../lines.ts";
 import { tableReaders } from "../mapping.ts";
 import { defaultMaxUnpackedBytes } from "../source.ts";
+import { checkPages } from "./parquet-pages.ts";
 
 type Library = Awaited<ReturnType<typeof loadLibrary>>;
 
@@ -30,9 +31,9 @@ async function* rows(input: FormatInput): AsyncGenerator<Row> {
     for (const group of metadata.row_groups) expectFits(group, input.path);
     const convert = converterOf(metadata);
     let rowStart = 0;
-    for (const { num_rows: count } of metadata.row_groups) {
-      const rowEnd = rowStart + Number(count);
-      for (const record of await readGroup(library, file, metadata, rowStart, rowEnd, input)) {
+    for (const group of metadata.row_groups) {
+      const rowEnd = rowStart + Number(group.num_rows);
+      for (const record of await readGroup(library, file, metadata, group, rowStart, input)) {
         rowStart++;
         yield { line: rowStart, fields: convert(record) };
       }
@@ -133,11 +134,19 @@ async function readGroup(
   { parquetReadObjects, compressors }: Library,
   file: AsyncBuffer,
   metadata: FileMetaData,
+  { columns, num_rows: count }: RowGroup,
   rowStart: number,
-  rowEnd: number,
   input: FormatInput,
 ): Promise<Record<string, unknown>[]> {
+  const rowEnd = rowStart + Number(count);
   try {
+    for (const { meta_data: column } of columns) {
+      const start = Number(column!.dictionary_page_offset || column!.data_page_offset);
+      checkPages(
+        await file.slice(start, start + Number(column!.total_compressed_size)),
+        Number(column!.num_values),
+      );
+    }
     const records = await parquetReadObjects({ file, metadata, compressors, rowStart, rowEnd });
     if (records.length === rowEnd - rowStart) return records;
     throw new Error(`${records.length} rows instead of ${rowEnd - rowStart}`);
