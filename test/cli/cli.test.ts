@@ -390,7 +390,7 @@ describe("train", () => {
     [["train", "train.csv", "--label", "lable"], /expected a column "lable".*\n {2}Did you mean "label"/],
     [
       ["train", "train.csv", "--backbone", "minlm"],
-      /expected a catalog name \(minilm\), a hub id \(owner\/name\) or a folder, got "minlm"/,
+      /expected a catalog name \(minilm, mpnet\), a hub id \(owner\/name\) or a folder, got "minlm"/,
     ],
     [["train", "--resume", "runs/nowhere"], /runs\/nowhere: expected an unfinished run, got no run/],
     [["train", "--resume", "runs/run"], /expected an unfinished run, got a finished one/],
