@@ -23,7 +23,7 @@ import type { Architecture, BackboneConfig, LinearLayer, WeightShapes } from "./
 import { embedThrough } from "./embeddings.ts";
 import { encoder, type LayerInput } from "./encoder.ts";
 import { limits } from "./limits.ts";
-import { linearWeights } from "./linear-layers.ts";
+import { linearWeights, projectThirds } from "./linear-layers.ts";
 import { parseConfigWith } from "./parse.ts";
 import { renamed } from "./weight-names.ts";
 
@@ -249,13 +249,6 @@ function modernLayer(
   const name = layerName(layer);
   return b.scope(name, () => {
     const normed = layer === 0 ? x : norm(ctx, config, x, `${name}.attn_norm`);
-    const thirds = (rows: Value): Value[] =>
-      b.ops(
-        "Split",
-        3,
-        [linear(ctx, rows, `${name}.attn.Wqkv`, 3 * E, { hasBias: attentionBias }), b.integers([E, E, E])],
-        { axis: 1 },
-      );
     const mixed = attention(
       ctx,
       normed,
@@ -265,10 +258,8 @@ function modernLayer(
         heads: config.numHeads,
         dropoutRate: config.attentionDropout,
         positions,
-        project(queries) {
-          const [own, key, value] = thirds(normed) as [Value, Value, Value];
-          return { query: queries === normed ? own : thirds(queries)[0]!, key, value };
-        },
+        project: (queries) =>
+          projectThirds(ctx, `${name}.attn.Wqkv`, queries, normed, { hasBias: attentionBias }),
       },
       wanted,
     );

@@ -5,6 +5,7 @@ import { bert } from "./bert.ts";
 import { deberta, debertaV2 } from "./deberta.ts";
 import { distilbert } from "./distilbert.ts";
 import { electra } from "./electra.ts";
+import { glm } from "./glm.ts";
 import { modernbert } from "./modernbert.ts";
 import { mpnet } from "./mpnet.ts";
 import { roberta } from "./roberta.ts";
@@ -20,6 +21,7 @@ export const architectures: readonly Architecture[] = [
   deberta,
   debertaV2,
   modernbert,
+  glm,
 ];
 
 /**

@@ -8,6 +8,7 @@ weights have its names. Run: node tools/reference/run.mjs make_architectures.py 
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,7 @@ from transformers import (
 )
 from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
+from glm import Glm
 from prompted import Prompted
 
 golden = Path(__file__).resolve().parents[2] / "test" / "golden"
@@ -130,6 +132,15 @@ architectures |= {
 }
 
 
+glm = SimpleNamespace(
+    model_type="glm", num_layers=3, num_hidden_layers=3, hidden_size=16, num_attention_heads=2, vocab_size=40,
+    max_sequence_length=20, block_position_encoding=True, attention_scale=1.0, pad_token_id=0,
+)
+architectures["glm"] = dict(
+    config=glm, length=11, tokenizer=bert_tokenizer(), pooler=own_pooler(torch.tanh), key_bias="no such"
+)
+
+
 # Those that take prefixes in PEFT.
 peft_checked = ("camembert", "electra", "electra-same-width")
 
@@ -171,13 +182,17 @@ def make(name, config, length, tokenizer, pooler, key_bias, behind_prompt=None, 
     torch.manual_seed(4711)
     target = golden / name
     target.mkdir(parents=True, exist_ok=True)
-    model = AutoModel.from_config(config, **options)
+    model = Glm(config) if name == "glm" else AutoModel.from_config(config, **options)
     for parameter in model.parameters():
         # Wider than the usual 0.02: attention should differ from uniform, and every gradient should matter.
         parameter.data = torch.randn_like(parameter) * 0.4
     config.architectures = [type(model).__name__]
     # Rounded to float32, the precision in which weights are stored.
-    model.save_pretrained(target)
+    if name == "glm":
+        save_file(model.state_dict(), target / "model.safetensors", {"format": "pt"})
+        (target / "config.json").write_text(json.dumps(vars(config), indent=2) + "\n")
+    else:
+        model.save_pretrained(target)
     (target / "tokenizer.json").write_text(tokenizer)
     model = model.double().eval()
     weights = {k: v for k, v in model.state_dict().items() if v.is_floating_point()}

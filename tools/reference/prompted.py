@@ -128,6 +128,11 @@ def attention_modules(model):
         model.set_attn_implementation("prompted")
     if kind in ("camembert", "electra"):
         return [layer.attention.self for layer in model.encoder.layer]
+    if kind == "glm":
+        modules = [layer.attention for layer in model.transformer.layers]
+        for module in modules:
+            module.attend = attend
+        return modules
     if kind == "modernbert":
         modeling_modernbert.apply_rotary_pos_emb = turned
         model.rotary_emb.forward = types.MethodType(rotary_in_float64, model.rotary_emb)
