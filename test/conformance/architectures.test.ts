@@ -22,7 +22,7 @@ import { goldenPath, perTensorError } from "../support/golden.ts";
 const engine = nodeEngine({ threads: 1 });
 afterAll(() => engine.close());
 const architectures = readdirSync(goldenPath("")).filter((name) =>
-  existsSync(goldenPath(`${name}/model.safetensors`)),
+  ["model.safetensors", "golden.json"].every((file) => existsSync(goldenPath(`${name}/${file}`))),
 );
 
 /** A head that hands out the states it reads. */

@@ -16,13 +16,13 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from peft import PrefixTuningConfig, TaskType, get_peft_model
 from transformers import (
-    AlbertConfig, AutoModel, AutoModelForSequenceClassification, CamembertConfig, DebertaConfig, DebertaV2Config,
+    AlbertConfig, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification, CamembertConfig, DebertaConfig, DebertaV2Config,
     DistilBertConfig, ElectraConfig, MPNetConfig, ModernBertConfig,
 )
 from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
 from glm import Glm
-from prompted import Prompted
+from prompted import Prompted, attention_modules
 
 golden = Path(__file__).resolve().parents[2] / "test" / "golden"
 B, P, C, M = 4, 3, 3, 6
@@ -296,7 +296,34 @@ def make_mpnet_buckets():
     (golden / "mpnet" / "buckets.json").write_text(json.dumps(buckets.tolist()) + "\n")
 
 
+def make_words(name, config, length, tokenizer, **_):
+    """ARCHITECTURE-words/: a checkpoint with its masked-LM head, and what it says of every word at every position."""
+    torch.manual_seed(4712)
+    target = golden / f"{name}-words"
+    target.mkdir(parents=True, exist_ok=True)
+    model = AutoModelForMaskedLM.from_config(config)
+    for parameter in model.parameters():
+        parameter.data = torch.randn_like(parameter) * 0.4
+    model.save_pretrained(target)
+    (target / "tokenizer.json").write_text(tokenizer)
+    model = model.double().eval()
+    attention_modules(model.base_model)
+    for module in model.modules():
+        module.prompts = [None] * 99
+    ids = torch.randint(5, 38, (3, length))
+    mask = (torch.arange(length) < torch.tensor([[length], [4], [length - 2]])).long()
+    with torch.no_grad():
+        logits = model(input_ids=ids, attention_mask=mask).logits
+    tensors = {"ids": ids.int(), "mask": mask.int(), "logits": logits}
+    save_file({k: v.contiguous() for k, v in tensors.items()}, target / "words.safetensors")
+    for file in target.iterdir():
+        file.chmod(0o644)
+    print(f"{name}: words, {sum(f.stat().st_size for f in target.iterdir())} bytes")
+
+
 for wanted in sys.argv[1:] or architectures:
     make(wanted, **architectures[wanted])
+    if wanted in ("mpnet", "electra", "distilbert", "albert", "modernbert"):
+        make_words(wanted, **architectures[wanted])
     if wanted == "mpnet":
         make_mpnet_buckets()
