@@ -2,7 +2,7 @@ import { Command, Option } from "commander";
 import { packageVersion } from "../files/index.ts";
 
 /** Names of `src/comparisons/registry.ts`, which is loaded when the command runs; a test holds them equal. */
-const comparisonPresets = ["methods", "depth", "reparameterization", "length", "heads", "shots"];
+const comparisonPresets = ["methods", "depth", "reparameterization", "length", "heads", "shots", "backbones"];
 /** `auto` and the names of `src/nn/forms/registry.ts`; likewise. */
 const precisions = ["auto", "fp32", "int8", "int4"];
 
@@ -97,6 +97,7 @@ export function createProgram(): Command {
         .default(comparisonPresets[0]),
     )
     .option("--methods <names...>", "methods to compare; default: all, or the configured one")
+    .option("--backbones <names...>", "backbones to compare, for the preset of this name")
     .option("--seeds <numbers...>", "how many seeds, or two or more seeds themselves")
     .option("--values <numbers...>", "depths, lengths or examples per label in place of the preset's")
     .option("-o, --output <folder>", "default: comparisons/NAME; runs that are there are not made again")

@@ -6,7 +6,7 @@ export {
   planComparison,
   type VariantSetting,
 } from "./plan.ts";
-export type { Ground, Preset, Variant } from "./preset.ts";
+export type { ComparedBackbone, Ground, Preset, Variant } from "./preset.ts";
 export { presetOf, presets } from "./registry.ts";
 export {
   type ComparisonEvent,

@@ -4,7 +4,7 @@ import { PtuningError } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
 import type { Comparison } from "../report/index.ts";
 import { defineTrial, type Trial } from "../trials/index.ts";
-import type { Preset, Variant } from "./preset.ts";
+import type { ComparedBackbone, Preset, Variant } from "./preset.ts";
 
 /** A value that only some variants get. */
 export interface VariantSetting {
@@ -26,6 +26,7 @@ export interface ComparisonOptions {
   readonly name: string;
   readonly methods?: readonly string[] | undefined;
   readonly values?: readonly number[] | undefined;
+  readonly backbones?: readonly ComparedBackbone[] | undefined;
   /** Seeds, or how many from the configured one on; default the preset's number. */
   readonly seeds?: number | readonly number[] | undefined;
   readonly settings?: readonly VariantSetting[];
@@ -52,23 +53,28 @@ const firstSeed = 11;
  * @throws OPTION_INVALID, CONFIG_INVALID
  */
 export function planComparison(options: ComparisonOptions): ComparisonPlan {
-  const { config, data, backbone, preset, name, methods, values, settings = [] } = options;
+  const { config, data, backbone, preset, name, methods, values, backbones, settings = [] } = options;
   refuse(!preset.takesMethods && methods !== undefined, "methods", preset);
   refuse(!preset.takesValues && values !== undefined, "values", preset);
+  refuse(!preset.takesBackbones && backbones !== undefined, "backbones", preset);
   const { selectBy } = taskOf(config, data);
   const score = config.training.selectBy ?? selectBy;
-  const variants = preset.variants({ config, backbone, methods, values });
+  const variants = preset.variants({ config, backbone, methods, values, backbones });
   checkNames(variants, settings);
   const seeds = seedsOf(options);
   return {
     title: `${preset.title}: ${name}`,
     task: config.task.type,
-    backbone: backbone.id,
+    backbone: (backbones ?? [backbone]).map(({ id }) => id).join(", "),
     // The loss is no score of the test set.
     score: { name: score, on: data.test.length > 0 && score !== "loss" ? "test" : "dev" },
     figure: preset.figure,
-    fingerprints: { data: data.fingerprint, backbone: backbone.fingerprint },
-    ...(backbone.formerFingerprint !== undefined && { formerBackbone: backbone.formerFingerprint }),
+    fingerprints: {
+      data: data.fingerprint,
+      backbone: (backbones ?? [backbone]).map(({ fingerprint }) => fingerprint).join(" "),
+    },
+    ...(backbones === undefined &&
+      backbone.formerFingerprint !== undefined && { formerBackbone: backbone.formerFingerprint }),
     variants: variants.map((variant) => {
       const own = settings.filter(({ of }) => of === variant.name || of === variant.series);
       const base = overrideConfig(

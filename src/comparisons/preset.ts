@@ -20,6 +20,14 @@ export interface Ground {
   readonly methods?: readonly string[] | undefined;
   /** Numbers in place of the preset's own. */
   readonly values?: readonly number[] | undefined;
+  /** Backbones to compare. */
+  readonly backbones?: readonly ComparedBackbone[] | undefined;
+}
+
+/** One of several backbones. */
+export interface ComparedBackbone extends Pick<Backbone, "id" | "fingerprint" | "parameterCount"> {
+  /** As configurations name it. */
+  readonly place: string;
 }
 
 /** A kind of comparison: what is held against what, and how it is drawn. */
@@ -36,6 +44,8 @@ export interface Preset {
   readonly takesMethods: boolean;
   /** Whether it can be made for numbers of the user's choice. */
   readonly takesValues: boolean;
+  /** Whether it is about backbones of the user's choice; left out, it is about the configured one. */
+  readonly takesBackbones?: true;
   /**
    * The variants, in the order of the table.
    * @throws OPTION_INVALID if it has no meaning for this task, method or backbone

@@ -1,5 +1,6 @@
 import { closest, PtuningError } from "../core/index.ts";
 import type { Preset } from "./preset.ts";
+import { backbonesPreset } from "./presets/backbones.ts";
 import { depthPreset } from "./presets/depth.ts";
 import { headsPreset } from "./presets/heads.ts";
 import { lengthPreset, reparameterizationPreset } from "./presets/length.ts";
@@ -14,6 +15,7 @@ export const presets: readonly Preset[] = [
   lengthPreset,
   headsPreset,
   shotsPreset,
+  backbonesPreset,
 ];
 
 /**

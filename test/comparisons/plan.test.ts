@@ -52,6 +52,37 @@ test("the command line offers every preset", async () => {
   expect(offered.replaceAll('"', "").split(", ")).toEqual(presets.map(({ name }) => name));
 });
 
+/** Backbones of two sizes. */
+const two = [
+  { place: "minilm", id: "small", fingerprint: "a", parameterCount: 22_713_216 },
+  { place: "/models/large", id: "large", fingerprint: "b", parameterCount: 109_486_464 },
+];
+
+describe("backbones", () => {
+  test("each method on each backbone, over its parameters, is a curve", async () => {
+    const chosen = ["linear-probe", "p-tuning-v2"];
+    const planned = await plan("backbones", ["method.promptLength=7"], { backbones: two, methods: chosen });
+    expect(names(planned)).toEqual(chosen.flatMap((method) => two.map(({ id }) => `${method}, ${id}`)));
+    for (const { series, at, config: own, runs } of planned.variants) {
+      const { place } = two.find(({ parameterCount }) => parameterCount === at)!;
+      expect(own.backbone).toBe(place);
+      expect(own.method.name).toBe(series);
+      expect(runs).toHaveLength(3);
+    }
+    expect(planned.variants.at(-1)!.config.method).toEqual({ name: "p-tuning-v2", promptLength: 7 });
+    expect(planned.backbone).toBe("small, large");
+    expect(planned.fingerprints.backbone).toBe("a b");
+  });
+
+  test("are two or more, and go with this preset alone", async () => {
+    await expect(plan("backbones")).rejects.toThrow("backbones: expected two or more, got 0.");
+    await expect(plan("backbones", [], { backbones: two.slice(1) })).rejects.toThrow(/two or more, got 1/);
+    await expect(plan("depth", [], { backbones: two })).rejects.toThrow(
+      "backbones: the preset depth takes none.",
+    );
+  });
+});
+
 describe("methods", () => {
   const tuned = [
     "method.promptLength=7",
@@ -209,9 +240,10 @@ describe("heads", () => {
 });
 
 test("no preset has more than twelve points by itself", async () => {
-  for (const { name } of presets) {
+  for (const { name, takesBackbones } of presets) {
     for (const numLayers of [2, 6, 12, 13, 24, 48]) {
-      const { variants } = await plan(name, [], { backbone: sized(numLayers) });
+      const backbones = takesBackbones && two;
+      const { variants } = await plan(name, [], { backbone: sized(numLayers), backbones });
       expect(variants.length, `${name} of ${numLayers}`).toBeLessThanOrEqual(12);
     }
   }

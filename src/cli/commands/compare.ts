@@ -1,11 +1,14 @@
-import { basename, join } from "node:path";
-import { loadBackbone } from "../../backbones/index.ts";
+import { existsSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { type Backbone, loadBackbone } from "../../backbones/index.ts";
 import {
+  type ComparedBackbone,
   type ComparisonPlan,
   forgetFailures,
   openComparison,
   planComparison,
   presetOf,
+  presets,
   runComparison,
   type VariantSetting,
 } from "../../comparisons/index.ts";
@@ -27,6 +30,7 @@ import { readConfig } from "./train.ts";
 interface CompareFlags {
   readonly preset: string;
   readonly methods?: readonly string[];
+  readonly backbones?: readonly string[];
   readonly seeds?: readonly string[];
   readonly values?: readonly string[];
   readonly output?: string;
@@ -44,6 +48,7 @@ export async function compareCommand(source: string, flags: CompareFlags): Promi
   const {
     preset: presetName,
     methods: given,
+    backbones: places,
     seeds,
     values,
     output,
@@ -52,7 +57,8 @@ export async function compareCommand(source: string, flags: CompareFlags): Promi
     json,
     ...rest
   } = flags;
-  const preset = presetOf(presetName);
+  // Who names backbones wants to see them beside each other.
+  const preset = presetOf(places && presetName === presets[0]!.name ? "backbones" : presetName);
   const { shared, settings } = splitSettings(set);
   const config = await readConfig(source, { ...rest, set: shared });
   const name = basename(config.output!);
@@ -62,14 +68,17 @@ export async function compareCommand(source: string, flags: CompareFlags): Promi
   // Data first: a mistake there should not wait for a download.
   const data = await readData(config);
   tellData(config, data, json === true);
-  const backbone = await loadBackbone(config.backbone, {
-    engine: nodeEngine(config.engine),
-    onProgress: downloadReporter(),
-    signal: stopping.signal,
-  });
+  const load = (place: string): Promise<Backbone> =>
+    loadBackbone(place, {
+      engine: nodeEngine(config.engine),
+      onProgress: downloadReporter(),
+      signal: stopping.signal,
+    });
+  const backbones = places && (await lookedAt(names(places), load));
+  const backbone = await load(backbones?.[0]?.place ?? config.backbone);
   const plan = planComparison({
     ...{ config, data, backbone, preset, name, settings },
-    methods: methodNames(given),
+    ...{ methods: methodNames(given), backbones },
     values: values && positives("--values", values),
     seeds: seeds && seedsOf(positives("--seeds", seeds)),
   });
@@ -130,9 +139,27 @@ function splitSettings(set: readonly string[]): { shared: string[]; settings: Va
   return { shared, settings };
 }
 
+const names = (given: readonly string[]): readonly string[] =>
+  given.flatMap((part) => part.split(",")).filter((part) => part !== "");
+
 function methodNames(given: readonly string[] | undefined): readonly string[] | undefined {
-  const names = given?.flatMap((part) => part.split(",")).filter((part) => part !== "");
-  return names?.includes("all") ? Object.keys(methods) : names;
+  const chosen = given && names(given);
+  return chosen?.includes("all") ? Object.keys(methods) : chosen;
+}
+
+/** What the plan must know of each backbone; folders get their whole path, as those of configurations have. */
+async function lookedAt(
+  places: readonly string[],
+  load: (place: string) => Promise<Backbone>,
+): Promise<readonly ComparedBackbone[]> {
+  const found: ComparedBackbone[] = [];
+  for (const given of places) {
+    const place = existsSync(given) ? resolve(given) : given;
+    await using backbone = await load(place);
+    const { id, fingerprint, parameterCount } = backbone;
+    found.push({ place, id, fingerprint, parameterCount });
+  }
+  return found;
 }
 
 /** One number says how many seeds, several are the seeds. */

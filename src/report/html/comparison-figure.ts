@@ -90,6 +90,10 @@ function scoreAxis({ score }: Comparison): PlotOptions["x"] & PlotOptions["y"] {
   return { label, labelArrow: "none", labelAnchor: "center", ticks: 5, tickSize: 0 };
 }
 
+/** `22.7 M` of millions, other numbers as they are. */
+const placeText = (place: number): string =>
+  place < 1e6 ? String(place) : `${Number((place / 1e6).toPrecision(3))} M`;
+
 /** A curve per series with the deviation as a band and a dot for each mean. */
 function lines(
   page: Page,
@@ -119,7 +123,7 @@ function lines(
     ...figureOptions,
     x: {
       ...{ type: scale, label: axis, labelAnchor: "center", labelArrow: "none", tickSize: 0 },
-      ...{ ticks: places, tickFormat: String },
+      ...{ ticks: places, tickFormat: placeText },
     },
     y: { label: null, grid: true, ticks: 5, tickSize: 0, nice: true },
     marks,
