@@ -26,6 +26,8 @@ export interface Ground {
 
 /** One of several backbones. */
 export interface ComparedBackbone extends Pick<Backbone, "id" | "fingerprint" | "parameterCount"> {
+  /** In names of variants. */
+  readonly name: string;
   /** As configurations name it. */
   readonly place: string;
 }

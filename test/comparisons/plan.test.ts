@@ -54,15 +54,15 @@ test("the command line offers every preset", async () => {
 
 /** Backbones of two sizes. */
 const two = [
-  { place: "minilm", id: "small", fingerprint: "a", parameterCount: 22_713_216 },
-  { place: "/models/large", id: "large", fingerprint: "b", parameterCount: 109_486_464 },
+  { name: "minilm", place: "minilm", id: "small", fingerprint: "a", parameterCount: 22_713_216 },
+  { name: "big", place: "/models/large", id: "large", fingerprint: "b", parameterCount: 109_486_464 },
 ];
 
 describe("backbones", () => {
   test("each method on each backbone, over its parameters, is a curve", async () => {
     const chosen = ["linear-probe", "p-tuning-v2"];
     const planned = await plan("backbones", ["method.promptLength=7"], { backbones: two, methods: chosen });
-    expect(names(planned)).toEqual(chosen.flatMap((method) => two.map(({ id }) => `${method}, ${id}`)));
+    expect(names(planned)).toEqual(chosen.flatMap((method) => two.map(({ name }) => `${method}, ${name}`)));
     for (const { series, at, config: own, runs } of planned.variants) {
       const { place } = two.find(({ parameterCount }) => parameterCount === at)!;
       expect(own.backbone).toBe(place);

@@ -157,7 +157,7 @@ async function lookedAt(
     const place = existsSync(given) ? resolve(given) : given;
     await using backbone = await load(place);
     const { id, fingerprint, parameterCount } = backbone;
-    found.push({ place, id, fingerprint, parameterCount });
+    found.push({ name: basename(given), place, id, fingerprint, parameterCount });
   }
   return found;
 }

@@ -20,8 +20,8 @@ export const backbonesPreset: Preset = {
     }
     return chosen.flatMap((series) =>
       backbones.map(
-        ({ place, id, parameterCount }): Variant => ({
-          ...{ name: `${series}, ${id}`, series, at: parameterCount },
+        ({ place, name, parameterCount }): Variant => ({
+          ...{ name: `${series}, ${name}`, series, at: parameterCount },
           config: withMethod({ ...config, backbone: place }, { name: series }),
         }),
       ),
