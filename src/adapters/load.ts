@@ -274,7 +274,9 @@ function fromPeft(
     throw invalid(weightsPath, `expected a tensor "${expected}"`);
   }
   const naming = fitting[0]!.modelTypes[0]!;
-  const modelType = fitting.length === 1 ? naming : "";
+  // Where several name the classifier in a way of their own, the first stands for all: saving needs the names again.
+  const isTold = fitting.length === 1 || Object.keys(peftModulesOf(naming, taskType)).length > 0;
+  const modelType = isTold ? naming : "";
   const classifier = nameOf(fitting[0]!);
   const [outputs = 0, ...inputs] = tensors[classifier]!.shape;
   const hiddenSize = sizes.hiddenSize || (inputs[0] ?? 0);

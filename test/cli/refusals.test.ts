@@ -205,7 +205,11 @@ describe.skipIf(process.getuid?.() === undefined)("without permission", () => {
   test("a read-only cache: training and prediction go on", async () => {
     await mkdir(join(folder, "out"), { mode: 0o777 });
     await chmod(join(folder, "out"), 0o777);
-    const env = { PTUNING_CACHE: join(folder, "locked") };
+    // Where everybody may write, as in /tmp; the folder of the tests is this user's.
+    const free = join(folder, "free");
+    await mkdir(free);
+    await chmod(free, 0o777);
+    const env = { PTUNING_CACHE: join(folder, "locked"), TMPDIR: free };
     const int8 = ["--backbone", "tiny", "--precision", "int8", ...quick.slice(0, 6)];
     const trained = await asNobody(["train", "train.csv", ...int8, "-o", "out/run"], env);
     expect(trained.code, trained.stderr).toBe(0);
