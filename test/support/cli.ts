@@ -21,10 +21,12 @@ export interface CliOptions {
 
 /** Runs the built command line as a user would. */
 export function ptuning(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  // The name of the command that a shell ran: of the tests' own, who may run under nohup.
+  const { _: __, ...inherited } = process.env;
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [`${repository}dist/cli/main.js`, ...args], {
       cwd: options.cwd ?? repository,
-      env: { ...process.env, ...options.env },
+      env: { ...inherited, ...options.env },
       ...(options.uid !== undefined && { uid: options.uid, gid: options.gid }),
     });
     const output = { stdout: "", stderr: "" };
