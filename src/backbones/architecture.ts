@@ -1,5 +1,4 @@
 /** Legend: B batch, S sequence, P prompt length, E hidden size, H heads, L layers. */
-import type { Refusal } from "../core/index.ts";
 import type { Value } from "../graph/index.ts";
 import type { LayerContext, LayerPrompt } from "../nn/index.ts";
 import type { LmHead } from "./lm-head.ts";
@@ -138,8 +137,6 @@ export interface Architecture<C extends BackboneConfig = BackboneConfig> {
   ): Value;
   /** The head that guesses masked words; a checkpoint may lack its weights. */
   readonly lmHead: LmHead;
-  /** Why words cannot be guessed with the head alone, where that is so. */
-  readonly lmHeadRefusal?: Refusal;
   /** The pooler's weights; a checkpoint may lack them. */
   poolerWeights(config: C): WeightShapes;
   /** The pooler on first-position states: `[B, E]` → `[B, E]`. */

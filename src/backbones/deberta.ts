@@ -12,7 +12,6 @@ import {
   affine,
   attention,
   dropout,
-  embedding,
   type LayerContext,
   layerNorm,
   linear,
@@ -21,9 +20,10 @@ import {
 import type { Architecture, BackboneInputs, LinearLayer, WeightShapes } from "./architecture.ts";
 import { type DebertaConfig, parseDebertaConfig, rowOf } from "./deberta-config.ts";
 import { type DisentangledLayer, disentangled, type RelativePositions } from "./disentangled.ts";
-import { embedThrough } from "./embeddings.ts";
+import { addTables, embedThrough, tableWeights } from "./embeddings.ts";
 import { encoder, type LayerInput } from "./encoder.ts";
-import { linearWeights } from "./linear-layers.ts";
+import { linearLayer, linearWeights } from "./linear-layers.ts";
+import { noLmHead } from "./lm-head.ts";
 import { denseLinears, normWeights, postNormLayer } from "./post-norm.ts";
 
 const layerName = (layer: number): string => `encoder.layer.${layer}`;
@@ -42,23 +42,16 @@ interface Projections {
   isKeyBias(name: string): boolean;
 }
 
-const layer = (name: string, inputs: number, outputs: number, hasBias = true): LinearLayer => ({
-  name,
-  inputs,
-  outputs,
-  hasBias,
-});
-
 /** One matrix for query, key and value, head by head; biases of query and value alone. */
 const fused: Projections = {
   linears: ({ hiddenSize: E }, at) => [
-    { ...layer(`${at}.in_proj`, E, 3 * E, false), kinds: ["query", "key", "value"] },
+    { ...linearLayer(`${at}.in_proj`, E, 3 * E, false), kinds: ["query", "key", "value"] },
   ],
   others: ({ hiddenSize: E, kinds }, at) => ({
     [`${at}.q_bias`]: [E],
     [`${at}.v_bias`]: [E],
     ...(kinds.includes("c2p") && { [`${at}.pos_proj.weight`]: [E, E] }),
-    ...(kinds.includes("p2c") && linearWeights([layer(`${at}.pos_q_proj`, E, E)])),
+    ...(kinds.includes("p2c") && linearWeights([linearLayer(`${at}.pos_q_proj`, E, E)])),
   }),
   project(ctx, { hiddenSize: E, numHeads }, at, queries, x) {
     const { b } = ctx;
@@ -91,13 +84,13 @@ const fused: Projections = {
 /** A matrix each, positions through those of content or through their own. */
 const separated: Projections = {
   linears: ({ hiddenSize: E }, at) =>
-    ["query", "key", "value"].map((name) => ({ ...layer(`${at}.${name}_proj`, E, E), kinds: [name] })),
+    ["query", "key", "value"].map((name) => ({ ...linearLayer(`${at}.${name}_proj`, E, E), kinds: [name] })),
   others: ({ hiddenSize: E, kinds, sharesProjections }, at) =>
     sharesProjections
       ? {}
       : linearWeights([
-          ...(kinds.includes("c2p") ? [layer(`${at}.pos_key_proj`, E, E)] : []),
-          ...(kinds.includes("p2c") ? [layer(`${at}.pos_query_proj`, E, E)] : []),
+          ...(kinds.includes("c2p") ? [linearLayer(`${at}.pos_key_proj`, E, E)] : []),
+          ...(kinds.includes("p2c") ? [linearLayer(`${at}.pos_query_proj`, E, E)] : []),
         ]),
   project(ctx, { hiddenSize: E }, at, queries, x) {
     const project = (rows: Value, name: string): Value => linear(ctx, rows, `${at}.${name}_proj`, E);
@@ -160,10 +153,9 @@ function debertaOf(
     promptPositionOffset: (promptLength, { hasAbsolutePositions }) =>
       hasAbsolutePositions ? promptLength : 0,
     embed(ctx, config, inputs, adaptation) {
-      const rows = embedThrough(ctx, config, inputs, adaptation, (words, types) =>
+      return embedThrough(ctx, config, inputs, adaptation, (words, types) =>
         embeddingRows(ctx, config, words, types, adaptation.positionOffset),
       );
-      return rows;
     },
     layers(ctx, config, inputs) {
       const positions = relativePositions(ctx, config);
@@ -201,16 +193,10 @@ function debertaOf(
         return wanted ? wanted.take(out) : out;
       };
     },
-    lmHead: {
-      weights: () => ({}),
-      table: "embeddings.word_embeddings.weight",
-      bias: "lm_head.bias",
-      transform: (_, __, hidden) => hidden,
-    },
-    lmHeadRefusal: {
-      reason: "DeBERTa was pretrained to guess them with an enhanced mask decoder, not with a head alone",
-    },
-    poolerWeights: ({ hiddenSize: E }) => linearWeights([layer("pooler.dense", E, E)]),
+    lmHead: noLmHead(
+      "DeBERTa was pretrained to guess them with an enhanced mask decoder, not with a head alone",
+    ),
+    poolerWeights: ({ hiddenSize: E }) => linearWeights([linearLayer("pooler.dense", E, E)]),
     pool: (ctx, config, first) =>
       activations[config.poolerActivation]!(ctx, linear(ctx, first, "pooler.dense", config.hiddenSize)),
     peftModules: {},
@@ -219,11 +205,9 @@ function debertaOf(
 }
 
 function embeddingWeights(config: DebertaConfig): WeightShapes {
-  const { embeddingSize: W, hiddenSize: E, vocabSize, typeVocabSize, maxPositions } = config;
+  const { embeddingSize: W, hiddenSize: E } = config;
   return {
-    "embeddings.word_embeddings.weight": [vocabSize, W],
-    ...(config.hasAbsolutePositions && { "embeddings.position_embeddings.weight": [maxPositions, W] }),
-    ...(typeVocabSize > 0 && { "embeddings.token_type_embeddings.weight": [typeVocabSize, W] }),
+    ...tableWeights(config, config.hasAbsolutePositions),
     ...(W !== E && { "embeddings.embed_proj.weight": [E, W] }),
     "embeddings.LayerNorm.weight": [E],
     "embeddings.LayerNorm.bias": [E],
@@ -253,21 +237,8 @@ function embeddingRows(
   types: Value | undefined,
   firstPosition: number,
 ): Value {
-  const { b } = ctx;
-  const { embeddingSize: W, hiddenSize: E, maxPositions, typeVocabSize } = config;
-  const [rows, batch] = words.shape as [Dim, Dim];
-  let sum = words;
-  if (config.hasAbsolutePositions) {
-    const table = ctx.weight("embeddings.position_embeddings.weight", [maxPositions, W]);
-    const own = b.slice(table, 0, firstPosition, addDims(rows, firstPosition));
-    sum = b.op("Add", [sum, b.reshape(own, [rows, 1, W])]);
-  }
-  if (typeVocabSize > 0) {
-    const name = "embeddings.token_type_embeddings";
-    const first = b.slice(ctx.weight(`${name}.weight`, [typeVocabSize, W]), 0, 0, 1);
-    sum = b.op("Add", [sum, types ? embedding(ctx, types, name, typeVocabSize, W) : first]);
-  }
-  const flat = b.reshape(sum, [multiplyDims(rows, batch), W]);
+  const { embeddingSize: W, hiddenSize: E } = config;
+  const flat = addTables(ctx, config, words, types, config.hasAbsolutePositions ? firstPosition : undefined);
   const wide = W === E ? flat : affine(ctx, flat, ctx.weight("embeddings.embed_proj.weight", [E, W]));
   const normed = layerNorm(ctx, wide, "embeddings.LayerNorm", config.layerNormEpsilon);
   return dropout(ctx, normed, config.hiddenDropout);

@@ -52,10 +52,12 @@ export function disentangled(
     logits(query, key, position) {
       const [rows, , heads, width] = key.shape as [Dim, Dim, number, number];
       const dropped = dropout(ctx, table, dropoutRate);
+      // A method that adds to linear layers may add to these.
+      const isKept = dropped === table && ctx.adaptLinear === undefined;
       /** Rows of the table behind a projection, by relative position: `[end − start, 1, H, D]`. */
       const read = ({ weights, project }: PositionProjection, order: Order, start: Dim, end: Dim): Value => {
         const places = b.slice(placesOf(b, order, maxRows, rowOf), 0, start, end);
-        const isConstant = dropped === table && [...weights, ...positions.weights].every(ctx.isFrozen);
+        const isConstant = isKept && [...weights, ...positions.weights].every(ctx.isFrozen);
         // What stays the same is computed once, by the runtime, as it takes the graph over; else only what is needed.
         const found = isConstant
           ? b.op("Gather", [project(table), places], { axis: 0 })

@@ -3,7 +3,7 @@
  *
  * Legend: B batch, S sequence, P input prompt length (0 where there is none), R = P + S, E hidden size.
  */
-import { type Dim, multiplyDims } from "../core/index.ts";
+import { addDims, type Dim, multiplyDims } from "../core/index.ts";
 import type { Value } from "../graph/index.ts";
 import { dropout, embedding, type LayerContext, layerNorm, linear } from "../nn/index.ts";
 import type { Adaptation, BackboneConfig, BackboneInputs, WeightShapes } from "./architecture.ts";
@@ -11,13 +11,24 @@ import type { Adaptation, BackboneConfig, BackboneInputs, WeightShapes } from ".
 /** The linear layer between embeddings and hidden states of another width. */
 const projection = "embeddings_project";
 
+/** Our name of the table of word embeddings, `[V, embeddingSize]`, in every architecture. */
+export const wordTable = "embeddings.word_embeddings.weight";
+
+/** Tables of words, positions and segments, where there are any. */
+export function tableWeights(config: BackboneConfig, hasPositions: boolean): WeightShapes {
+  const { embeddingSize, vocabSize, maxPositions, typeVocabSize } = config;
+  return {
+    [wordTable]: [vocabSize, embeddingSize],
+    ...(hasPositions && { "embeddings.position_embeddings.weight": [maxPositions, embeddingSize] }),
+    ...(typeVocabSize > 0 && { "embeddings.token_type_embeddings.weight": [typeVocabSize, embeddingSize] }),
+  };
+}
+
 /** The weights that {@link embed} reads. */
 export function embeddingWeights(config: BackboneConfig, isProjected: boolean): WeightShapes {
-  const { embeddingSize, hiddenSize, vocabSize, maxPositions, typeVocabSize } = config;
+  const { embeddingSize, hiddenSize } = config;
   return {
-    "embeddings.word_embeddings.weight": [vocabSize, embeddingSize],
-    "embeddings.position_embeddings.weight": [maxPositions, embeddingSize],
-    ...(typeVocabSize > 0 && { "embeddings.token_type_embeddings.weight": [typeVocabSize, embeddingSize] }),
+    ...tableWeights(config, true),
     "embeddings.LayerNorm.weight": [embeddingSize],
     "embeddings.LayerNorm.bias": [embeddingSize],
     ...(isProjected && {
@@ -39,8 +50,11 @@ export function embed(
   firstPosition: number,
   isProjected: boolean,
 ): Value {
-  const module = (words: Value, types: Value | undefined): Value =>
-    embeddingModule(ctx, config, words, types, firstPosition);
+  const module = (words: Value, types: Value | undefined): Value => {
+    const sum = addTables(ctx, config, words, types, firstPosition);
+    const normed = layerNorm(ctx, sum, "embeddings.LayerNorm", config.layerNormEpsilon);
+    return dropout(ctx, normed, config.hiddenDropout);
+  };
   const rows = embedThrough(ctx, config, inputs, adaptation, module);
   return isProjected ? linear(ctx, rows, projection, config.hiddenSize) : rows;
 }
@@ -103,28 +117,29 @@ function embedWords(
 }
 
 /**
- * Token + segment + position, normalised: `[T, B, E]` → `[R·B, E]`. Texts lie at the front of their rows, so every row
- * reads the same stretch of positions; padding behind a text gets positions too, but nothing reads its states.
+ * Words, positions and segments added up: `[R, B, embeddingSize]` → `[R·B, embeddingSize]`. Texts lie at the front of their
+ * rows, so every row reads the same stretch of positions; padding behind a text gets positions too, but nothing reads its
+ * states.
  *
  * @param types segments `[R, B]`; all 0 where they are left out
+ * @param firstPosition left out where embeddings have no positions
  */
-function embeddingModule(
+export function addTables(
   ctx: LayerContext,
   config: BackboneConfig,
   words: Value,
   types: Value | undefined,
-  firstPosition: number,
+  firstPosition: number | undefined,
 ): Value {
   const { b } = ctx;
   const { embeddingSize, typeVocabSize, maxPositions } = config;
-  const [length, batch] = words.shape as [Dim, Dim];
-  const position = b.op("Slice", [
-    ctx.weight("embeddings.position_embeddings.weight", [maxPositions, embeddingSize]),
-    b.dims([firstPosition]),
-    b.op("Add", [b.dims([length]), b.integers([firstPosition])]),
-    b.integers([0]),
-  ]);
-  let sum = b.op("Add", [words, b.reshape(position, [length, 1, embeddingSize])]);
+  const [rows, batch] = words.shape as [Dim, Dim];
+  let sum = words;
+  if (firstPosition !== undefined) {
+    const table = ctx.weight("embeddings.position_embeddings.weight", [maxPositions, embeddingSize]);
+    const own = b.slice(table, 0, firstPosition, addDims(rows, firstPosition));
+    sum = b.op("Add", [sum, b.reshape(own, [rows, 1, embeddingSize])]);
+  }
   if (typeVocabSize > 0) {
     const name = "embeddings.token_type_embeddings";
     const table = ctx.weight(`${name}.weight`, [typeVocabSize, embeddingSize]);
@@ -132,10 +147,5 @@ function embeddingModule(
     const first = typeVocabSize > 1 ? b.slice(table, 0, 0, 1) : table;
     sum = b.op("Add", [sum, isSegmented ? embedding(ctx, types, name, typeVocabSize, embeddingSize) : first]);
   }
-  const rows = b.reshape(sum, [multiplyDims(length, batch), embeddingSize]);
-  return dropout(
-    ctx,
-    layerNorm(ctx, rows, "embeddings.LayerNorm", config.layerNormEpsilon),
-    config.hiddenDropout,
-  );
+  return b.reshape(sum, [multiplyDims(rows, batch), embeddingSize]);
 }

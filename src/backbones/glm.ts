@@ -10,15 +10,12 @@ import { addDims, type Dim, multiplyDims, PtuningError } from "../core/index.ts"
 import type { Value } from "../graph/index.ts";
 import { activations, attention, dropout, type LayerContext, layerNorm, linear } from "../nn/index.ts";
 import type { Architecture, BackboneConfig, LinearLayer, WeightShapes } from "./architecture.ts";
-import { embedThrough } from "./embeddings.ts";
+import { embedThrough, wordTable } from "./embeddings.ts";
 import { encoder, type LayerInput } from "./encoder.ts";
 import { limits } from "./limits.ts";
-import { linearWeights, projectThirds } from "./linear-layers.ts";
-import { parseConfigWith } from "./parse.ts";
-
-const size = z.int().positive();
-const width = size.max(limits.hiddenSize);
-const rate = z.number().min(0).lt(1);
+import { linearLayer, linearWeights, projectThirds } from "./linear-layers.ts";
+import { noLmHead } from "./lm-head.ts";
+import { parseConfigWith, rate, size, width } from "./parse.ts";
 
 const schema = z
   .object({
@@ -79,17 +76,11 @@ function parseConfig(json: unknown, where: string): BackboneConfig {
 const layerName = (layer: number): string => `transformer.layers.${layer}`;
 
 function layerLinears({ hiddenSize: E, intermediateSize: I }: BackboneConfig, at: string): LinearLayer[] {
-  const layer = (name: string, inputs: number, outputs: number): LinearLayer => ({
-    name: `${at}.${name}`,
-    inputs,
-    outputs,
-    hasBias: true,
-  });
   return [
-    { ...layer("attention.query_key_value", E, 3 * E), kinds: ["query", "key", "value"] },
-    layer("attention.dense", E, E),
-    layer("mlp.dense_h_to_4h", E, I),
-    layer("mlp.dense_4h_to_h", I, E),
+    { ...linearLayer(`${at}.attention.query_key_value`, E, 3 * E), kinds: ["query", "key", "value"] },
+    linearLayer(`${at}.attention.dense`, E, E),
+    linearLayer(`${at}.mlp.dense_h_to_4h`, E, I),
+    linearLayer(`${at}.mlp.dense_4h_to_h`, I, E),
   ];
 }
 
@@ -103,7 +94,7 @@ function weights(config: BackboneConfig): WeightShapes {
     "transformer.final_layernorm",
   ];
   return {
-    "embeddings.word_embeddings.weight": [vocabSize, E],
+    [wordTable]: [vocabSize, E],
     [positions]: [maxPositions, E],
     [blockPositions]: [maxPositions, E],
     ...linearWeights(layers(config).flatMap((at) => layerLinears(config, at))),
@@ -137,16 +128,9 @@ export const glm: Architecture = encoder<BackboneConfig>({
   layers: (ctx, config) => (layer, input) => glmLayer(ctx, config, layerName(layer), input),
   finish: (ctx, config, hidden) =>
     layerNorm(ctx, hidden, "transformer.final_layernorm", config.layerNormEpsilon),
-  lmHead: {
-    weights: () => ({}),
-    table: "embeddings.word_embeddings.weight",
-    bias: "lm_head.bias",
-    transform: (_, __, hidden) => hidden,
-  },
-  lmHeadRefusal: { reason: "GLM fills a gap with tokens of their own positions, which are not built here" },
+  lmHead: noLmHead("GLM fills a gap with tokens of their own positions, which are not built here"),
   // The classifier of the original code: dense, tanh, and the layer of the labels.
-  poolerWeights: ({ hiddenSize: E }) =>
-    linearWeights([{ name: "pooler.dense", inputs: E, outputs: E, hasBias: true }]),
+  poolerWeights: ({ hiddenSize: E }) => linearWeights([linearLayer("pooler.dense", E, E)]),
   pool: (ctx, config, first) => ctx.b.op("Tanh", [linear(ctx, first, "pooler.dense", config.hiddenSize)]),
   peftModules: {},
   peftRefusals: { PREFIX_TUNING: heads, PROMPT_TUNING: heads, P_TUNING: heads, LORA: heads },

@@ -12,8 +12,9 @@ export type {
 } from "./architecture.ts";
 export { type CatalogEntry, catalog } from "./catalog.ts";
 export { type Checkpoint, openCheckpoint, readWeight } from "./checkpoint.ts";
+export { wordTable } from "./embeddings.ts";
 export { limits } from "./limits.ts";
-export type { LmHead } from "./lm-head.ts";
+export { hasLmHead, type LmHead } from "./lm-head.ts";
 export { type Backbone, type LoadBackboneOptions, loadBackbone, parseArchitecture } from "./load.ts";
 export {
   type CachedBackbone,

@@ -3,6 +3,11 @@ import type { Value } from "../graph/index.ts";
 import { type LayerContext, type LinearOptions, linear, type Projected } from "../nn/index.ts";
 import type { LinearLayer, WeightShapes } from "./architecture.ts";
 
+/** A linear layer of this name, `[N, inputs]` → `[N, outputs]`. */
+export function linearLayer(name: string, inputs: number, outputs: number, hasBias = true): LinearLayer {
+  return { name, inputs, outputs, hasBias };
+}
+
 /** Weights of linear layers. */
 export function linearWeights(layers: readonly LinearLayer[]): WeightShapes {
   const shapes: Record<string, readonly number[]> = {};

@@ -1,7 +1,9 @@
 /** Legend: N rows, E hidden size, V vocabulary. */
+import type { Refusal } from "../core/index.ts";
 import type { Value } from "../graph/index.ts";
 import { activations, type LayerContext, layerNorm, linear } from "../nn/index.ts";
 import type { BackboneConfig, WeightShapes } from "./architecture.ts";
+import { wordTable } from "./embeddings.ts";
 
 /**
  * The head that a checkpoint was pretrained with to guess masked words: a dense layer, an activation, a layer norm, and
@@ -16,6 +18,33 @@ export interface LmHead {
   readonly bias: string;
   /** What is multiplied with the table: `[N, E]` → `[N, embeddingSize]`. */
   transform(ctx: LayerContext, config: BackboneConfig, hidden: Value): Value;
+  /** Why words cannot be guessed with the head alone, where that is so. */
+  readonly refusal?: Refusal;
+}
+
+/** In the place of a head that would not be enough. */
+export function noLmHead(reason: string): LmHead {
+  return {
+    weights: () => ({}),
+    table: wordTable,
+    bias,
+    transform: (_, __, hidden) => hidden,
+    refusal: { reason },
+  };
+}
+
+/** Whether a checkpoint came with a head that words can be guessed with. */
+export function hasLmHead({
+  architecture: { lmHead: head },
+  config,
+  weights,
+}: {
+  readonly architecture: { readonly lmHead: LmHead };
+  readonly config: BackboneConfig;
+  readonly weights: ReadonlyMap<string, unknown>;
+}): boolean {
+  const isWhole = Object.keys(head.weights(config)).every((name) => weights.has(name));
+  return head.refusal === undefined && config.tiesWordEmbeddings && isWhole;
 }
 
 const [dense, norm, bias] = ["lm_head.dense", "lm_head.norm", "lm_head.bias"] as const;
@@ -39,7 +68,7 @@ export function lmHead({ activation }: LmHeadFacts): LmHead {
       [`${norm}.bias`]: [embeddingSize],
       [bias]: [vocabSize],
     }),
-    table: "embeddings.word_embeddings.weight",
+    table: wordTable,
     bias,
     transform(ctx, config, hidden) {
       const wide = linear(ctx, hidden, dense, config.embeddingSize);

@@ -20,11 +20,11 @@ import {
   rowsPerExample,
 } from "../nn/index.ts";
 import type { Architecture, BackboneConfig, LinearLayer, WeightShapes } from "./architecture.ts";
-import { embedThrough } from "./embeddings.ts";
+import { embedThrough, wordTable } from "./embeddings.ts";
 import { encoder, type LayerInput } from "./encoder.ts";
 import { limits } from "./limits.ts";
-import { linearWeights, projectThirds } from "./linear-layers.ts";
-import { parseConfigWith } from "./parse.ts";
+import { linearLayer, linearWeights, projectThirds } from "./linear-layers.ts";
+import { parseConfigWith, rate, size, width } from "./parse.ts";
 import { renamed } from "./weight-names.ts";
 
 interface ModernBertConfig extends BackboneConfig {
@@ -37,9 +37,6 @@ interface ModernBertConfig extends BackboneConfig {
   readonly headActivation: string;
 }
 
-const size = z.int().positive();
-const width = size.max(limits.hiddenSize);
-const rate = z.number().min(0).lt(1);
 const flag = z.boolean();
 const theta = z.number().positive();
 const activation = z.enum(Object.keys(activations));
@@ -136,17 +133,11 @@ const layerName = (layer: number): string => `layers.${layer}`;
 
 function layerLinears(config: ModernBertConfig, at: string): LinearLayer[] {
   const { hiddenSize: E, intermediateSize, attentionBias, mlpBias } = config;
-  const layer = (name: string, inputs: number, outputs: number, hasBias: boolean): LinearLayer => ({
-    name: `${at}.${name}`,
-    inputs,
-    outputs,
-    hasBias,
-  });
   return [
-    { ...layer("attn.Wqkv", E, 3 * E, attentionBias), kinds: ["query", "key", "value"] },
-    layer("attn.Wo", E, E, attentionBias),
-    layer("mlp.Wi", E, intermediateSize, mlpBias),
-    layer("mlp.Wo", intermediateSize / 2, E, mlpBias),
+    { ...linearLayer(`${at}.attn.Wqkv`, E, 3 * E, attentionBias), kinds: ["query", "key", "value"] },
+    linearLayer(`${at}.attn.Wo`, E, E, attentionBias),
+    linearLayer(`${at}.mlp.Wi`, E, intermediateSize, mlpBias),
+    linearLayer(`${at}.mlp.Wo`, intermediateSize / 2, E, mlpBias),
   ];
 }
 
@@ -157,7 +148,7 @@ function normWeights({ hiddenSize: E, normBias }: ModernBertConfig, name: string
 function headWeights(config: ModernBertConfig): WeightShapes {
   const { hiddenSize: E, headBias } = config;
   return {
-    ...linearWeights([{ name: "head.dense", inputs: E, outputs: E, hasBias: headBias }]),
+    ...linearWeights([linearLayer("head.dense", E, E, headBias)]),
     ...normWeights(config, "head.norm"),
   };
 }
@@ -175,7 +166,7 @@ export const modernbert: Architecture<ModernBertConfig> = encoder<ModernBertConf
       ? name
       : `model.${renamed(name, [[/^embeddings\.word_embeddings\./, "embeddings.tok_embeddings."]])}`,
   weights: (config) => ({
-    "embeddings.word_embeddings.weight": [config.vocabSize, config.hiddenSize],
+    [wordTable]: [config.vocabSize, config.hiddenSize],
     ...normWeights(config, "embeddings.norm"),
     ...Object.assign(
       {},
@@ -212,7 +203,7 @@ export const modernbert: Architecture<ModernBertConfig> = encoder<ModernBertConf
       ...headWeights(config as ModernBertConfig),
       [decoderBias]: [config.vocabSize],
     }),
-    table: "embeddings.word_embeddings.weight",
+    table: wordTable,
     bias: decoderBias,
     transform: (ctx, config, hidden) => headLayer(ctx, config as ModernBertConfig, hidden),
   },

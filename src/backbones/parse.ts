@@ -1,5 +1,11 @@
-import type * as z from "zod";
+import * as z from "zod";
 import { PtuningError } from "../core/index.ts";
+import { limits } from "./limits.ts";
+
+/** Numbers as configurations have them: a count, a width of hidden states, a rate of dropout. */
+export const size: z.ZodInt = z.int().positive();
+export const width: z.ZodInt = size.max(limits.hiddenSize);
+export const rate: z.ZodNumber = z.number().min(0).lt(1);
 
 /**
  * Parses a `config.json`, naming each key that does not fit.

@@ -12,14 +12,10 @@ import type { Architecture, BackboneConfig, LinearLayer, WeightShapes } from "./
 import { embed, embeddingWeights } from "./embeddings.ts";
 import { type EncoderParts, encoder, type LayerInput } from "./encoder.ts";
 import { limits } from "./limits.ts";
-import { linearWeights } from "./linear-layers.ts";
+import { linearLayer, linearWeights } from "./linear-layers.ts";
 import { type LmHeadFacts, lmHead, lmHeadCheckpointName } from "./lm-head.ts";
-import { parseConfigWith } from "./parse.ts";
+import { parseConfigWith, rate, size, width } from "./parse.ts";
 import { type Renames, renamed } from "./weight-names.ts";
-
-const size = z.int().positive();
-const width = size.max(limits.hiddenSize);
-const rate = z.number().min(0).lt(1);
 
 /** BERT's keys of `config.json`, with the values that transformers assumes where one is missing. */
 const schema = (defaults: PostNormDefaults) =>
@@ -192,27 +188,18 @@ export function denseLinears(
   { hiddenSize: E, intermediateSize: I }: BackboneConfig,
   at: string,
 ): LinearLayer[] {
-  const layer = (name: string, inputs: number, outputs: number): LinearLayer => ({
-    name: `${at}.${name}`,
-    inputs,
-    outputs,
-    hasBias: true,
-  });
   return [
-    layer("attention.output.dense", E, E),
-    layer("intermediate.dense", E, I),
-    layer("output.dense", I, E),
+    linearLayer(`${at}.attention.output.dense`, E, E),
+    linearLayer(`${at}.intermediate.dense`, E, I),
+    linearLayer(`${at}.output.dense`, I, E),
   ];
 }
 
 function layerLinears(config: BackboneConfig, at: string): LinearLayer[] {
   const { hiddenSize: E } = config;
-  const attention = ["query", "key", "value"].map((name) => ({
-    name: `${at}.attention.self.${name}`,
-    inputs: E,
-    outputs: E,
-    hasBias: true,
-  }));
+  const attention = ["query", "key", "value"].map((name) =>
+    linearLayer(`${at}.attention.self.${name}`, E, E),
+  );
   return [...attention, ...denseLinears(config, at)];
 }
 

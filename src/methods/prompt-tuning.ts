@@ -4,6 +4,7 @@
  * Legend: P prompt length, E hidden size, V vocabulary.
  */
 import * as z from "zod";
+import { wordTable } from "../backbones/index.ts";
 import { PtuningError, type Tensor } from "../core/index.ts";
 import type { MethodFamily } from "./family.ts";
 import {
@@ -142,7 +143,7 @@ async function fromWords(
   words: readonly (readonly number[])[],
 ): Promise<Tensor<"float32">> {
   const [length, width] = shape;
-  const table = (await readWeight("embeddings.word_embeddings.weight")).data;
+  const table = (await readWeight(wordTable)).data;
   const pool = Array.from({ length: Math.min(sampledVocabulary, config.vocabSize) }, (_, id) => id);
   const sampled = rng.shuffle(pool);
   const data = new Float32Array(length * width);

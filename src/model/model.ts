@@ -75,10 +75,10 @@ export function missingWeights({ backbone, head }: ModelParts, rng: Rng): Params
  */
 export function checkTogether({ backbone, method, head }: ModelParts, pseudoTokens = 0): void {
   const { architecture, config, weights, id } = backbone;
-  if (head.usesLmHead && architecture.lmHeadRefusal) {
+  if (head.usesLmHead && architecture.lmHead.refusal) {
     throw new PtuningError(
       "BACKBONE_UNSUPPORTED",
-      `backbone ${id}: expected one that guesses masked words, as the task's head is ${head.name}: ${architecture.lmHeadRefusal.reason}.`,
+      `backbone ${id}: expected one that guesses masked words, as the task's head is ${head.name}: ${architecture.lmHead.refusal.reason}.`,
       { hint: "Choose task.head: linear, or another backbone." },
     );
   }

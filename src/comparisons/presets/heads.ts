@@ -1,4 +1,4 @@
-import type { Backbone } from "../../backbones/index.ts";
+import { hasLmHead } from "../../backbones/index.ts";
 import type { CompleteConfig } from "../../config/index.ts";
 import { overrideConfig } from "../../config/index.ts";
 import { PtuningError } from "../../core/index.ts";
@@ -52,10 +52,4 @@ function linearAndVerbalizer(config: CompleteConfig): Variant[] {
 
 function without({ task }: CompleteConfig, keys: readonly string[]): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(task).filter(([key]) => !keys.includes(key)));
-}
-
-/** Whether the checkpoint came with a head that a verbalizer can use. */
-function hasLmHead({ architecture, config, weights }: Backbone): boolean {
-  const names = Object.keys(architecture.lmHead.weights(config));
-  return config.tiesWordEmbeddings && names.every((name) => weights.has(name));
 }
