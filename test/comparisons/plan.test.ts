@@ -11,6 +11,7 @@ import type { Dataset } from "ptuning/data";
 import { methods } from "ptuning/methods";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ptuning } from "../support/cli.ts";
+import { goldenPath } from "../support/golden.ts";
 import { tinyFolder, tinyLmFolders } from "../support/tiny.ts";
 
 let tiny: Backbone;
@@ -237,6 +238,13 @@ describe("heads", () => {
       /heads: expected a task with several heads, got token-classification/,
     );
   });
+});
+
+test("heads compare no verbalizer where words cannot be guessed", async () => {
+  for (const name of ["deberta-v3", "glm"]) {
+    await using backbone = await loadBackbone(goldenPath(name));
+    expect(names(await plan("heads", [], { backbone })).join()).toMatch(/^(\w+ \+ linear,?)+$/);
+  }
 });
 
 test("no preset has more than twelve points by itself", async () => {
