@@ -5,7 +5,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { loadBackbone, weightNamer } from "ptuning/backbones";
-import { floats, int32s, type Params, Rng, type Tensor, type TensorMap } from "ptuning/core";
+import { floats, type Params, Rng, type Tensor } from "ptuning/core";
 import { type Engine, nodeEngine, referenceEngine } from "ptuning/engine";
 import { readSafetensors } from "ptuning/files";
 import type { Pooling } from "ptuning/heads";
@@ -19,7 +19,15 @@ import {
 } from "ptuning/model";
 import { sequenceClassification } from "ptuning/tasks";
 import { afterAll, describe, expect, test } from "vitest";
-import { goldenPath, perTensorError, readGolden, relativeError } from "../support/golden.ts";
+import {
+  goldenFeeds,
+  goldenPath,
+  perTensorError,
+  readGolden,
+  relativeError,
+  single,
+  withPrefix,
+} from "../support/golden.ts";
 
 interface Case {
   readonly key: string;
@@ -52,24 +60,9 @@ const sorted = (record: object): string[] => Object.keys(record).sort();
 describe.each(folders)("%s", async (architecture) => {
   const manifest = readGolden<Manifest>(`${architecture}/golden.json`);
   const { tensors } = await readSafetensors(goldenPath(`${architecture}/golden.safetensors`));
-  const named = (prefix: string): Record<string, Tensor> =>
-    Object.fromEntries(
-      Object.entries(tensors)
-        .filter(([name]) => name.startsWith(prefix))
-        .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
-    );
+  const named = (prefix: string): Record<string, Tensor> => withPrefix(tensors, prefix);
   const length = manifest.inputIds[0]!.length;
-  /** [B, S] → [S, B] */
-  const transposed = (rows: number[][]): Tensor =>
-    int32s(
-      [length, rows.length],
-      rows[0]!.flatMap((_, s) => rows.map((row) => row[s]!)),
-    );
-  const batchFeeds: TensorMap = {
-    input_ids: transposed(manifest.inputIds),
-    token_type_ids: transposed(manifest.tokenTypeIds),
-    attention_mask: transposed(manifest.attentionMask),
-  };
+  const batchFeeds = goldenFeeds(manifest);
 
   describe.each(manifest.cases)("$method.name $method.options, $pooling", (golden) => {
     const setUp = async (engine: Engine, asFloats: boolean) => {
@@ -137,10 +130,3 @@ describe.each(folders)("%s", async (architecture) => {
     });
   });
 });
-
-/** As the engine takes them: float32. */
-function single(tensors: Params): Params {
-  return Object.fromEntries(
-    Object.entries(tensors).map(([name, { shape, data }]) => [name, floats(shape, data)]),
-  );
-}

@@ -3,7 +3,7 @@
  * PyTorch in float64, checked there against transformers and PEFT): logits, loss, every gradient, ten AdamW losses.
  */
 import { loadBackbone } from "ptuning/backbones";
-import { floats, int32s, type Params, type Tensor, type TensorMap } from "ptuning/core";
+import { floats, type Params, type Tensor } from "ptuning/core";
 import { nodeEngine, referenceEngine } from "ptuning/engine";
 import { readSafetensors } from "ptuning/files";
 import { deepPrompt } from "ptuning/methods";
@@ -11,7 +11,15 @@ import { gradientOutput, inferenceGraph, lossScaleInput, trainingGraph } from "p
 import { adamW, applyUpdates, schedule } from "ptuning/optim";
 import { sequenceClassification } from "ptuning/tasks";
 import { afterAll, describe, expect, test } from "vitest";
-import { goldenPath, perTensorError, readGolden, relativeError } from "../support/golden.ts";
+import {
+  goldenFeeds,
+  goldenPath,
+  perTensorError,
+  readGolden,
+  relativeError,
+  single,
+  withPrefix,
+} from "../support/golden.ts";
 
 interface Case {
   readonly key: string;
@@ -42,24 +50,10 @@ for (const architecture of ["bert", "roberta"]) {
   const manifest = readGolden<Manifest>(`${architecture}/golden.json`);
   const { tensors } = await readSafetensors(goldenPath(`${architecture}/golden.safetensors`));
 
-  function named(prefix: string): Record<string, Tensor> {
-    const entries = Object.entries(tensors).filter(([name]) => name.startsWith(prefix));
-    return Object.fromEntries(entries.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
-  }
+  const named = (prefix: string): Record<string, Tensor> => withPrefix(tensors, prefix);
 
-  /** The golden batch, positions outside. */
-  const batch = manifest.labels.length;
   const length = manifest.inputIds[0]!.length;
-  const transposed = (rows: number[][]): Tensor =>
-    int32s(
-      [length, batch],
-      rows[0]!.flatMap((_, s) => rows.map((row) => row[s]!)),
-    );
-  const batchFeeds: TensorMap = {
-    input_ids: transposed(manifest.inputIds),
-    token_type_ids: transposed(manifest.tokenTypeIds),
-    attention_mask: transposed(manifest.attentionMask),
-  };
+  const batchFeeds = goldenFeeds(manifest);
 
   describe.each(manifest.cases)(`${architecture}: $name`, (golden) => {
     const setUp = async (engine: typeof reference, precise: (tensors: Params) => Params) => {
@@ -124,11 +118,4 @@ for (const architecture of ["bert", "roberta"]) {
       await Promise.all([step.release(), forward.release()]);
     });
   });
-}
-
-/** As the engine takes them: float32. */
-function single(tensors: Params): Params {
-  return Object.fromEntries(
-    Object.entries(tensors).map(([name, { shape, data }]) => [name, floats(shape, data)]),
-  );
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { allocate, type DType, type Tensor } from "ptuning/core";
+import { allocate, type DType, floats, int32s, type Params, type Tensor, type TensorMap } from "ptuning/core";
 
 export interface GoldenTensor {
   readonly dtype: DType;
@@ -56,4 +56,36 @@ export function perTensorError(actual: Tensor, expected: Tensor, least = 0): num
     scale = Math.max(scale, Math.abs(Number(expected.data[i])));
   }
   return worst / scale;
+}
+
+/** Tensors whose names start so, by the rest of their names. */
+export function withPrefix(
+  tensors: Readonly<Record<string, Tensor>>,
+  prefix: string,
+): Record<string, Tensor> {
+  const entries = Object.entries(tensors).filter(([name]) => name.startsWith(prefix));
+  return Object.fromEntries(entries.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+}
+
+/** A golden batch `[B, S]` as graphs take it, positions outside. */
+export function goldenFeeds(
+  batch: Readonly<Record<"inputIds" | "tokenTypeIds" | "attentionMask", readonly (readonly number[])[]>>,
+): TensorMap {
+  const transposed = (rows: readonly (readonly number[])[]): Tensor =>
+    int32s(
+      [rows[0]!.length, rows.length],
+      rows[0]!.flatMap((_, s) => rows.map((row) => row[s]!)),
+    );
+  return {
+    input_ids: transposed(batch.inputIds),
+    token_type_ids: transposed(batch.tokenTypeIds),
+    attention_mask: transposed(batch.attentionMask),
+  };
+}
+
+/** As the engine takes them: float32. */
+export function single(tensors: Params): Params {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, { shape, data }]) => [name, floats(shape, data)]),
+  );
 }
