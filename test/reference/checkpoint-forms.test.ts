@@ -1,5 +1,3 @@
-/** A checkpoint computes the same in whatever form torch or safetensors wrote it. */
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,21 +11,18 @@ import { sequenceClassification } from "ptuning/tasks";
 import { padBatch } from "ptuning/text";
 import type { TrainOptions } from "ptuning/train";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { referencePython } from "../../tools/reference/run.mjs";
+import { runReference } from "../../tools/reference/run.mjs";
 import { askTransformers, expectEqualLogits } from "../support/checkpoints.ts";
 import { ptuning } from "../support/cli.ts";
-import { has, repository } from "../support/requirements.ts";
+import { has } from "../support/requirements.ts";
 import { eventsOf, ofType, tinyCsv, tinyData, tinyLmFolders, tinyOptions } from "../support/tiny.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "ptuning-forms-"));
 const engine = nodeEngine({ threads: 1 });
 let forms: Record<string, string> = {};
-beforeAll(() => {
+beforeAll(async () => {
   if (!has.python) return;
-  const args = [`${repository}tools/reference/checkpoint_forms.py`, tinyLmFolders.bert, folder];
-  const { status, stdout, stderr } = spawnSync(referencePython(), args, { encoding: "utf8" });
-  expect(status, stderr).toBe(0);
-  forms = JSON.parse(stdout);
+  forms = JSON.parse(await runReference("checkpoint_forms.py", tinyLmFolders.bert, folder));
 }, 60_000);
 afterAll(async () => {
   await engine.close();

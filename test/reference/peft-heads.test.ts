@@ -1,5 +1,4 @@
 /** Live exchange of adapters for words and for answers with PEFT, on tiny random backbones. */
-import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,8 +11,8 @@ import { batchFeeds, inferenceGraph } from "ptuning/model";
 import { questionAnswering, type Task, tokenClassification } from "ptuning/tasks";
 import { padBatch, type TokenBatch, tokenCount } from "ptuning/text";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { referencePython } from "../../tools/reference/run.mjs";
-import { has, repository } from "../support/requirements.ts";
+import { runReference } from "../../tools/reference/run.mjs";
+import { has } from "../support/requirements.ts";
 import { tinyBackbone, tinyRoberta } from "../support/tiny.ts";
 
 const labels = ["O", "B-X", "I-X"];
@@ -104,11 +103,7 @@ describe.skipIf(!has.python).each(cases)("$taskType on $architecture", ({ archit
 
   async function peft(mode: "load" | "train", path: string): Promise<number[][]> {
     const [data, out] = [join(folder, "batch.safetensors"), join(folder, "out.json")];
-    const script = `${repository}tools/reference/peft_live.py`;
-    const args = [script, mode, backbone.folder, path, data, out, "PREFIX_TUNING", taskType];
-    const env = { ...process.env, HF_HUB_OFFLINE: "1" };
-    const { status, stderr } = spawnSync(referencePython(), args, { encoding: "utf8", env });
-    expect(status, stderr).toBe(0);
+    await runReference("peft_live.py", mode, backbone.folder, path, data, out, "PREFIX_TUNING", taskType);
     const { logits, error } = JSON.parse(await readFile(out, "utf8"));
     expect(error).toBeUndefined();
     return logits;

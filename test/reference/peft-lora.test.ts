@@ -1,5 +1,4 @@
 /** LoRA: live exchange with PEFT, for texts, words and answers, on tiny random backbones. */
-import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,10 +14,10 @@ import { questionAnswering, sequenceClassification, type Task, tokenClassificati
 import { padBatch, type TokenBatch, tokenCount } from "ptuning/text";
 import type { TrainOptions } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { referencePython } from "../../tools/reference/run.mjs";
+import { runReference } from "../../tools/reference/run.mjs";
 import { askTransformers } from "../support/checkpoints.ts";
 import { goldenPath } from "../support/golden.ts";
-import { has, repository } from "../support/requirements.ts";
+import { has } from "../support/requirements.ts";
 import { eventsOf, ofType, tinyBackbone, tinyData, tinyOptions, tinyRoberta } from "../support/tiny.ts";
 
 const labels = ["O", "B-X", "I-X"];
@@ -161,12 +160,8 @@ describe.skipIf(!has.python).each(cases)(
 
     async function peft(mode: "load" | "train", path: string, config: object = {}): Promise<number[][]> {
       const [data, out] = [join(folder, "batch.safetensors"), join(folder, "out.json")];
-      const script = `${repository}tools/reference/peft_live.py`;
       const type = `LORA:${JSON.stringify(config)}`;
-      const args = [script, mode, backbone.folder, path, data, out, type, taskType];
-      const env = { ...process.env, HF_HUB_OFFLINE: "1" };
-      const { status, stderr } = spawnSync(referencePython(), args, { encoding: "utf8", env });
-      expect(status, stderr).toBe(0);
+      await runReference("peft_live.py", mode, backbone.folder, path, data, out, type, taskType);
       const { logits, error } = JSON.parse(await readFile(out, "utf8"));
       expect(error).toBeUndefined();
       return logits;

@@ -1,5 +1,4 @@
 /** Adapters of PEFT in 16 bits, and with one output, on a tiny random backbone. */
-import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,8 +9,8 @@ import { encodeSafetensors, readSafetensors } from "ptuning/files";
 import { createPredictor } from "ptuning/predict";
 import { padBatch } from "ptuning/text";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { referencePython } from "../../tools/reference/run.mjs";
-import { has, repository } from "../support/requirements.ts";
+import { runReference } from "../../tools/reference/run.mjs";
+import { has } from "../support/requirements.ts";
 import { tinyBackbone } from "../support/tiny.ts";
 
 const texts = ["w1 w2 w3", "w4 w5", "w9 w8 w7 w6 w5"];
@@ -45,11 +44,8 @@ describe.skipIf(!has.python)("adapters of PEFT", () => {
     };
     const [data, out] = [join(folder, "batch.safetensors"), join(folder, "out.json")];
     await writeFile(data, encodeSafetensors(inputs));
-    const script = `${repository}tools/reference/peft_live.py`;
-    const args = [script, "train", backbone.folder, path, data, out, "PREFIX_TUNING", "SEQ_CLS", dtype];
-    const env = { ...process.env, HF_HUB_OFFLINE: "1" };
-    const { status, stderr } = spawnSync(referencePython(), args, { encoding: "utf8", env });
-    expect(status, stderr).toBe(0);
+    const what = ["PREFIX_TUNING", "SEQ_CLS", dtype];
+    await runReference("peft_live.py", "train", backbone.folder, path, data, out, ...what);
     return JSON.parse(await readFile(out, "utf8")).logits;
   }
 

@@ -1,5 +1,4 @@
 /** Live exchange with PEFT, and the twin run: BERT on real weights, RoBERTa on random ones. */
-import { spawnSync } from "node:child_process";
 import { mkdtempSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -16,7 +15,7 @@ import { padBatch } from "ptuning/text";
 import { train } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { multiTwin } from "../../tools/reference/multi-twin.mjs";
-import { referencePython } from "../../tools/reference/run.mjs";
+import { runReference } from "../../tools/reference/run.mjs";
 import { twin } from "../../tools/reference/twin.mjs";
 import { has, repository } from "../support/requirements.ts";
 import { tinyFolder, tinyRobertaFolder, writeTinyBackbone, writeTinyRoberta } from "../support/tiny.ts";
@@ -89,22 +88,9 @@ describe.skipIf(present.length === 0).each(present)("PEFT on $name", ({ name, ma
       labels: { dtype: "int32", shape: [numbers.length], data: Int32Array.from(numbers) } as Tensor,
     };
     await writeFile(join(folder, "batch.safetensors"), encodeSafetensors(tensors));
-    const script = `${repository}tools/reference/peft_live.py`;
-    const args = [
-      script,
-      mode,
-      backbone.folder,
-      path,
-      join(folder, "batch.safetensors"),
-      join(folder, "out.json"),
-      type,
-    ];
-    const { status, stderr } = spawnSync(referencePython(), args, {
-      encoding: "utf8",
-      env: { ...process.env, HF_HUB_OFFLINE: "1" },
-    });
-    expect(status, stderr).toBe(0);
-    return JSON.parse(await readFile(join(folder, "out.json"), "utf8"));
+    const [input, output] = [join(folder, "batch.safetensors"), join(folder, "out.json")];
+    await runReference("peft_live.py", mode, backbone.folder, path, input, output, type);
+    return JSON.parse(await readFile(output, "utf8"));
   }
 
   function greatestDifference(ours: readonly number[], theirs: readonly number[][]): number {

@@ -1,12 +1,10 @@
-import { spawnSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Tensor } from "ptuning/core";
 import { encodeSafetensors } from "ptuning/files";
 import type { TokenBatch } from "ptuning/text";
 import { expect } from "vitest";
-import { referencePython } from "../../tools/reference/run.mjs";
-import { repository } from "./requirements.ts";
+import { runReference } from "../../tools/reference/run.mjs";
 
 /** What transformers says of a checkpoint and a batch. */
 interface CheckpointAnswer {
@@ -39,12 +37,7 @@ export async function askTransformers(
   };
   const [batchPath, outPath] = [join(folder, "batch.safetensors"), join(folder, "out.json")];
   await writeFile(batchPath, encodeSafetensors(tensors));
-  const script = `${repository}tools/reference/checkpoint_live.py`;
-  const { status, stderr } = spawnSync(referencePython(), [script, path, batchPath, outPath], {
-    encoding: "utf8",
-    env: { ...process.env, HF_HUB_OFFLINE: "1" },
-  });
-  expect(status, stderr).toBe(0);
+  await runReference("checkpoint_live.py", path, batchPath, outPath);
   return JSON.parse(await readFile(outPath, "utf8"));
 }
 

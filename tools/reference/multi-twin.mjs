@@ -19,7 +19,8 @@ import { createPredictor } from "ptuning/predict";
 import { forwardBatches, itemCount, itemRows, shuffledBatches } from "ptuning/text";
 import { mixTasks, train } from "ptuning/train";
 import { scratch } from "../scratch.mjs";
-import { compareLosses, decodeLogits, dumpBatch, report, runPython } from "./twin.mjs";
+import { runReference } from "./run.mjs";
+import { compareLosses, decodeLogits, dumpBatch, report } from "./twin.mjs";
 import { sets } from "./twin-sets.mjs";
 
 /** Runs both and compares. @param names twin sets, joined by + */
@@ -82,7 +83,7 @@ export async function multiTwin(
       const dumped = devBatches.map((rows, i) => dumpBatch(backbone, dev, rows, String(i)));
       write(`dev-${name}.safetensors`, Object.assign({}, ...dumped));
     }
-    runPython("multi_twin.py", folder);
+    await runReference("multi_twin.py", folder);
     const theirs = JSON.parse(readFileSync(join(folder, "theirs.json"), "utf8"));
 
     const losses = [];

@@ -6,10 +6,11 @@
  * Environments lie under .cache/ and are keyed by their pins: requirements.txt and wheels.txt, or for tokenizers, whose
  * references are of an older transformers, requirements-tokenizers.txt.
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -67,6 +68,55 @@ export function referencePython(name = "usual") {
   return python;
 }
 
+/** What every reference program is told: nothing is downloaded, and only errors are said. */
+const quietly = { HF_HUB_OFFLINE: "1", TRANSFORMERS_VERBOSITY: "error", TOKENIZERS_PARALLELISM: "false" };
+
+/** @type {{ ask(request: object): Promise<object> } | undefined} */
+let server;
+
+/**
+ * Runs a reference program of this folder that needs PyTorch, transformers or PEFT. They are imported once per process
+ * of ours: alone they take longer than most programs. A program that fails, fails the call with what it said.
+ * @returns what it wrote to standard output
+ */
+export async function runReference(script, ...args) {
+  server ??= startServer();
+  const { status, stdout, stderr } = await server.ask({ script: join(here, script), args });
+  if (status !== 0) throw new Error(`${script} ended with ${status}: ${stderr}`);
+  return stdout;
+}
+
+function startServer() {
+  const child = spawn(referencePython(), [join(here, "serve.py")], {
+    stdio: ["pipe", "pipe", "inherit"],
+    // Threads that wait for one another do not take the cores from ours.
+    env: { ...process.env, ...quietly, OMP_WAIT_POLICY: "passive" },
+  });
+  // Our process may end while it waits; it ends with its standard input.
+  const parts = [child, child.stdin, child.stdout];
+  for (const part of parts) part.unref();
+  const waiting = [];
+  const answers = createInterface({ input: child.stdout });
+  answers.on("line", (line) => waiting.shift().resolve(JSON.parse(line)));
+  child.on("close", (code) => {
+    server = undefined;
+    for (const { reject } of waiting) reject(new Error(`serve.py ended with ${code}`));
+  });
+  return {
+    async ask(request) {
+      for (const part of parts) part.ref();
+      try {
+        return await new Promise((resolve, reject) => {
+          waiting.push({ resolve, reject });
+          child.stdin.write(`${JSON.stringify(request)}\n`);
+        });
+      } finally {
+        if (waiting.length === 0) for (const part of parts) part.unref();
+      }
+    },
+  };
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const isForTokenizers = process.argv[2] === "--tokenizers";
   const [script, ...args] = process.argv.slice(isForTokenizers ? 3 : 2);
@@ -79,11 +129,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     process.exit(0);
   }
   run(referencePython(isForTokenizers ? "tokenizers" : "usual"), [join(here, script), ...args], {
-    env: {
-      ...process.env,
-      TRANSFORMERS_VERBOSITY: "error",
-      HF_HUB_OFFLINE: "1",
-      TOKENIZERS_PARALLELISM: "false",
-    },
+    env: { ...process.env, ...quietly },
   });
 }
