@@ -8,11 +8,10 @@
  * where its own rounding would grow. Prints one JSON line (with --record also appends it to results/twins.jsonl): how far
  * the first 50 losses differ, and on how many dev rows (texts, words, questions) the predictions agree.
  */
-import { spawnSync } from "node:child_process";
 import { appendFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { loadBackbone } from "ptuning/backbones";
+import { loadBackbone, peftRefusalOf } from "ptuning/backbones";
 import { Rng } from "ptuning/core";
 import { describeMachine, nodeEngine } from "ptuning/engine";
 import { encodeSafetensors, readSafetensors } from "ptuning/files";
@@ -23,17 +22,8 @@ import { forwardBatches, itemCount, itemRows, padBatch, shuffledBatches, tokenCo
 import { train } from "ptuning/train";
 import { commit } from "../origin.mjs";
 import { scratch } from "../scratch.mjs";
-import { referencePython } from "./run.mjs";
+import { runReference } from "./run.mjs";
 import { sets } from "./twin-sets.mjs";
-
-export function runPython(name, ...args) {
-  const script = fileURLToPath(new URL(`./${name}`, import.meta.url));
-  const { status } = spawnSync(referencePython(), [script, ...args], {
-    stdio: ["ignore", "inherit", "inherit"],
-    env: { ...process.env, HF_HUB_OFFLINE: "1", TRANSFORMERS_VERBOSITY: "error" },
-  });
-  if (status !== 0) throw new Error(`${name} failed`);
-}
 
 // [S, B] of ours → [B, S] of theirs.
 const transposed = ({ shape: [S, B], data: values }) => ({
@@ -81,6 +71,7 @@ export function compareLosses(ours, theirs) {
 function peftHas(method, head, { config }) {
   const [theirs, own] = [method.deployed.peft(config), head.peft];
   if ("reason" in theirs || "reason" in own) return false;
+  if (peftRefusalOf(config.modelType, theirs.peftType) !== undefined) return false;
   return theirs.taskTypes?.includes(own.taskType) ?? true;
 }
 
@@ -100,7 +91,7 @@ export async function twin(
   const { data, task, other, gold, answers, size } = await sets[set]();
   const [batchSize, maxLength] = [size[0], longest ?? size[1]];
   const folder = await scratch("twin");
-  if (name === "tiny-roberta") runPython("tiny_roberta.py", join(folder, name));
+  if (name === "tiny-roberta") await runReference("tiny_roberta.py", join(folder, name));
   const path = name === "tiny-roberta" ? join(folder, name) : name;
   const backbone = await loadBackbone(path, { engine: nodeEngine() });
   const hasPrompt = !["fine-tuning", "bitfit", "linear-probe", "lora"].includes(kind);
@@ -149,7 +140,7 @@ export async function twin(
     );
     write("batches.safetensors", batches);
     write("dev.safetensors", Object.assign({}, ...devBatches.map((rows, i) => dump(rows, dev, String(i)))));
-    runPython("twin.py", folder);
+    await runReference("twin.py", folder);
     const theirs = JSON.parse(readFileSync(join(folder, "theirs.json"), "utf8"));
     const theirPredictions = await decodeLogits(join(folder, "logits.safetensors"), task, dev, devBatches);
 

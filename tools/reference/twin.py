@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
-from transformers import AutoConfig
+from transformers import AutoConfig, AutoModel
 
 from prefix_bert import PrefixBert
+from prompted import Prompted
 from twin_training import train, write_logits
 
 folder = Path(sys.argv[1])
@@ -65,21 +66,50 @@ losses_of = {
 loss_of = losses_of.get(settings.get("loss", settings["head"]), label_loss)
 
 
-def plain_model():
-    backbone = Path(settings["backbone"])
-    stored = load(backbone / "model.safetensors")
+def patched_model(config, params):
+    """transformers' own model, with prompts in its attention and its weights replaced by trained ones."""
+    model = AutoModel.from_pretrained(settings["backbone"]).to(torch.get_default_dtype()).eval().requires_grad_(False)
+    net = Prompted(model)
+    own = dict(model.named_parameters()) | frozen
+    layers = list(range(len(net.modules)))
+
+    def logits(part):
+        weights = {k.removeprefix("backbone."): v for k, v in params.items() if k.startswith("backbone.")}
+        inputs = {"input_ids": part["ids"], "attention_mask": part["mask"]}
+        x = net.states(params.get("prompt.embeddings"), layers, params.get("prompt.gate"), weights, **inputs)
+        if settings["pooling"] == "mean":
+            share = part["mask"].to(x.dtype)[:, :, None]
+            x = (x * share).sum(1) / share.sum(1)
+        elif settings["pooling"] != "all":
+            x = x[:, 0]
+            if settings["pooling"] == "pooler":
+                dense = [(own | weights)[f"pooler.dense.{part}"] for part in ("weight", "bias")]
+                x = torch.tanh(F.linear(x, *dense))
+        return F.linear(x, params["head.weight"], params["head.bias"])
+
+    return logits
+
+
+def hundred_lines(config, params):
+    """BERT and RoBERTa by prefix_bert.py, which shares nothing with transformers."""
+    stored = load(Path(settings["backbone"]) / "model.safetensors")
     weights = {k.removeprefix("bert.").removeprefix("roberta."): v for k, v in stored.items()}
-    config = AutoConfig.from_pretrained(backbone)
-    params = {name: value.clone().requires_grad_() for name, value in initial.items()}
     deep = (list(range(config.num_hidden_layers)), settings["promptLength"]) if "prompt.embeddings" in params else ([], 0)
     net = PrefixBert(weights | frozen, config, deep[0], settings["pooling"], deep[1])
+    return lambda part: net.logits(params, part["ids"], part["types"], part["mask"])
+
+
+def plain_model():
+    config = AutoConfig.from_pretrained(settings["backbone"])
+    params = {name: value.clone().requires_grad_() for name, value in initial.items()}
+    logits = (hundred_lines if config.model_type in ("bert", "roberta") else patched_model)(config, params)
     # Fine-tuning spares biases and layer norms from weight decay, as BERT's authors do.
     spared = [k for k in params if settings["method"] == "fine-tuning" and k.endswith((".bias", ".LayerNorm.weight"))]
     groups = [
         {"params": [v for k, v in params.items() if k not in spared]},
         {"params": [params[k] for k in spared], "weight_decay": 0.0},
     ]
-    return lambda part: net.logits(params, part["ids"], part["types"], part["mask"]), groups
+    return logits, groups
 
 
 if settings["reference"] == "peft":
