@@ -1,11 +1,13 @@
 /**
- * Makes BERT checkpoints of real size with random weights, under .cache/bench/, for speed and memory. Weights are
+ * Makes checkpoints of real size with random weights, under .cache/bench/, for speed and memory. Weights are
  * normal with deviation 0.02, as a newly initialised model has them.
  */
+import { spawnSync } from "node:child_process";
 import { createWriteStream, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadBackbone } from "ptuning/backbones";
 import { Rng } from "ptuning/core";
+import { referencePython } from "../tools/reference/run.mjs";
 
 export const sizes = {
   small: { hidden_size: 256, num_hidden_layers: 8, num_attention_heads: 4, intermediate_size: 1024 },
@@ -51,9 +53,22 @@ function shapes({ hidden_size: E, num_hidden_layers: L, intermediate_size: I }) 
   ];
 }
 
-/** The folder of a checkpoint: a random one of {@link sizes}, or one that the catalog knows. */
+/** A random checkpoint that transformers makes; on first use. */
+async function randomDeberta() {
+  const folder = join(import.meta.dirname, "../.cache/bench/deberta-base");
+  if (existsSync(join(folder, "done"))) return folder;
+  mkdirSync(folder, { recursive: true });
+  const script = join(import.meta.dirname, "random_deberta.py");
+  const { status } = spawnSync(referencePython(), [script, folder], { stdio: "inherit" });
+  if (status !== 0) throw new Error("random_deberta.py failed");
+  writeFileSync(join(folder, "done"), "");
+  return folder;
+}
+
+/** The folder of a checkpoint: a random one, or one that the catalog knows. */
 export async function checkpointFolder(name) {
   if (name in sizes) return randomBackbone(name);
+  if (name === "deberta-base") return randomDeberta();
   const backbone = await loadBackbone(name);
   await backbone.close();
   return backbone.folder;

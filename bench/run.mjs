@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The benchmark suite: npm run bench [-- step|runs|predict|curves|fine-tuning|cold|rows|trunk|csv|builds] [--quick] [--ours]
+ * The benchmark suite: npm run bench [-- step|architectures|runs|predict|curves|fine-tuning|cold|rows|trunk|csv|builds] [--quick] [--ours]
  * With `--ours` `runs` keeps what results/ has of PEFT's, and times one more run of it beside ours.
  * With `tables` nothing is measured: RESULTS.md and the figures are made anew from bench/results/.
  * Contenders run in processes of their own and take turns; ratios are of the same round. Results go to
@@ -12,7 +12,19 @@ import { join } from "node:path";
 import { commit, onnxruntimeVersion } from "../tools/origin.mjs";
 import { prepare, root } from "../tools/prepare.mjs";
 
-const all = ["step", "runs", "predict", "curves", "fine-tuning", "cold", "rows", "trunk", "csv", "builds"];
+const all = [
+  "step",
+  "architectures",
+  "runs",
+  "predict",
+  "curves",
+  "fine-tuning",
+  "cold",
+  "rows",
+  "trunk",
+  "csv",
+  "builds",
+];
 const args = process.argv.slice(2);
 const [quick, ours] = ["--quick", "--ours"].map((flag) => args.includes(flag));
 const wanted = args.filter((arg) => !arg.startsWith("--"));
