@@ -1,9 +1,9 @@
 /** Fine-tuned models: a folder that transformers loads, with our sidecar beside its files. */
-import { copyFile, readdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Backbone, openCheckpoint, parseArchitecture, readWeight } from "../backbones/index.ts";
 import type { Params, Tensor } from "../core/index.ts";
-import { type PendingTensor, readJson, streamSafetensors } from "../files/index.ts";
+import { type Files, fileBytes, fileJson, type PendingTensor, streamSafetensors } from "../files/index.ts";
 import { listedNames } from "../methods/index.ts";
 import { weightPrefix } from "../model/index.ts";
 import { tokenizerFileNames } from "../text/index.ts";
@@ -12,7 +12,7 @@ import { checkpointConfig, checkpointWeights } from "./adapter-files.ts";
 import { peftNames } from "./save.ts";
 
 /** Where the weights come from that were not trained, and the files beside them. */
-export type CheckpointSource = Pick<Backbone, "folder" | "architecture" | "weights">;
+export type CheckpointSource = Pick<Backbone, "files" | "architecture" | "weights">;
 
 /** Classes of transformers that have a head of ours, by PEFT's name of its type. */
 const headClasses: Readonly<Record<string, string>> = {
@@ -43,7 +43,7 @@ export async function writeCheckpoint(
 ): Promise<void> {
   const { params, frozen = {}, backbone } = adapter;
   const { architecture } = source;
-  const lmHead = architecture.lmHead.weights((await parseArchitecture(source.folder)).config);
+  const lmHead = architecture.lmHead.weights((await parseArchitecture(source.files)).config);
   // Where it was not tuned with the rest, it does not fit the rest any more.
   const weights = new Map(
     [...source.weights].filter(([name]) => adapter.task.head.usesLmHead || !(name in lmHead)),
@@ -59,14 +59,14 @@ export async function writeCheckpoint(
     tensors[target] = { dtype: "float32", shape: tensor.shape, bytes: () => bytesOf(tensor) };
   }
   await writeFile(join(folder, checkpointWeights), streamSafetensors(tensors, { format: "pt" }));
-  const config = (await readJson(join(source.folder, "config.json"))) as Record<string, unknown>;
+  const config = (await fileJson(source.files, "config.json")) as Record<string, unknown>;
   await writeFile(
     join(folder, checkpointConfig),
     `${JSON.stringify({ ...config, ...headConfig(adapter, architecture.transformersClasses), ...float32Config }, null, 2)}\n`,
   );
-  const there = new Set(await readdir(source.folder));
+  const there = new Set(await source.files.list());
   for (const name of tokenizerFileNames.filter((file) => there.has(file)))
-    await copyFile(join(source.folder, name), join(folder, name));
+    await writeFile(join(folder, name), await fileBytes(source.files, name));
 }
 
 /** What `config.json` says of the numbers: all are written in 32 bits, whatever the checkpoint had; older versions' key goes. */
@@ -97,8 +97,8 @@ function headConfig(
 }
 
 /** A saved checkpoint as the source of another save. */
-export async function checkpointSource(folder: string): Promise<CheckpointSource> {
-  const { architecture, config } = await parseArchitecture(folder);
-  const { weights } = await openCheckpoint(folder, architecture, config);
-  return { folder, architecture, weights };
+export async function checkpointSource(files: Files): Promise<CheckpointSource> {
+  const { architecture, config } = await parseArchitecture(files);
+  const { weights } = await openCheckpoint(files, architecture, config);
+  return { files, architecture, weights };
 }

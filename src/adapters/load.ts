@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { architectures, peftModulesOf } from "../backbones/index.ts";
 import { messageOf, type Params, PtuningError, shown, type Tensor, toFloat32 } from "../core/index.ts";
-import { readJson, readSafetensors, settleFolder } from "../files/index.ts";
+import { diskFiles, readJson, readSafetensors, settleFolder } from "../files/index.ts";
 import {
   listedNames,
   type Method,
@@ -134,7 +134,7 @@ export async function openAdapter(
     backbone: isCheckpoint ? { ...known, fingerprint: "" } : known,
     maxLength,
     provenance: provenance as AdapterFields["provenance"],
-    ...(isCheckpoint && { source: await checkpointSource(folder) }),
+    ...(isCheckpoint && { source: await checkpointSource(diskFiles(folder)) }),
   });
 }
 

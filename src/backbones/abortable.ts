@@ -1,6 +1,6 @@
-import { abortableEngine } from "../engine/index.ts";
-import { abortableTokenizer } from "../text/index.ts";
-import type { Backbone } from "./load.ts";
+import { abortableEngine } from "../engine/portable.ts";
+import { abortableTokenizer } from "../text/portable.ts";
+import type { Backbone } from "./backbone.ts";
 
 /**
  * The backbone for as long as nobody aborts: then encoding texts and running graphs throws the signal's reason. Whoever

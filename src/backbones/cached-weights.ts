@@ -1,39 +1,25 @@
-import { realpath } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import type { ExternalTensor, Tensor } from "../core/index.ts";
+import { join } from "node:path";
+import { type ByteSource, type ExternalTensor, Resources, type Tensor, withOpen } from "../core/index.ts";
 import {
-  type ByteSource,
   cacheFolder,
   dropDeadLock,
   type Environment,
+  fileSource,
   hashText,
   inCacheOrAside,
   lockFile,
   makeFolder,
-  openFile,
-  type PendingTensor,
   readSafetensorsHeader,
   readTensor,
   streamSafetensors,
   sweepTemporaries,
   writeFileAtomic,
 } from "../files/index.ts";
+import type { Backbone } from "./backbone.ts";
 import type { StoredWeight } from "./checkpoint.ts";
-import type { Backbone } from "./load.ts";
+import type { WeightsToMake } from "./made-weights.ts";
 
 const weightsFile = "model.safetensors";
-
-/** Weights that are made of a backbone's. */
-export interface WeightsToMake {
-  /** Folder of our cache for their kind. */
-  readonly kind: string;
-  /** Name of their layout with its version: changes where the same backbone would get other bytes. */
-  readonly layout: string;
-  /** For people, such as `int8`. */
-  readonly name: string;
-  /** @param read reads a weight into memory, row-major; throws the signal's reason */
-  tensors(read: (weight: StoredWeight) => Promise<Tensor>): Readonly<Record<string, PendingTensor>>;
-}
 
 /**
  * Weights that are made once per backbone in our cache (the backbone's own folder may be read-only), tensor by tensor.
@@ -86,21 +72,17 @@ async function openCached(
 ): Promise<ReadonlyMap<string, ExternalTensor> | undefined> {
   let source: ByteSource;
   try {
-    source = await openFile(path);
+    source = await fileSource(path);
   } catch {
     return undefined;
   }
   try {
-    const { tensors, metadata } = await readSafetensorsHeader(source);
+    const { tensors, metadata } = await withOpen(source, readSafetensorsHeader);
     if (metadata.fingerprint !== fingerprint) return undefined;
-    const real = await realpath(path);
-    const place = { folder: dirname(real), file: weightsFile };
-    return new Map([...tensors].map(([name, entry]) => [name, { ...entry, ...place }]));
+    return new Map([...tensors].map(([name, entry]) => [name, { ...entry, source }]));
   } catch {
     // A damaged file is made again.
     return undefined;
-  } finally {
-    await source.close();
   }
 }
 
@@ -110,17 +92,13 @@ async function write(
   { tensors }: WeightsToMake,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const files = new Map<string, ByteSource>();
+  await using opened = new Resources();
+  const open = new Map<ByteSource, ByteSource>();
   const read = async (weight: StoredWeight): Promise<Tensor> => {
     signal?.throwIfAborted();
-    const name = join(weight.folder, weight.file);
-    const file = files.get(name) ?? (await openFile(name));
-    files.set(name, file);
-    return readTensor(file, weight);
+    const { source } = weight;
+    if (!open.has(source)) open.set(source, source.open ? opened.use(await source.open()) : source);
+    return readTensor(open.get(source)!, weight);
   };
-  try {
-    await writeFileAtomic(path, streamSafetensors(tensors(read), { fingerprint }));
-  } finally {
-    for (const file of files.values()) await file.close();
-  }
+  await writeFileAtomic(path, streamSafetensors(tensors(read), { fingerprint }));
 }

@@ -1,6 +1,5 @@
-import { realpath } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
 import {
+  type ByteSource,
   type ExternalTensor,
   elementCount,
   isFloat,
@@ -8,11 +7,12 @@ import {
   shown,
   type Tensor,
   toFloat32,
+  withOpen,
 } from "../core/index.ts";
-import { openFile, readTensor, type TensorEntry } from "../files/index.ts";
+import { type Files, readTensor, type TensorEntry } from "../files/portable.ts";
 import type { Architecture, BackboneConfig } from "./architecture.ts";
 import { formerFingerprint } from "./fingerprint.ts";
-import { findWeightFiles } from "./weight-files.ts";
+import { findWeightFiles, safetensorsFormat, type WeightFormat } from "./weight-files.ts";
 import { standsIn, weightNamer } from "./weight-names.ts";
 
 /** Where a weight lies, row-major or with strides. */
@@ -23,7 +23,7 @@ export interface Checkpoint {
   /** Our weight name → where it lies. */
   readonly weights: ReadonlyMap<string, StoredWeight>;
   /** The files with the weights, in the order of their names. */
-  readonly files: readonly string[];
+  readonly sources: readonly ByteSource[];
   /**
    * What adapters before formatVersion 2 call the backbone; other backbones may have the same. Absent where there were none
    * of its format.
@@ -33,53 +33,49 @@ export interface Checkpoint {
 }
 
 /**
- * Reads the headers of a checkpoint's files, of safetensors or of PyTorch; no weight is read.
+ * Reads the headers of a checkpoint's files; no weight is read.
+ * @param formats of the weights that may be read; of several in one folder the first is taken
  * @throws BACKBONE_INVALID if there are none, one of several is missing, a weight is there twice or holds no floats;
  *   FILE_INVALID if a file is damaged
  */
 export async function openCheckpoint(
-  folder: string,
+  files: Files,
   architecture: Architecture,
   config: BackboneConfig,
+  formats: readonly WeightFormat[] = [safetensorsFormat],
 ): Promise<Checkpoint> {
   const nameOf = weightNamer(architecture, config);
-  const { format, files: names, placeOf } = await findWeightFiles(folder);
+  const { format, files: names, placeOf } = await findWeightFiles(files, formats);
   const found = new Map<string, FoundWeight>();
-  const files: string[] = [];
-  const former = format.hasFormerFingerprint ? await formerFingerprint(folder) : undefined;
+  const sources: ByteSource[] = [];
+  const former = format.hasFormerFingerprint ? await formerFingerprint(files) : undefined;
   for (const file of names) {
-    // The runtime refuses links; hub caches are made of them.
-    const path = await realpath(join(folder, file)).catch((cause: unknown) => {
+    const source = await files.find(file);
+    if (source === undefined) {
       throw new PtuningError(
         "BACKBONE_INVALID",
-        `${join(folder, file)}: expected weights, got no such file.`,
-        {
-          hint: "The download of this backbone is not complete: remove the folder and fetch it again.",
-          cause,
-        },
+        `${files.where(file)}: expected weights, got no such file.`,
+        { hint: "The download of this backbone is not complete: remove the folder and fetch it again." },
       );
+    }
+    sources.push(source);
+    const tensors = await withOpen(source, async (open) => {
+      const header = await format.readHeader(open);
+      await former?.add(open, header.tensors);
+      return header.tensors;
     });
-    files.push(path);
-    const source = await openFile(path);
-    try {
-      const { tensors } = await format.readHeader(source);
-      for (const [checkpointName, entry] of [...tensors].sort(([a], [b]) => (a < b ? -1 : 1))) {
-        const name = nameOf(checkpointName);
-        // What the index says to lie elsewhere is taken from there.
-        if (name === undefined || (placeOf.get(checkpointName) ?? file) !== file) continue;
-        const weight = { ...entry, folder: dirname(path), file: basename(path) };
-        addWeight(found, { name, checkpointName, weight }, path);
-      }
-      await former?.add(source, tensors);
-    } finally {
-      await source.close();
+    for (const [checkpointName, entry] of [...tensors].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      const name = nameOf(checkpointName);
+      // What the index says to lie elsewhere is taken from there.
+      if (name === undefined || (placeOf.get(checkpointName) ?? file) !== file) continue;
+      addWeight(found, { name, checkpointName, weight: { ...entry, source } }, source.name);
     }
   }
   const weights = new Map([...found].map(([name, { weight }]) => [name, weight]));
   return {
     weights,
-    files,
-    ...(former && { formerFingerprint: former.digest() }),
+    sources,
+    ...(former && { formerFingerprint: await former.digest() }),
     parameterCount: [...weights.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
   };
 }
@@ -115,7 +111,7 @@ function addWeight(found: Map<string, FoundWeight>, one: FoundWeight, path: stri
 }
 
 function isSamePlace(a: StoredWeight, b: StoredWeight): boolean {
-  return a.file === b.file && a.folder === b.folder && a.offset === b.offset && `${a.shape}` === `${b.shape}`;
+  return a.source === b.source && a.offset === b.offset && `${a.shape}` === `${b.shape}`;
 }
 
 /**
@@ -127,14 +123,9 @@ export async function readWeight(
   name: string,
   id: string,
 ): Promise<Tensor<"float32">> {
-  const source = weights.get(name);
-  if (source === undefined) {
+  const weight = weights.get(name);
+  if (weight === undefined) {
     throw new PtuningError("BACKBONE_INVALID", `backbone ${id}: weight "${name}": expected it, got none.`);
   }
-  const file = await openFile(join(source.folder, source.file));
-  try {
-    return toFloat32(await readTensor(file, source));
-  } finally {
-    await file.close();
-  }
+  return toFloat32(await readTensor(weight.source, weight));
 }

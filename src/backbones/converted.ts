@@ -1,10 +1,9 @@
 import { type ExternalTensor, type Tensor, toFloat32 } from "../core/index.ts";
 import type { CpuFacts } from "../engine/index.ts";
-import type { Environment, PendingTensor } from "../files/index.ts";
+import type { PendingTensor } from "../files/index.ts";
 import type { FormName, StoredForm } from "../nn/index.ts";
-import { cachedWeights } from "./cached-weights.ts";
+import type { Backbone } from "./backbone.ts";
 import type { StoredWeight } from "./checkpoint.ts";
-import type { Backbone } from "./load.ts";
 
 /** What is made. */
 export interface Conversion {
@@ -15,15 +14,13 @@ export interface Conversion {
 }
 
 /**
- * Weights with the matrices of the linear layers in another form, where it suits them, from our cache; everything else is
- * float32.
+ * Weights with the matrices of the linear layers in another form, where it suits them; everything else is float32.
  *
  * @param signal ends the making with its reason
  */
 export function convertedWeights(
-  backbone: Pick<Backbone, "id" | "architecture" | "config" | "weights" | "fingerprint">,
+  backbone: Pick<Backbone, "id" | "architecture" | "config" | "weights" | "fingerprint" | "makeWeights">,
   { name, form, cpu }: Conversion,
-  env?: Environment,
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, ExternalTensor>> {
   const { architecture, config, weights } = backbone;
@@ -44,7 +41,8 @@ export function convertedWeights(
     }
     return pending;
   };
-  return cachedWeights(backbone, { kind: "quantized", layout: form.layout(cpu), name, tensors }, env, signal);
+  const wanted = { kind: "quantized", layout: form.layout(cpu), name, tensors };
+  return backbone.makeWeights(backbone, wanted, signal);
 }
 
 /** The layout of the copy that {@link usableWeights} makes. */
@@ -52,18 +50,19 @@ const rowsLayout = "rows-v1";
 
 /**
  * A checkpoint's weights as the runtime reads them: in the checkpoint's own files where all lie row-major, in floats of 16
- * or 32 bits, in one folder; else in a copy in our cache.
+ * or 32 bits, in one folder where they are files; else in a copy.
  *
  * @param signal ends the copying with its reason
  */
 export async function usableWeights(
-  backbone: Pick<Backbone, "id" | "fingerprint"> & { readonly weights: ReadonlyMap<string, StoredWeight> },
-  env?: Environment,
+  backbone: Pick<Backbone, "id" | "fingerprint" | "makeWeights"> & {
+    readonly weights: ReadonlyMap<string, StoredWeight>;
+  },
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, ExternalTensor>> {
   const all = [...backbone.weights.values()];
   const isInRows = all.every(({ strides, dtype }) => strides === undefined && dtype !== "float64");
-  if (isInRows && new Set(all.map(({ folder }) => folder)).size <= 1) return backbone.weights;
+  if (isInRows && foldersOf(all).size <= 1) return backbone.weights;
   const tensors = (read: (weight: StoredWeight) => Promise<Tensor>): Record<string, PendingTensor> =>
     Object.fromEntries(
       [...backbone.weights].map(([name, weight]): [string, PendingTensor] => {
@@ -76,11 +75,15 @@ export async function usableWeights(
         return [name, { dtype, shape, bytes: async () => bytesOf((await values()).data) }];
       }),
     );
-  return cachedWeights(
-    backbone,
-    { kind: "copied", layout: rowsLayout, name: "copied", tensors },
-    env,
-    signal,
+  const wanted = { kind: "copied", layout: rowsLayout, name: "copied", tensors };
+  return backbone.makeWeights(backbone, wanted, signal);
+}
+
+/** Folders of this machine that weights lie in. */
+function foldersOf(weights: readonly StoredWeight[]): Set<string> {
+  const sources = new Set(weights.map(({ source }) => source));
+  return new Set(
+    [...sources].flatMap(({ path }) => (path === undefined ? [] : [path.replace(/[^/\\]*$/, "")])),
   );
 }
 

@@ -1,31 +1,31 @@
-import { createHash } from "node:crypto";
-import { join } from "node:path";
-import {
-  type ByteSource,
-  type HashOptions,
-  hashFileOnce,
-  readBytes,
-  type SafetensorsHeader,
-} from "../files/index.ts";
-import { tokenizerFingerprint } from "../text/index.ts";
+import type { ByteSource } from "../core/index.ts";
+import { type Files, fileBytes, type SafetensorsHeader, sha256 } from "../files/portable.ts";
+import { tokenizerFingerprint } from "../text/portable.ts";
+
+/** SHA-256 of a source as lower-case hex. */
+export type HashSource = (source: ByteSource, signal?: AbortSignal) => Promise<string>;
+
+/** Reads the whole source. */
+export const hashWhole: HashSource = async (source) => sha256([await source.read(0, source.size)]);
 
 /**
  * Identifies a backbone: a SHA-256 over all that changes its answers. That is every byte of its weight files, its
  * `config.json`, and what decides which tokens a text becomes.
- * @param files the weight files, in the order of their names
+ * @param weights the files with the weights, in the order of their names
  * @throws BACKBONE_INVALID if a file of the tokenizer is damaged
  */
 export async function fingerprintOf(
-  folder: string,
-  files: readonly string[],
-  options: HashOptions = {},
+  files: Files,
+  weights: readonly ByteSource[],
+  hash: HashSource,
+  signal?: AbortSignal,
 ): Promise<string> {
-  const hash = createHash("sha256");
-  const config = await readBytes(join(folder, "config.json"));
-  hash.update(`config ${createHash("sha256").update(config).digest("hex")}\n`);
-  hash.update(`tokenizer ${await tokenizerFingerprint(folder)}\n`);
-  for (const file of files) hash.update(`weights ${await hashFileOnce(file, options)}\n`);
-  return `sha256-v2:${hash.digest("hex")}`;
+  const parts = [
+    `config ${await sha256([await fileBytes(files, "config.json")])}\n`,
+    `tokenizer ${await tokenizerFingerprint(files)}\n`,
+  ];
+  for (const source of weights) parts.push(`weights ${await hash(source, signal)}\n`);
+  return `sha256-v2:${await sha256(parts)}`;
 }
 
 /** Samples of the weights that went into the former fingerprint. */
@@ -36,27 +36,27 @@ const sampleBytes = 64;
  * The fingerprint that adapters carried before formatVersion 2: over `config.json`, the vocabulary, every tensor's name,
  * type and shape, and bytes sampled from the data. Two checkpoints may share it, so it is no key of anything.
  */
-export async function formerFingerprint(folder: string): Promise<FormerFingerprint> {
-  const hash = createHash("sha256");
+export async function formerFingerprint(files: Files): Promise<FormerFingerprint> {
+  const parts: (string | Uint8Array)[] = [];
   for (const name of ["config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"]) {
-    hash.update(await readBytes(join(folder, name)).catch(() => ""));
+    parts.push(await fileBytes(files, name).catch(() => ""));
   }
   return {
     async add(source, tensors) {
       for (const [name, { dtype, shape }] of [...tensors].sort(([a], [b]) => (a < b ? -1 : 1))) {
-        hash.update(`${name}:${dtype}:${shape}\n`);
+        parts.push(`${name}:${dtype}:${shape}\n`);
       }
       for (let i = 0; i < samples; i++) {
         const offset = Math.floor((i / samples) * (source.size - sampleBytes));
-        hash.update(await source.read(Math.max(0, offset), Math.min(sampleBytes, source.size)));
+        parts.push(await source.read(Math.max(0, offset), Math.min(sampleBytes, source.size)));
       }
     },
-    digest: () => `sha256-sampled:${hash.digest("hex")}`,
+    digest: async () => `sha256-sampled:${await sha256(parts)}`,
   };
 }
 
 interface FormerFingerprint {
   /** A weight file, in the order of their names. */
   add(source: ByteSource, tensors: SafetensorsHeader["tensors"]): Promise<void>;
-  digest(): string;
+  digest(): Promise<string>;
 }

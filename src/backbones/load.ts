@@ -1,38 +1,13 @@
-import { join } from "node:path";
-import { type ExternalTensor, PtuningError } from "../core/index.ts";
 import { type Engine, nodeEngine } from "../engine/index.ts";
-import { readJson } from "../files/index.ts";
-import type { FormName } from "../nn/index.ts";
-import { openTokenizer, type Tokenizer } from "../text/index.ts";
-import type { Architecture, BackboneConfig, WeightShapes } from "./architecture.ts";
+import { diskFiles, hashFileOnce } from "../files/index.ts";
+import { openTokenizer } from "../text/index.ts";
+import { type Backbone, type BackboneHost, finishBackbone, parseArchitecture } from "./backbone.ts";
+import { cachedWeights } from "./cached-weights.ts";
 import { catalog } from "./catalog.ts";
-import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
-import { usableWeights } from "./converted.ts";
-import { fingerprintOf } from "./fingerprint.ts";
+import { openCheckpoint } from "./checkpoint.ts";
+import { hashWhole } from "./fingerprint.ts";
 import { type LocateOptions, locateBackbone } from "./locate.ts";
-import { architectureOf } from "./registry.ts";
-
-/** A frozen transformer, ready to be adapted. */
-export interface Backbone extends AsyncDisposable {
-  /** Repository id, or a folder's base name. */
-  readonly id: string;
-  /** Where its files lie. */
-  readonly folder: string;
-  readonly architecture: Architecture;
-  readonly config: BackboneConfig;
-  readonly weights: ReadonlyMap<string, ExternalTensor>;
-  /** Of the linear layers in `weights`; see `withPrecision`. */
-  readonly precision: FormName;
-  /** Identifies weights, configuration and tokenizer by every byte of them; adapters carry it. */
-  readonly fingerprint: string;
-  /** What adapters before formatVersion 2 carry: it saw a sample of the weights, and others may have the same. */
-  readonly formerFingerprint?: string;
-  readonly parameterCount: number;
-  readonly tokenizer: Tokenizer;
-  readonly engine: Engine;
-  /** Frees the engine. */
-  close(): Promise<void>;
-}
+import { weightFormats } from "./weight-formats.ts";
 
 const knownTokenizers = catalog.map(({ tokenizer }) => tokenizer);
 
@@ -40,6 +15,19 @@ const knownTokenizers = catalog.map(({ tokenizer }) => tokenizer);
 export interface LoadBackboneOptions extends LocateOptions {
   /** What runs the graphs; default {@link nodeEngine}. */
   readonly engine?: Engine;
+}
+
+/** This machine: every format of weights, hashes and weights that are made once in our cache. */
+function nodeHost({ env }: Pick<LoadBackboneOptions, "env">): BackboneHost {
+  const inEnv = env && { env };
+  return {
+    formats: weightFormats,
+    hash: (source, signal) =>
+      source.path === undefined
+        ? hashWhole(source)
+        : hashFileOnce(source.path, { ...inEnv, ...(signal && { signal }) }),
+    makeWeights: (backbone, wanted, signal) => cachedWeights(backbone, wanted, env, signal),
+  };
 }
 
 /**
@@ -56,58 +44,13 @@ export async function loadBackbone(name: string, options: LoadBackboneOptions = 
   signal?.throwIfAborted();
   const { id, folder } = await locateBackbone(name, options);
   signal?.throwIfAborted();
-  const { architecture, config } = await parseArchitecture(folder);
-  const [{ files, weights: stored, ...checkpoint }, tokenizer] = await Promise.all([
-    openCheckpoint(folder, architecture, config),
-    openTokenizer(folder, { trusted: knownTokenizers, ...(options.env && { env: options.env }) }),
+  const files = diskFiles(folder);
+  const parsed = await parseArchitecture(files);
+  const host = nodeHost(options);
+  const [checkpoint, tokenizer] = await Promise.all([
+    openCheckpoint(files, parsed.architecture, parsed.config, host.formats),
+    openTokenizer(files, { trusted: knownTokenizers, ...(options.env && { env: options.env }) }),
   ]);
-  checkShapes(architecture.weights(config), stored, id);
-  const fingerprint = await fingerprintOf(folder, files, {
-    ...(options.env && { env: options.env }),
-    ...(signal && { signal }),
-  });
-  const weights = await usableWeights({ id, fingerprint, weights: stored }, options.env, signal);
-  const engine = options.engine ?? nodeEngine();
-  return {
-    id,
-    folder,
-    architecture,
-    config,
-    ...checkpoint,
-    weights,
-    fingerprint,
-    precision: "fp32",
-    tokenizer,
-    engine,
-    close: () => engine.close(),
-    [Symbol.asyncDispose]: () => engine.close(),
-  };
-}
-
-/**
- * Makes sure that the weights are there that the configuration speaks of, before anything is made of its numbers.
- * @throws BACKBONE_INVALID naming the first that is not
- */
-function checkShapes(shapes: WeightShapes, weights: Checkpoint["weights"], id: string): void {
-  for (const [name, shape] of Object.entries(shapes)) {
-    const found = weights.get(name)?.shape;
-    if (`${found}` === `${shape}`) continue;
-    const got = found === undefined ? "no such weight" : `[${found.join(", ")}]`;
-    throw new PtuningError(
-      "BACKBONE_INVALID",
-      `backbone ${id}: weight "${name}": expected [${shape.join(", ")}], got ${got}.`,
-      { hint: "The checkpoint does not fit its config.json, or its download is damaged." },
-    );
-  }
-}
-
-/**
- * The architecture and the configuration of a checkpoint.
- * @throws BACKBONE_UNSUPPORTED, BACKBONE_INVALID
- */
-export async function parseArchitecture(folder: string): Promise<Pick<Backbone, "architecture" | "config">> {
-  const path = join(folder, "config.json");
-  const json = await readJson(path);
-  const architecture = architectureOf(json, path);
-  return { architecture, config: architecture.parseConfig(json, path) };
+  const engine = options.engine ?? nodeEngine;
+  return finishBackbone({ id, files, ...parsed, checkpoint, tokenizer, engine, host }, signal);
 }

@@ -19,7 +19,7 @@ import {
 } from "../files/index.ts";
 import { tokenizerFileNames, tokenizerSources } from "../text/index.ts";
 import { type CatalogEntry, catalog } from "./catalog.ts";
-import { isWeightFile, preferredFiles, weightSources } from "./weight-files.ts";
+import { isWeightFile, preferredFiles, weightSources } from "./weight-formats.ts";
 
 /** The files of a backbone; of a list, one suffices. */
 const requiredFiles: readonly (readonly string[])[] = [["config.json"], tokenizerSources, weightSources];

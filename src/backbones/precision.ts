@@ -1,7 +1,7 @@
 import { type CpuFacts, cpuFacts } from "../engine/index.ts";
 import { type FormName, formNames, formOf, weightForms } from "../nn/index.ts";
+import type { Backbone } from "./backbone.ts";
 import { convertedWeights } from "./converted.ts";
-import type { Backbone } from "./load.ts";
 
 /**
  * Precision of the frozen linear layers, forward and backward: the name of a weight form. `auto` takes int8 where the
@@ -28,7 +28,7 @@ export async function withPrecision(
   const name = choosePrecision(precision, cpu);
   const { stored } = weightForms[name];
   if (name === backbone.precision || stored === undefined) return backbone;
-  const weights = await convertedWeights(backbone, { name, form: stored, cpu }, process.env, signal);
+  const weights = await convertedWeights(backbone, { name, form: stored, cpu }, signal);
   // What was built, not what was asked for: a checkpoint may have no layer that the form suits.
   const layers = backbone.architecture.linears(backbone.config);
   const isBuilt = layers.some((layer) => formOf((key) => weights.has(key), layer.name) === name);

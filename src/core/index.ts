@@ -11,4 +11,5 @@ export * from "./rng.ts";
 export * from "./secrets.ts";
 export * from "./shell.ts";
 export * from "./shown.ts";
+export * from "./source.ts";
 export * from "./tensor.ts";

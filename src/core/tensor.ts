@@ -1,5 +1,6 @@
 import { allocate, type DType, type TypedArrays } from "./dtype.ts";
 import { PtuningError } from "./errors.ts";
+import type { ByteSource } from "./source.ts";
 
 /** A dense, row-major tensor in host memory. */
 export interface Tensor<D extends DType = DType> {
@@ -65,15 +66,13 @@ export function parameterCount(params: TensorMap): number {
   return Object.values(params).reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }
 
-/** A tensor that stays in a file, row-major and little-endian: frozen weights of a checkpoint. */
+/** A tensor whose bytes stay where they are, row-major and little-endian: frozen weights of a checkpoint. */
 export interface ExternalTensor {
   readonly dtype: DType;
   readonly shape: readonly number[];
-  /** Absolute path of the folder that really holds the file (symbolic links resolved). */
-  readonly folder: string;
-  /** Name of the file within the folder. */
-  readonly file: string;
-  /** First byte in the file. */
+  /** What holds it, among others. */
+  readonly source: ByteSource;
+  /** First byte in the source. */
   readonly offset: number;
   readonly byteLength: number;
 }
@@ -81,7 +80,7 @@ export interface ExternalTensor {
 /** Contents of a graph initializer. */
 export type TensorSource = Tensor | ExternalTensor;
 
-/** Whether the contents lie in a file. */
+/** Whether the contents lie in a source of bytes. */
 export function isExternal(source: TensorSource): source is ExternalTensor {
-  return "file" in source;
+  return "source" in source;
 }

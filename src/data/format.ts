@@ -1,5 +1,5 @@
 import { type ErrorDetails, PtuningError } from "../core/index.ts";
-import type { ByteSource } from "../files/index.ts";
+import type { OpenSource } from "../files/index.ts";
 import type { ExampleKind, ExampleKinds } from "./example.ts";
 import type { ReadOptions } from "./options.ts";
 
@@ -31,7 +31,7 @@ export interface FormatInput {
    */
   text(file?: string): AsyncIterable<string>;
   /** Random access, unpacked. The caller closes it. */
-  bytes(): Promise<ByteSource>;
+  bytes(): Promise<OpenSource>;
   /**
    * A record starts here. Where every record is to be answered for, one that gives no example is told of all the same.
    * @param fields where they are known: its id is taken from them

@@ -7,7 +7,7 @@ import { pipeline } from "node:stream/promises";
 import { TextDecoder } from "node:util";
 import { createGunzip } from "node:zlib";
 import { messageOf, PtuningError, systemCode } from "../core/index.ts";
-import { type ByteSource, hashFile, openFile, refusalReason } from "../files/index.ts";
+import { hashFile, type OpenSource, openFile, refusalReason } from "../files/index.ts";
 
 /** A gzip file may not unpack to more than this, 8 GiB: a small file can hold petabytes of zeros. */
 export const defaultMaxUnpackedBytes: number = 8 * 2 ** 30;
@@ -156,7 +156,7 @@ export async function startOf(path: string, encoding = "utf-8", length: number =
 export async function openBytesAt(
   path: string,
   options: SourceOptions = {},
-): Promise<ByteSource & { readonly sha256: string }> {
+): Promise<OpenSource & { readonly sha256: string }> {
   await checkFile(path);
   const sha256 = await hashFile(path);
   if (!(await isGzip(path))) return Object.assign(await openFile(path), { sha256 });

@@ -1,10 +1,11 @@
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
-import { isExternal, messageOf, PtuningError, type TensorMap } from "../core/index.ts";
+import { messageOf, PtuningError, type TensorMap } from "../core/index.ts";
 import { type Graph, simplify } from "../graph/index.ts";
 import { encodeModel } from "../onnx/index.ts";
 import { type CompileOptions, type Engine, type Held, isHeld, type Session } from "./engine.ts";
+import { externalPlaces } from "./external.ts";
 import type { EngineReply, EngineRequest } from "./protocol.ts";
 import { defaultThreads, threadLimit } from "./threads.ts";
 
@@ -56,15 +57,18 @@ class EngineThread {
     return this.#ended !== undefined;
   }
 
-  /** @throws ENGINE_FAILED if the runtime refuses, or the thread has ended or ends */
-  ask(request: EngineRequest): Promise<TensorMap | undefined> {
+  /**
+   * @param transferred memory that goes over to the thread
+   * @throws ENGINE_FAILED if the runtime refuses, or the thread has ended or ends
+   */
+  ask(request: EngineRequest, transferred: readonly ArrayBuffer[] = []): Promise<TensorMap | undefined> {
     if (this.#ended !== undefined) return Promise.reject(failed(this.#ended));
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
       this.#pending.set(id, { resolve, reject });
       this.#worker.ref();
       try {
-        this.#worker.postMessage({ id, request });
+        this.#worker.postMessage({ id, request }, transferred);
       } catch (error) {
         // What cannot be copied to the thread never gets there: nobody would answer.
         this.#take(id);
@@ -157,17 +161,17 @@ export function nodeEngine(options: NodeEngineOptions = {}): Engine {
       const thread = openThread();
       const session = nextId++;
       const simplified = simplify(graph);
-      const model = encodeModel(simplified);
-      const folder = externalFolder(simplified);
-      await thread.ask({
-        kind: "compile",
+      const { folder, read, placeOf } = await externalPlaces(simplified);
+      const request = {
         session,
-        model,
+        model: encodeModel(simplified, placeOf),
         folder,
+        read,
         prepack,
         threads,
         spin,
-      });
+      };
+      await thread.ask({ kind: "compile", ...request }, read && [read.data.buffer as ArrayBuffer]);
       const fetches = Object.fromEntries([...simplified.outputs].map(([name, value]) => [name, value.name]));
       const release = (): Promise<void> => thread.giveBack({ kind: "release", session });
       return {
@@ -216,16 +220,6 @@ export function nodeEngine(options: NodeEngineOptions = {}): Engine {
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-/** The one folder that holds all external data of a graph. */
-function externalFolder(graph: Graph): string | undefined {
-  const folders = new Set<string>();
-  for (const source of graph.initializers.values()) if (isExternal(source)) folders.add(source.folder);
-  if (folders.size > 1) {
-    throw new PtuningError("ENGINE_FAILED", `weights: expected one folder, got ${[...folders].join(", ")}.`);
-  }
-  return [...folders][0];
 }
 
 function failed(message: string): PtuningError {

@@ -42,6 +42,7 @@ async function compile(request: EngineRequest & { kind: "compile" }): Promise<vo
     intraOpNumThreads: request.threads,
     interOpNumThreads: 1,
     logSeverityLevel: 3,
+    ...(request.read && { externalData: [request.read] }),
     extra: {
       session: {
         // Denormals make products over a hundred times slower; see the engine's notes on thread order.

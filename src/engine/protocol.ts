@@ -1,4 +1,5 @@
 import type { TensorMap } from "../core/index.ts";
+import type { NamedBytes } from "./external.ts";
 
 /** What the main thread asks of the worker that owns ONNX Runtime. */
 export type EngineRequest =
@@ -8,6 +9,8 @@ export type EngineRequest =
       readonly model: Uint8Array;
       /** Folder of the external data, if the model has any. */
       readonly folder: string | undefined;
+      /** External data that lies in no file. */
+      readonly read: NamedBytes | undefined;
       readonly prepack: boolean;
       readonly threads: number;
       readonly spin: boolean;

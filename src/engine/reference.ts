@@ -1,6 +1,5 @@
-import { join } from "node:path";
 import { isExternal, isFloat, PtuningError, type Tensor, type TensorMap } from "../core/index.ts";
-import { openFile, readTensor } from "../files/index.ts";
+import { readTensor } from "../files/portable.ts";
 import { fromNdArray, type Graph, type NdArray, specOf, toNdArray, type Value } from "../graph/index.ts";
 import { type Engine, type Held, isHeld, type Session } from "./engine.ts";
 
@@ -88,8 +87,7 @@ async function compile(graph: Graph, open: () => void): Promise<Session> {
       frozen.set(value, toNdArray(source));
       continue;
     }
-    await using file = await openFile(join(source.folder, source.file));
-    frozen.set(value, toNdArray(await readTensor(file, source)));
+    frozen.set(value, toNdArray(await readTensor(source.source, source)));
   }
   let bound: TensorMap = {};
   let boundHeld: HeldTensors | undefined;

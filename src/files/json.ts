@@ -1,6 +1,3 @@
-import { messageOf, PtuningError, systemCode } from "../core/index.ts";
-import { readText } from "./source.ts";
-
 const quote = 0x22;
 const colon = 0x3a;
 
@@ -37,25 +34,5 @@ function endOfString(text: string, start: number): number {
     while (text[first - 1] === "\\") first--;
     if ((end - first) % 2 === 0) return end;
     at = end + 1;
-  }
-}
-
-/**
- * Reads a JSON file.
- * @throws FILE_INVALID if it is missing, no file or not JSON
- */
-export async function readJson(path: string): Promise<unknown> {
-  const fail = (reason: string, cause: unknown): never => {
-    throw new PtuningError("FILE_INVALID", `${path}: expected a JSON file: ${reason}.`, { cause });
-  };
-  const text = await readText(path).catch((error: unknown) => {
-    if (error instanceof PtuningError && systemCode(error.cause) === "ENOENT")
-      return fail("no such file", error.cause);
-    throw error;
-  });
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    return fail(messageOf(cause), cause);
   }
 }

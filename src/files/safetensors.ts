@@ -1,6 +1,13 @@
-import { byteSize, type DType, elementCount, PtuningError, shown, type Tensor } from "../core/index.ts";
+import {
+  type ByteSource,
+  byteSize,
+  type DType,
+  elementCount,
+  PtuningError,
+  shown,
+  type Tensor,
+} from "../core/index.ts";
 import { topLevelKeys } from "./json.ts";
-import { type ByteSource, openFile } from "./source.ts";
 import { readTensor, type TensorEntry, tensorOf } from "./tensors.ts";
 
 /** Names of dtypes in safetensors headers. */
@@ -107,25 +114,27 @@ function isLengths(value: unknown): value is number[] {
 /** Smaller files are read as a whole. */
 const oneReadBytes = 64 * 2 ** 20;
 
-/** Reads a whole safetensors file into memory: adapters and training states, not backbones. */
-export async function readSafetensors(
-  path: string,
-): Promise<{ metadata: Readonly<Record<string, string>>; tensors: Record<string, Tensor> }> {
-  const source = await openFile(path);
-  try {
-    const header = await readSafetensorsHeader(source);
-    // A file of many small tensors takes one read.
-    const bytes = source.size <= oneReadBytes ? await source.read(0, source.size) : undefined;
-    const tensorAt = async (entry: TensorEntry): Promise<Tensor> =>
-      bytes === undefined
-        ? readTensor(source, entry)
-        : tensorOf(entry, bytes.slice(entry.offset, entry.offset + entry.byteLength));
-    const read: [string, Tensor][] = [];
-    for (const [name, entry] of header.tensors) read.push([name, await tensorAt(entry)]);
-    return { metadata: header.metadata, tensors: Object.fromEntries(read) };
-  } finally {
-    await source.close();
-  }
+/** A whole safetensors file in memory. */
+export interface SafetensorsContents {
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: Record<string, Tensor>;
+}
+
+/**
+ * Reads a whole safetensors file into memory: adapters and training states, not backbones.
+ * @throws FILE_INVALID as {@link readSafetensorsHeader}
+ */
+export async function parseSafetensors(source: ByteSource): Promise<SafetensorsContents> {
+  const header = await readSafetensorsHeader(source);
+  // A file of many small tensors takes one read.
+  const bytes = source.size <= oneReadBytes ? await source.read(0, source.size) : undefined;
+  const tensorAt = async (entry: TensorEntry): Promise<Tensor> =>
+    bytes === undefined
+      ? readTensor(source, entry)
+      : tensorOf(entry, bytes.slice(entry.offset, entry.offset + entry.byteLength));
+  const read: [string, Tensor][] = [];
+  for (const [name, entry] of header.tensors) read.push([name, await tensorAt(entry)]);
+  return { metadata: header.metadata, tensors: Object.fromEntries(read) };
 }
 
 /** One tensor to be written; its bytes are asked for when their turn comes. */

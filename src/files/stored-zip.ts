@@ -4,8 +4,7 @@
  */
 import { Readable } from "node:stream";
 import type { Entry, LocalFileHeader, ZipFile } from "yauzl";
-import { messageOf, PtuningError, shown } from "../core/index.ts";
-import type { ByteSource } from "./source.ts";
+import { type ByteSource, messageOf, PtuningError, shown } from "../core/index.ts";
 
 /** Where the bytes of one entry lie in the file. */
 export interface StoredEntry {

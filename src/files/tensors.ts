@@ -1,5 +1,12 @@
-import { allocate, byteSize, type DType, elementCount, type Tensor, viewBytes } from "../core/index.ts";
-import type { ByteSource } from "./source.ts";
+import {
+  allocate,
+  type ByteSource,
+  byteSize,
+  type DType,
+  elementCount,
+  type Tensor,
+  viewBytes,
+} from "../core/index.ts";
 
 /** Where one tensor lies in its file, little-endian. */
 export interface TensorEntry {

@@ -3,9 +3,8 @@
  * with the storages behind them. Only the places of tensors are read; their bytes stay where they are. Nothing of a
  * file is ever run.
  */
-import { byteSize, PtuningError, shown, shownNames } from "../core/index.ts";
+import { type ByteSource, byteSize, PtuningError, shown, shownNames } from "../core/index.ts";
 import { PickleList, PickleMap, type PickleRead, type PickleValue, readPickle } from "./pickle.ts";
-import type { ByteSource } from "./source.ts";
 import { isZip, storedEntries } from "./stored-zip.ts";
 import { stridedEntry, type TensorEntry } from "./tensors.ts";
 import { type StorageRef, type TorchRules, TorchTensor, torchRules } from "./torch-values.ts";

@@ -1,4 +1,4 @@
-import { isExternal } from "../core/index.ts";
+import { fileName, isExternal } from "../core/index.ts";
 import type { Graph, Value } from "./graph.ts";
 import { shapeText } from "./op.ts";
 
@@ -8,7 +8,7 @@ export function printGraph(graph: Graph): string {
   const lines = [`graph ${graph.name} {`];
   for (const input of graph.inputs) lines.push(`  input ${typed(input)}`);
   for (const [value, source] of graph.initializers) {
-    const place = isExternal(source) ? ` in ${source.file} at byte ${source.offset}` : "";
+    const place = isExternal(source) ? ` in ${fileName(source.source)} at byte ${source.offset}` : "";
     lines.push(`  frozen ${typed(value)}${place}`);
   }
   for (const node of graph.nodes) {

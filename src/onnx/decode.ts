@@ -1,5 +1,12 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { type Dim, messageOf, PtuningError, type TensorSource, viewBytes } from "../core/index.ts";
+import {
+  type ByteSource,
+  type Dim,
+  messageOf,
+  PtuningError,
+  type TensorSource,
+  viewBytes,
+} from "../core/index.ts";
 import {
   type AttributeKind,
   type Graph,
@@ -22,10 +29,13 @@ import {
 
 /**
  * Reads the bytes of a ModelProto that uses only ops of the op table.
- * @param folder where external data lies
+ * @param sourceOf what holds the external data of a location; left out, it cannot be read
  * @throws FILE_INVALID if the bytes are not a model, or an op, attribute or type is not in the table
  */
-export function decodeModel(bytes: Uint8Array, folder = "."): Graph {
+export function decodeModel(
+  bytes: Uint8Array,
+  sourceOf: (location: string) => ByteSource = unreadable,
+): Graph {
   let proto: GraphProto | undefined;
   try {
     proto = fromBinary(ModelProtoSchema, bytes).graph;
@@ -41,7 +51,7 @@ export function decodeModel(bytes: Uint8Array, folder = "."): Graph {
   const inputs = proto.input.map((input) => define(decodeValue(input)));
   const initializers = new Map(
     proto.initializer.map((tensor) => {
-      const source = decodeTensor(tensor, folder);
+      const source = decodeTensor(tensor, sourceOf);
       const { dtype, shape } = source;
       const elements =
         dtype === "int64" && "data" in source && source.data.length <= 64
@@ -109,7 +119,18 @@ function decodeAttribute(proto: AttributeProto, kind: AttributeKind | undefined,
   }
 }
 
-function decodeTensor(proto: TensorProto, folder: string): TensorSource {
+/** A source of which nothing is known but its name. */
+function unreadable(name: string): ByteSource {
+  return {
+    name,
+    size: 0,
+    async read() {
+      throw new PtuningError("FILE_INVALID", `${name}: expected a source for external data, got none.`);
+    },
+  };
+}
+
+function decodeTensor(proto: TensorProto, sourceOf: (location: string) => ByteSource): TensorSource {
   const dtype = dtypeOfCode(proto.dataType, proto.name);
   const shape = proto.dims.map(Number);
   if (proto.dataLocation !== 1)
@@ -118,8 +139,7 @@ function decodeTensor(proto: TensorProto, folder: string): TensorSource {
   return {
     dtype,
     shape,
-    folder,
-    file: entries.location ?? "",
+    source: sourceOf(entries.location ?? ""),
     offset: Number(entries.offset ?? 0),
     byteLength: Number(entries.length ?? 0),
   };

@@ -1,5 +1,5 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { type DType, isExternal, type TensorSource } from "../core/index.ts";
+import { type DType, type ExternalTensor, fileName, isExternal, type TensorSource } from "../core/index.ts";
 import { type AttributeKind, type Graph, type Node, specOf, type Value } from "../graph/index.ts";
 import { onnxCode } from "./dtypes.ts";
 import {
@@ -17,11 +17,28 @@ const irVersion = 10;
 /** AttributeProto.AttributeType of the ONNX specification. */
 const attributeTypes = { float: 1, int: 2, string: 3, ints: 7 } as const;
 
+/** Where a runtime finds the bytes of a tensor. */
+export interface TensorPlace {
+  /** Name of a file, or of bytes in memory: the runtime is told the folder, or the bytes. */
+  readonly location: string;
+  /** First byte there. */
+  readonly offset: number;
+}
+
+/** In a file of the name of its source. */
+const inOwnFile = ({ source, offset }: ExternalTensor): TensorPlace => ({
+  location: fileName(source),
+  offset,
+});
+
 /**
- * A graph as the bytes of an ONNX ModelProto. External tensors are referred to by the base name of their
- * file: the runtime is told the folder.
+ * A graph as the bytes of an ONNX ModelProto.
+ * @param placeOf where the runtime finds external tensors; left out, in files of the names of their sources
  */
-export function encodeModel(graph: Graph): Uint8Array {
+export function encodeModel(
+  graph: Graph,
+  placeOf: (tensor: ExternalTensor) => TensorPlace = inOwnFile,
+): Uint8Array {
   const model = create(ModelProtoSchema, {
     irVersion: BigInt(irVersion),
     producerName: "ptuning",
@@ -32,7 +49,9 @@ export function encodeModel(graph: Graph): Uint8Array {
     graph: {
       name: graph.name,
       node: graph.nodes.map(encodeNode),
-      initializer: [...graph.initializers].map(([value, source]) => encodeTensor(value.name, source)),
+      initializer: [...graph.initializers].map(([value, source]) =>
+        encodeTensor(value.name, source, placeOf),
+      ),
       input: graph.inputs.map(encodeValue),
       output: [...graph.outputs.values()].map(encodeValue),
     },
@@ -74,10 +93,14 @@ function encodeAttribute(
   }
 }
 
-function encodeTensor(name: string, source: TensorSource): MessageInitShape<typeof TensorProtoSchema> {
+function encodeTensor(
+  name: string,
+  source: TensorSource,
+  placeOf: (tensor: ExternalTensor) => TensorPlace,
+): MessageInitShape<typeof TensorProtoSchema> {
   const shared = { name, dataType: onnxCode(source.dtype), dims: source.shape.map(BigInt) };
   if (isExternal(source)) {
-    const entries = { location: source.file, offset: source.offset, length: source.byteLength };
+    const entries = { ...placeOf(source), length: source.byteLength };
     const externalData = Object.entries(entries).map(([key, value]) => ({ key, value: String(value) }));
     return { ...shared, dataLocation: 1, externalData };
   }

@@ -1,2 +1,2 @@
 export { decodeModel } from "./decode.ts";
-export { encodeModel } from "./encode.ts";
+export { encodeModel, type TensorPlace } from "./encode.ts";

@@ -1,7 +1,4 @@
-import { createHash } from "node:crypto";
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
-import { readBytes, readTextIfThere } from "../files/index.ts";
+import { type Files, fileBytes, fileTextIfThere, sha256 } from "../files/portable.ts";
 import { type Json, type SpecialRole, specialRoles } from "./builders/builder.ts";
 import { asInvalid, readJsonIfThere, readSettings, tokenizerFiles } from "./builders/folder.ts";
 import { builderOf, builtFrom, chooseBuilder, type Kind, vocabularyFiles } from "./builders/registry.ts";
@@ -37,25 +34,22 @@ export const tokenizerFileNames: readonly string[] = [
  * `vocab.json` and `merges.txt`, or of `vocab.txt`. `tokenizer_class` and `model_type` say which kind it is.
  * @throws BACKBONE_INVALID if none is there or a file is damaged
  */
-export async function readDefinition(folder: string): Promise<TokenizerDefinition> {
-  const kind = await readKind(folder);
-  const files = await tokenizerFiles(folder);
+export async function readDefinition(all: Files): Promise<TokenizerDefinition> {
+  const kind = await readKind(all);
+  const files = await tokenizerFiles(all);
   const names = {
     specialToken: files.token,
     usualToken: (role: SpecialRole) => builderOf(kind)?.names[role],
   };
-  const json = await readTextIfThere(join(folder, complete)).catch(asInvalid);
+  const json = await fileTextIfThere(all, complete).catch(asInvalid);
   if (json !== undefined) return { json, ...names };
-  const there = new Set(await readdir(folder));
-  const { builder, sources } = chooseBuilder(folder, kind, (name) => there.has(name));
+  const there = new Set(await all.list());
+  const { builder, sources } = chooseBuilder(all.name, kind, (name) => there.has(name));
   return { json: JSON.stringify(await builder.build(files, sources)), ...names };
 }
 
-async function readKind(folder: string): Promise<Kind> {
-  const [settings, config] = await Promise.all([
-    readSettings(folder),
-    readJsonIfThere(join(folder, "config.json")),
-  ]);
+async function readKind(files: Files): Promise<Kind> {
+  const [settings, config] = await Promise.all([readSettings(files), readJsonIfThere(files, "config.json")]);
   return {
     tokenizerClass: settings.tokenizer_class ?? config?.tokenizer_class,
     modelType: config?.model_type,
@@ -78,34 +72,34 @@ const furtherFiles = builtFrom.filter((name) => !hashedFiles.includes(name));
  * A SHA-256 over all of a folder that decides which tokens a text becomes.
  * @throws BACKBONE_INVALID if a file is damaged
  */
-export async function tokenizerFingerprint(folder: string): Promise<string> {
-  const hash = createHash("sha256");
-  const there = new Set(await readdir(folder));
+export async function tokenizerFingerprint(files: Files): Promise<string> {
+  const hashed: (string | Uint8Array)[] = [];
+  const there = new Set(await files.list());
   for (const name of hashedFiles.filter((file) => there.has(file))) {
-    const text = (await readTextIfThere(join(folder, name)).catch(asInvalid)) ?? "";
-    hash.update(`${name} ${text.length}\n`).update(text);
+    const text = (await fileTextIfThere(files, name).catch(asInvalid)) ?? "";
+    hashed.push(`${name} ${text.length}\n`, text);
   }
-  const settings = await readSettings(folder);
+  const settings = await readSettings(files);
   const valuesOf = (keys: readonly string[]): unknown[] => keys.map((key) => settings[key] ?? null);
-  hash.update(JSON.stringify(valuesOf(decisiveSettings)));
-  if (there.has(complete)) return hash.digest("hex");
+  hashed.push(JSON.stringify(valuesOf(decisiveSettings)));
+  if (there.has(complete)) return sha256(hashed);
   for (const name of furtherFiles.filter((file) => there.has(file))) {
-    const bytes = await readBytes(join(folder, name)).catch(asInvalid);
-    hash.update(`${name} ${bytes.length}\n`).update(bytes);
+    const bytes = await fileBytes(files, name).catch(asInvalid);
+    hashed.push(`${name} ${bytes.length}\n`, bytes);
   }
-  const further = await furtherFacts(folder);
-  if (further.length > 0) hash.update(JSON.stringify(further));
-  return hash.digest("hex");
+  const further = await furtherFacts(files);
+  if (further.length > 0) hashed.push(JSON.stringify(further));
+  return sha256(hashed);
 }
 
 /** Tokens beside the vocabulary and how they are found, a class that is not the usual one, and switches of some kinds. */
-async function furtherFacts(folder: string): Promise<unknown[]> {
-  const { settings, named, token } = await tokenizerFiles(folder);
+async function furtherFacts(all: Files): Promise<unknown[]> {
+  const { settings, named, token } = await tokenizerFiles(all);
   const roles = new Set(specialRoles.map(token));
   const tokens = named
     .map(({ where: _, ...each }) => each)
     .filter(({ content, special, ...facts }) => !roles.has(content) || Object.keys(facts).length > 0);
-  const kind = await readKind(folder);
+  const kind = await readKind(all);
   const isUsual = builderOf(kind) === builderOf({ ...kind, tokenizerClass: undefined });
   const switches = ["split_by_punct", "keep_accents"].filter((key) => typeof settings[key] === "boolean");
   return [

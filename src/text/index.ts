@@ -1,27 +1,3 @@
-export {
-  type BatchItems,
-  type ForwardBatch,
-  forwardBatches,
-  itemCount,
-  itemRows,
-  itemTokens,
-  largestItem,
-  padBatch,
-  paddedLength,
-  shuffledBatches,
-  type TokenBatch,
-} from "./batches.ts";
-export { type Cloze, type ClozeOptions, encodeCloze, parseCloze } from "./cloze.ts";
-export { tokenizerFileNames, tokenizerFingerprint, tokenizerSources } from "./definition.ts";
-export type { PieceSequences, TextPieces, WordPieces } from "./pieces.ts";
-export { longestSequence, SequenceCollector, type TokenSequences, tokenCount } from "./sequences.ts";
-export type { Assembled, Template } from "./template.ts";
-export {
-  abortableTokenizer,
-  openTokenizer,
-  type SpecialTokens,
-  type TextInput,
-  type Tokenizer,
-} from "./tokenizer.ts";
+export { openTokenizer } from "./native.ts";
+export * from "./portable.ts";
 export type { TrustOptions } from "./trust.ts";
-export { type TokenWindow, tokenWindows, windowWithMostContext } from "./windows.ts";

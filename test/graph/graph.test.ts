@@ -2,15 +2,16 @@
 import { gradients } from "ptuning/autodiff";
 import { type ExternalTensor, floats, int64s } from "ptuning/core";
 import { nodeEngine, referenceEngine } from "ptuning/engine";
+import { memorySource } from "ptuning/files";
 import { type Graph, GraphBuilder, printGraph, simplify, verify } from "ptuning/graph";
 import { decodeModel, encodeModel } from "ptuning/onnx";
 import { describe, expect, test } from "vitest";
 
+const weights = memorySource("/weights/model.safetensors", new Uint8Array(256));
 const weight: ExternalTensor = {
   dtype: "float32",
   shape: [3, 4],
-  folder: "/weights",
-  file: "model.safetensors",
+  source: weights,
   offset: 128,
   byteLength: 48,
 };
@@ -169,7 +170,9 @@ describe("mistakes are reported where they are made", () => {
 describe("ModelProto", () => {
   test("a graph comes back as it was, external weights by place", () => {
     const graph = simplify(example().build());
-    const decoded = decodeModel(encodeModel(graph), "/weights");
+    const decoded = decodeModel(encodeModel(graph), (location) =>
+      location === "model.safetensors" ? weights : memorySource(location, new Uint8Array()),
+    );
     expect(printGraph(decoded)).toBe(
       printGraph(graph).replace("output y =", `output ${[...graph.outputs.values()][0]!.name} =`),
     );
@@ -210,7 +213,7 @@ describe("ModelProto", () => {
     const at = Buffer.from(bytes).indexOf("\u0022\u0004Tanh");
     expect(at).toBeGreaterThan(0);
     bytes[at + 5] = "k".charCodeAt(0);
-    expect(() => decodeModel(bytes, "/weights")).toThrow(/uses Tank, which is not supported/);
+    expect(() => decodeModel(bytes)).toThrow(/uses Tank, which is not supported/);
   });
 });
 

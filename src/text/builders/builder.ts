@@ -24,7 +24,8 @@ export interface NamedToken {
 
 /** The files of a folder that say how its tokenizer works. */
 export interface TokenizerFiles {
-  readonly folder: string;
+  /** For messages: what a file is called. */
+  where(name: string): string;
   /** `tokenizer_config.json` over `special_tokens_map.json`. */
   readonly settings: Json;
   /** The special token that the settings give a role. */

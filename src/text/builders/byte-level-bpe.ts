@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { PtuningError, shown } from "../../core/index.ts";
 import { type AddedTokenRules, type AddedTokens, addedTokens, vocabularyOf } from "./added-tokens.ts";
 import { definition, type Json, type TokenizerBuilder } from "./builder.ts";
@@ -17,9 +16,9 @@ function byteLevelBpe({ alsoNeeds = [], rules, postProcessor, ...kind }: BpeKind
     ...kind,
     files: [["vocab.json"], ["merges.txt"], ...alsoNeeds.map((name) => [name])],
     async build(files) {
-      const where = join(files.folder, "vocab.json");
+      const where = files.where("vocab.json");
       const ids = vocabularyOf(await files.json("vocab.json"), where);
-      const merges = readMerges(await files.text("merges.txt"), ids, join(files.folder, "merges.txt"));
+      const merges = readMerges(await files.text("merges.txt"), ids, files.where("merges.txt"));
       const tokens = addedTokens(files, kind, { ids, where }, { maskTakesBlank: true, ...rules });
       const addPrefixSpace = files.settings.add_prefix_space === true;
       return definition({

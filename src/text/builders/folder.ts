@@ -1,6 +1,5 @@
-import { join } from "node:path";
 import { messageOf, PtuningError, shown } from "../../core/index.ts";
-import { readBytes, readTextIfThere, topLevelKeys } from "../../files/index.ts";
+import { type Files, fileBytes, fileTextIfThere, topLevelKeys } from "../../files/portable.ts";
 import {
   type Json,
   type NamedToken,
@@ -19,36 +18,35 @@ const namedRoles = ["bos", "eos", ...specialRoles];
  * The settings of a folder, and access to its other files.
  * @throws BACKBONE_INVALID if a file with settings is damaged
  */
-export async function tokenizerFiles(folder: string): Promise<TokenizerFiles> {
-  const settings = await readSettings(folder);
+export async function tokenizerFiles(files: Files): Promise<TokenizerFiles> {
+  const settings = await readSettings(files);
   const token = (role: SpecialRole): string | undefined => contentOf(settings[`${role}_token`]);
   return {
-    folder,
+    where: files.where,
     settings,
     token,
-    named: await namedTokens(folder, settings),
-    bytes: (name) => readBytes(join(folder, name)).catch(asInvalid),
-    text: (name) => readStrictly(join(folder, name)),
+    named: await namedTokens(files, settings),
+    bytes: (name) => fileBytes(files, name).catch(asInvalid),
+    text: (name) => readStrictly(files, name),
     async json(name) {
-      const path = join(folder, name);
-      const text = await readStrictly(path);
-      const json = parsed(text, path);
-      expectKeysOnce(text, path);
+      const text = await readStrictly(files, name);
+      const json = parsed(text, files.where(name));
+      expectKeysOnce(text, files.where(name));
       return json;
     },
   };
 }
 
 /** `tokenizer_config.json` over `special_tokens_map.json`. @throws BACKBONE_INVALID if one is no JSON object */
-export async function readSettings(folder: string): Promise<Json> {
-  const both = await Promise.all(settingsFiles.map((name) => readJsonIfThere(join(folder, name))));
+export async function readSettings(files: Files): Promise<Json> {
+  const both = await Promise.all(settingsFiles.map((name) => readJsonIfThere(files, name)));
   return { ...both[0], ...both[1] };
 }
 
 /** The JSON object of a file, if it is there. @throws BACKBONE_INVALID if it is none */
-export async function readJsonIfThere(path: string): Promise<Json | undefined> {
-  const text = await readTextIfThere(path).catch(asInvalid);
-  return text === undefined ? undefined : parsed(text, path);
+export async function readJsonIfThere(files: Files, name: string): Promise<Json | undefined> {
+  const text = await fileTextIfThere(files, name).catch(asInvalid);
+  return text === undefined ? undefined : parsed(text, files.where(name));
 }
 
 /** For `catch`: what goes wrong with a file of a backbone is the backbone's fault. */
@@ -68,12 +66,13 @@ function parsed(text: string, path: string): Json {
 }
 
 /** A text in which each byte counts: other ones than UTF-8 are not replaced. */
-async function readStrictly(path: string): Promise<string> {
-  const bytes = await readBytes(path).catch(asInvalid);
+async function readStrictly(files: Files, name: string): Promise<string> {
+  const bytes = await fileBytes(files, name).catch(asInvalid);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new PtuningError("BACKBONE_INVALID", `${path}: expected UTF-8, got other bytes.`, { cause });
+    const message = `${files.where(name)}: expected UTF-8, got other bytes.`;
+    throw new PtuningError("BACKBONE_INVALID", message, { cause });
   }
 }
 
@@ -94,8 +93,8 @@ function contentOf(token: unknown): string | undefined {
   return typeof text === "string" && text !== "" ? text : undefined;
 }
 
-async function namedTokens(folder: string, settings: Json): Promise<NamedToken[]> {
-  const where = join(folder, settingsFiles[1]!);
+async function namedTokens(files: Files, settings: Json): Promise<NamedToken[]> {
+  const where = files.where(settingsFiles[1]!);
   const special = namedRoles.map((role) => settings[`${role}_token`]);
   const more = settings.additional_special_tokens;
   const tokens = [...special, ...(Array.isArray(more) ? more : [])].flatMap((token) =>
@@ -109,8 +108,8 @@ async function namedTokens(folder: string, settings: Json): Promise<NamedToken[]
       tokens.push(...named(token, where, isSpecial, idOf(id, token, where)));
     }
   }
-  const added = join(folder, addedTokensFile);
-  const text = await readTextIfThere(added).catch(asInvalid);
+  const added = files.where(addedTokensFile);
+  const text = await fileTextIfThere(files, addedTokensFile).catch(asInvalid);
   if (text === undefined) return tokens;
   const ids = parsed(text, added);
   expectKeysOnce(text, added);

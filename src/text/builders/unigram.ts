@@ -2,7 +2,6 @@
  * Tokenizers around a SentencePiece model. DeBERTa v2 and v3, XLM-RoBERTa and CamemBERT do as SentencePiece does;
  * ALBERT's is the one that transformers converts, as all its `tokenizer.json` files come from there.
  */
-import { join } from "node:path";
 import { PtuningError } from "../../core/index.ts";
 import { type AddedTokenRules, type AddedTokens, addedTokens } from "./added-tokens.ts";
 import { definition, type Json, type TokenizerBuilder, type TokenizerFiles } from "./builder.ts";
@@ -42,7 +41,7 @@ function unigram({
     ...kind,
     files: [["spm.model", "spiece.model", "sentencepiece.bpe.model"]],
     async build(files, [name]) {
-      const where = join(files.folder, name!);
+      const where = files.where(name!);
       const model = readSentencePiece(await files.bytes(name!), where);
       const vocab = entries(model, where);
       const ids = new Map(vocab.map(([text], id) => [text, id]));
@@ -64,9 +63,10 @@ function unigram({
 const metaspace: Json = { type: "Metaspace", replacement: blank, prepend_scheme: "always", split: true };
 
 const charsMapOf = ({ charsMap }: SentencePieceModel): Json[] =>
-  charsMap.length === 0
-    ? []
-    : [{ type: "Precompiled", precompiled_charsmap: Buffer.from(charsMap).toString("base64") }];
+  charsMap.length === 0 ? [] : [{ type: "Precompiled", precompiled_charsmap: base64(charsMap) }];
+
+const base64 = (bytes: Uint8Array): string =>
+  btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 
 /** Letters and their accents as one character, before rules that expect them so. */
 const joined = ({ charsMap }: SentencePieceModel): Json[] =>
@@ -134,7 +134,7 @@ function scored(pieces: readonly Piece[]): Entry[] {
   );
   return pieces.map(({ text, score, type }): Entry => {
     if (type !== "user-defined" || normal.length === 0) return [text, score];
-    return [text, Math.max(least, Buffer.byteLength(text) * greatest - 0.1)];
+    return [text, Math.max(least, new TextEncoder().encode(text).length * greatest - 0.1)];
   });
 }
 

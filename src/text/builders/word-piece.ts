@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { PtuningError, shown } from "../../core/index.ts";
 import { type AddedTokenRules, type AddedTokens, addedTokens } from "./added-tokens.ts";
 import { definition, type Json, type TokenizerBuilder } from "./builder.ts";
@@ -15,7 +14,7 @@ function wordPiece({ rules, postProcessor, ...kind }: WordPieceKind): TokenizerB
     ...kind,
     files: [["vocab.txt"]],
     async build(files, [name]) {
-      const where = join(files.folder, name!);
+      const where = files.where(name!);
       const ids = readLines(await files.text(name!), where);
       const tokens = addedTokens(files, kind, { ids, where }, rules);
       const { settings } = files;

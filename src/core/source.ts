@@ -1,0 +1,34 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/** Bytes that can be read at any place: a file on a disk, a file of a browser, a buffer. Nothing of it has to be closed. */
+export interface ByteSource {
+  /** For messages: a path, a URL, the name of an upload. */
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Absolute, symbolic links resolved, where it is a file of this machine: who maps files need not read them. */
+  readonly path?: string;
+  /**
+   * @returns bytes of the caller's own
+   * @throws FILE_INVALID if the range leaves the source
+   */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** The same held open, for many reads; absent where nothing has to be opened. */
+  open?(): Promise<OpenSource>;
+}
+
+/** A source that holds something open until it is closed. */
+export interface OpenSource extends ByteSource, AsyncDisposable {
+  close(): Promise<void>;
+}
+
+/** Reads a source many times. */
+export async function withOpen<T>(source: ByteSource, use: (source: ByteSource) => Promise<T>): Promise<T> {
+  if (source.open === undefined) return use(source);
+  await using open = await source.open();
+  return await use(open);
+}
+
+/** The last part of a source's name. */
+export function fileName({ name }: Pick<ByteSource, "name">): string {
+  return name.split(/[\\/]/).at(-1)!;
+}
