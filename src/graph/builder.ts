@@ -20,8 +20,11 @@ type AttributesArgument<O extends OpName> = O extends Plain
   ? [attributes?: OpAttributes[O]]
   : [attributes: OpAttributes[O]];
 
-/** Initializers of at most this many integers carry their contents into shape inference. */
-const maxTrackedElements = 64;
+/**
+ * Initializers of at most this many integers carry their contents into shape inference: lengths of the parts of a prompt
+ * are two for each layer.
+ */
+const maxTrackedElements = 4096;
 
 /** Nodes `start … end − 1` of a builder. */
 export interface NodeRange {

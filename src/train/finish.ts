@@ -7,7 +7,7 @@ import {
   type SavedAdapter,
 } from "../adapters/index.ts";
 import { abortable } from "../backbones/index.ts";
-import { type Params, Rng } from "../core/index.ts";
+import { byteSize, elementCount, type Params, Rng } from "../core/index.ts";
 import { packageVersion } from "../files/index.ts";
 import type { Scores } from "../metrics/index.ts";
 import { foldParams, headParameter, headShapes, inferenceGraph, missingWeights } from "../model/index.ts";
@@ -36,7 +36,19 @@ export async function* finish(
   }
   const adapter = await adapterOf(run);
   let exact: Scores | undefined;
-  if (reason !== "aborted") {
+  const isRounded =
+    weightForms[settings.precision].stored !== undefined && run.tasks.some(({ devSet }) => devSet.count > 0);
+  const [needed, free] = [exactBytes(run), process.availableMemory()];
+  if (reason !== "aborted" && isRounded && needed > free) {
+    const inGB = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
+    yield {
+      type: "warning",
+      code: "unverified",
+      message:
+        `What rounding to ${settings.precision} costs was not measured: the frozen weights take ${inGB(needed)} in fp32, ` +
+        `${inGB(free)} of memory are free.`,
+    };
+  } else if (reason !== "aborted" && isRounded) {
     const { signal } = run.options;
     try {
       exact = await evaluateExactly(run, adapter);
@@ -127,12 +139,15 @@ function provenanceOf({ options, settings, best, step }: Run, { name, data }: Ru
   };
 }
 
+/** What the weights take in fp32: a session holds those of 16 bits so. */
+function exactBytes({ options: { backbone } }: Run): number {
+  let elements = 0;
+  for (const { shape } of backbone.weights.values()) elements += elementCount(shape);
+  return elements * byteSize("float32");
+}
+
 /** Dev scores, with fp32 weights, of the adapter of a run that rounded them: what the rounding costs. */
-async function evaluateExactly(
-  { settings, options, tasks }: Run,
-  saved: SavedAdapter,
-): Promise<Scores | undefined> {
-  if (weightForms[settings.precision].stored === undefined) return undefined;
+async function evaluateExactly({ options, tasks }: Run, saved: SavedAdapter): Promise<Scores | undefined> {
   const backbone = abortable(options.backbone, options.signal);
   const results: TaskEvaluation[] = [];
   for (const { name, devSet, task, selectBy = task.selectBy } of tasks) {

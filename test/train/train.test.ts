@@ -293,3 +293,18 @@ test("an int8 run says what fp32 weights give", async () => {
   expect(Math.abs(done!.exact!.accuracy! - done!.best!.scores.accuracy!)).toBeLessThan(0.2);
   expect((await readdir(join(cache, "quantized"))).length).toBe(1);
 });
+
+test("what fp32 weights give is left out where they do not fit, and the run says so", async () => {
+  vi.stubEnv("PTUNING_CACHE", join(folder, "cache"));
+  const free = vi.spyOn(process, "availableMemory").mockReturnValue(10_000);
+  onTestFinished(() => {
+    vi.unstubAllEnvs();
+    free.mockRestore();
+  });
+  const events = await eventsOf(tinyOptions(backbone, { precision: "int8", epochs: 1 }));
+  expect(ofType(events, "done")[0]!.exact).toBeUndefined();
+  const told = ofType(events, "warning").filter(({ code }) => code === "unverified");
+  expect(told.map(({ message }) => message)).toEqual([
+    "What rounding to int8 costs was not measured: the frozen weights take 0.0 GB in fp32, 0.0 GB of memory are free.",
+  ]);
+});

@@ -1,0 +1,215 @@
+/**
+ * GLM 2B and 10B learn within the memory of a laptop: 4 GB and 16 GB. A checkpoint of that size with random weights, as
+ * `torch.save` writes it in fp16 (3.8 and 19.8 GB), is converted to int4, takes a training step (S 128, B 1, P 20 at every
+ * layer), and the adapter, saved and loaded, answers a text: all in one process, whose greatest resident memory is held
+ * against the bar. Pages of the weights' file are resident too; what is of no file is given beside (`anonymousBytes`).
+ * Another process runs the forward half of the step alone, and one matrix in each of the ways in which it is multiplied.
+ */
+import { fork, spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { root } from "../prepare.mjs";
+import { referencePython } from "../reference/run.mjs";
+import { scratch } from "../scratch.mjs";
+import { writeGlm } from "./support/glm.mjs";
+
+const self = fileURLToPath(import.meta.url);
+
+const sizes = {
+  tiny: {
+    num_layers: 40,
+    hidden_size: 64,
+    num_attention_heads: 4,
+    vocab_size: 300,
+    max_sequence_length: 256,
+  },
+  "2B": { num_layers: 36, hidden_size: 2048, num_attention_heads: 32 },
+  "10B": { num_layers: 48, hidden_size: 4096, num_attention_heads: 64 },
+};
+/** Greatest resident bytes. */
+const bars = { tiny: 1e9, "2B": 4e9, "10B": 16e9 };
+const length = 128;
+const promptLength = 20;
+
+/** @param {{ size: "full" | "small", only?: readonly string[] }} options */
+export async function prove({ size, only }) {
+  const names = size === "small" ? ["tiny"] : (only ?? ["2B", "10B"]);
+  const figures = {};
+  for (const name of names) {
+    const folder = await scratch(`glm-${name}`, join(root, ".cache"));
+    try {
+      figures[name] = await proveOne(name, folder);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+  return { length, batchSize: 1, promptLength, bars, figures };
+}
+
+async function proveOne(name, folder) {
+  const checkpoint = join(folder, `glm-${name}`);
+  mkdirSync(checkpoint);
+  writeGlm(checkpoint, sizes[name]);
+  const script = join(root, "tools/reference/glm_checkpoint.py");
+  const made = spawnSync(referencePython(), [script, checkpoint], { encoding: "utf8" });
+  if (made.status !== 0) throw new Error(made.stderr);
+  const weights = join(checkpoint, "pytorch_model.bin");
+  const fileBytes = statSync(weights).size;
+  const env = { ...process.env, PTUNING_CACHE: join(folder, "cache") };
+  const whole = await part("whole", checkpoint, env);
+  const { forwardSeconds, matrix } = await part("directions", checkpoint, env);
+  const { peakBytes } = whole.predict;
+  if (peakBytes > bars[name])
+    throw new Error(`${name}: expected at most ${bars[name]} resident bytes, got ${JSON.stringify(whole)}.`);
+  const backwardSeconds = whole.train.stepSeconds - forwardSeconds;
+  return { ...JSON.parse(made.stdout), fileBytes, ...whole, forwardSeconds, backwardSeconds, matrix };
+}
+
+/** Part of the proof in a process of its own. */
+function part(what, checkpoint, env) {
+  return new Promise((resolve, reject) => {
+    const child = fork(self, [what, checkpoint], { env });
+    let result;
+    child.on("message", (message) => {
+      result = message;
+    });
+    child.on("error", reject);
+    child.on("exit", (code, signal) =>
+      code === 0 && result ? resolve(result) : reject(new Error(`${what}: ended with ${code ?? signal}.`)),
+    );
+  });
+}
+
+const seconds = async (work) => {
+  const started = performance.now();
+  const result = await work();
+  return [(performance.now() - started) / 1000, result];
+};
+
+const statusBytes = (key) =>
+  1024 * Number(new RegExp(`${key}:\\s*(\\d+)`).exec(readFileSync("/proc/self/status", "utf8"))[1]);
+
+/** The greatest anonymous memory so far, looked at ten times a second. */
+let anonymous = 0;
+const look = () => {
+  anonymous = Math.max(anonymous, statusBytes("RssAnon"));
+};
+const peaks = () => {
+  look();
+  return { peakBytes: statusBytes("VmHWM"), anonymousBytes: anonymous };
+};
+
+const text = (i) => String.fromCharCode(97 + i).repeat(length);
+const labels = ["yes", "no"];
+const lastMatrix = "transformer.layers.0.mlp.dense_4h_to_h.weight";
+
+async function modules() {
+  const from = (name) => import(createRequire(import.meta.url).resolve(`ptuning/${name}`));
+  const found = await Promise.all(
+    [
+      ...["adapters", "backbones", "core", "engine", "graph", "methods"],
+      ...["model", "nn", "predict", "tasks", "text", "train"],
+    ].map(from),
+  );
+  return Object.assign({}, ...found);
+}
+
+async function whole(checkpoint) {
+  const p = await modules();
+  setInterval(look, 100).unref();
+  const [openSeconds, backbone] = await seconds(() => p.loadBackbone(checkpoint, { engine: p.nodeEngine() }));
+  const [convertSeconds, converted] = await seconds(() => p.withPrecision(backbone, "int4"));
+  const { folder, file } = converted.weights.get(`${lastMatrix}.int4`);
+  const int4Bytes = statSync(join(folder, file)).size;
+  const convert = { seconds: convertSeconds, ...peaks() };
+  const run = p.train({
+    backbone,
+    task: p.sequenceClassification({ labels }),
+    data: {
+      ...{ train: [{ text: text(0), label: "yes" }], dev: [], test: [], labels, warnings: [] },
+      fingerprint: "sha256:glm",
+    },
+    ...{ method: p.deepPrompt({ promptLength }), precision: "int4" },
+    ...{ epochs: 1, batchSize: 1, maxLength: length, learningRate: 1e-3, seed: 3, checkpointSeconds: 1e9 },
+  });
+  const [runSeconds, { step, adapter }] = await seconds(async () => {
+    const found = {};
+    for await (const event of run) {
+      if (event.type === "step") found.step = event;
+      if (event.type === "done") found.adapter = event.adapter;
+    }
+    return found;
+  });
+  if (step.tokens !== length || !(step.gradientNorm > 0))
+    throw new Error(`step: expected ${length} tokens and a gradient, got ${JSON.stringify(step)}`);
+  const train = { seconds: runSeconds, stepSeconds: step.seconds, ...peaks() };
+  const path = join(checkpoint, "../adapter");
+  await adapter.save(path);
+  const predictor = await p.createPredictor(await p.loadAdapter(path), backbone, { precision: "int4" });
+  const [predictSeconds, [answer]] = await seconds(() => predictor.predict([{ text: text(2) }]));
+  if (!labels.includes(answer.label)) throw new Error(`expected a label, got ${JSON.stringify(answer)}`);
+  const predict = { seconds: predictSeconds, ...peaks() };
+  await predictor.close();
+  await backbone.close();
+  return { openSeconds, int4Bytes, convert, train, predict };
+}
+
+/** The loss without its gradients, and a matrix by itself; second runs, as the first one reads the file. */
+async function directions(checkpoint) {
+  const p = await modules();
+  const plain = await p.loadBackbone(checkpoint, { engine: p.nodeEngine() });
+  const backbone = await p.withPrecision(plain, "int4");
+  const task = p.sequenceClassification({ labels });
+  const parts = { backbone, method: p.deepPrompt({ promptLength }), head: task.head };
+  const params = await p.initializeParams(parts, new p.Rng(1), labels);
+  const encoded = await task.encode([{ text: text(0), label: "yes" }], backbone.tokenizer, length);
+  const batch = p.padBatch(encoded.sequences, [0], backbone.config.padTokenId);
+  const feeds = {
+    ...p.batchFeeds(batch),
+    ...task.targets(encoded, { rows: Int32Array.of(0), length: batch.length }),
+    ...params,
+    [p.lossScaleInput]: p.floats([], [1]),
+  };
+  const secondRun = async (graph, given) => {
+    const session = await backbone.engine.compile(graph, { prepack: true });
+    await session.run(given);
+    const [taken] = await seconds(() => session.run(given));
+    await session.release();
+    return taken;
+  };
+  const { graph } = p.trainingGraph(parts, task, params, { hidden: 0, attention: 0 });
+  const forwardSeconds = await secondRun(
+    { ...graph, outputs: new Map([["loss", graph.outputs.get("loss")]]) },
+    feeds,
+  );
+
+  const [rows, columns] = plain.weights.get(lastMatrix).shape;
+  const name = lastMatrix.replace(/\.weight$/, "");
+  const x = p.floats([length, columns], new Float32Array(length * columns).fill(0.1));
+  const product = (from, batchInvariant) => {
+    const b = new p.GraphBuilder("product");
+    const ctx = {
+      ...{ b, dropout: undefined, batchInvariant, isFrozen: () => true },
+      hasWeight: (weight) => from.weights.has(weight),
+      weight: (weight) => b.initializer(weight, from.weights.get(weight)),
+    };
+    const value = p.linear(ctx, b.input("x", "float32", ["N", columns]), name, rows);
+    b.output("y", value);
+    return secondRun(b.build(), { x });
+  };
+  const matrix = {
+    shape: [rows, columns],
+    packedSeconds: await product(backbone, false),
+    dequantizedSeconds: await product(backbone, true),
+  };
+  await plain.close();
+  return { forwardSeconds, matrix };
+}
+
+const parts = { whole, directions };
+if (process.argv[1] === self && process.argv[2] in parts) {
+  process.send(await parts[process.argv[2]](process.argv[3]));
+  process.disconnect();
+}
