@@ -40,10 +40,12 @@ export interface BackboneInputs {
   readonly inputIds: Value;
   readonly tokenTypeIds: Value;
   readonly attentionMask: Value;
-  /** `[K, B]` int32: rows `s·B + b` of the K positions of each text that a head reads; absent where it reads others. */
+  /** `[K, B]` int32: rows `s·B + b` of the K marked positions of each text; absent where a head asks for others. */
   readonly markedRows?: Value;
   /** `[B]` int32: how many of these each text has; the others are to be ignored. */
   readonly markCounts?: Value;
+  /** Whether the marked positions are gaps, and texts open with an answer where {@link LmHead.answers} says so. */
+  readonly hasGaps?: boolean;
 }
 
 /** Vectors in front of the text's word embeddings. They run through all layers and never reach a head. */
@@ -75,9 +77,9 @@ export interface Adaptation {
 
 /**
  * Which positions of the last layer a head reads; the others are not computed. `marked`: that many of each text, which
- * the batch names.
+ * the batch names. `gaps`: those that say what stands in so many gaps, which the batch names; see {@link LmHead.answers}.
  */
-export type RowsRead = "first" | "all" | { readonly marked: number };
+export type RowsRead = "first" | "all" | { readonly marked: number } | { readonly gaps: number };
 
 /** A stretch of the layers, for work that is cut in two; left out, all of them. */
 export interface LayerStretch {

@@ -5,7 +5,7 @@
  * Legend: B batch, S sequence, P input prompt length (0 where there is none), R = P + S, E hidden size.
  */
 import { addDims, type Dim, multiplyDims } from "../core/index.ts";
-import type { Value } from "../graph/index.ts";
+import { failGraph, type Value } from "../graph/index.ts";
 import { attentionMask, type LayerContext, type LayerPrompt, type WantedRows } from "../nn/index.ts";
 import type {
   Adaptation,
@@ -15,6 +15,7 @@ import type {
   InputPrompt,
   RowsRead,
 } from "./architecture.ts";
+import type { LmHead } from "./lm-head.ts";
 
 /** What a layer gets. */
 export interface LayerInput {
@@ -60,7 +61,7 @@ export function encoder<C extends BackboneConfig>(parts: EncoderParts<C>): Archi
       const input = inputPrompt ? (inputPrompt.vectors.shape[0] as number) : 0;
       let hidden = from?.hidden ?? embed(ctx, config, inputs, adaptation);
       const writeLayer = layers(ctx, config, inputs);
-      const wanted = wantedRows(ctx, inputs, rows, inputPrompt);
+      const wanted = wantedRows(ctx, inputs, rows, inputPrompt, parts.lmHead);
       const masks = new Map<number, Value>();
       const maskOf = (deep: number): Value => {
         const known =
@@ -91,6 +92,7 @@ function wantedRows(
   { inputIds, markedRows }: BackboneInputs,
   rows: RowsRead,
   prompt: InputPrompt | undefined,
+  { answers }: LmHead,
 ): WantedRows | undefined {
   const [length, batch] = inputIds.shape as [Dim, Dim];
   const promptLength = prompt ? (prompt.vectors.shape[0] as number) : 0;
@@ -103,9 +105,14 @@ function wantedRows(
   if (rows === "all") {
     return promptLength === 0 ? undefined : { take: (x) => stretch(x, promptLength, length) };
   }
+  if ("gaps" in rows && answers === "first") {
+    if (rows.gaps !== 1) failGraph("gaps", `expected one in each text, got ${rows.gaps}.`);
+    return { position: promptLength, take: (x) => stretch(x, promptLength, 1) };
+  }
+  const count = "gaps" in rows ? rows.gaps : rows.marked;
   return {
     take(x) {
-      const marked = b.op("Cast", [b.reshape(markedRows!, [multiplyDims(rows.marked, batch)])], {
+      const marked = b.op("Cast", [b.reshape(markedRows!, [multiplyDims(count, batch)])], {
         to: "int64",
       });
       if (promptLength === 0) return b.op("Gather", [x, marked], { axis: 0 });

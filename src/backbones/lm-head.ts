@@ -14,10 +14,15 @@ export interface LmHead {
   weights(config: BackboneConfig): WeightShapes;
   /** Name of the table `[V, embeddingSize]` that it shares with the embeddings. */
   readonly table: string;
-  /** Name of the bias `[V]` behind it. */
-  readonly bias: string;
+  /** Name of the bias `[V]` behind it, if there is one. */
+  readonly bias?: string;
   /** What is multiplied with the table: `[N, E]` → `[N, embeddingSize]`. */
   transform(ctx: LayerContext, config: BackboneConfig, hidden: Value): Value;
+  /**
+   * Where the state that says what stands in a gap is; left out, at the mask. `first`: at a token that opens an answer, in front
+   * of the text, which sees the text and is not seen by it. A gap is filled by one piece then.
+   */
+  readonly answers?: "first";
   /** Why words cannot be guessed with the head alone, where that is so. */
   readonly refusal?: Refusal;
 }
@@ -27,7 +32,6 @@ export function noLmHead(reason: string): LmHead {
   return {
     weights: () => ({}),
     table: wordTable,
-    bias,
     transform: (_, __, hidden) => hidden,
     refusal: { reason },
   };

@@ -31,7 +31,7 @@ export function weightNamer<C extends BackboneConfig>(
     ...lmHead.weights(config),
   };
   for (const name of Object.keys(ours)) add(architecture.checkpointName(name), name);
-  add(architecture.checkpointName(lmHead.bias).replace(/bias$/, standIn), lmHead.bias);
+  if (lmHead.bias) add(architecture.checkpointName(lmHead.bias).replace(/bias$/, standIn), lmHead.bias);
   return (checkpointName) =>
     names.get(
       // The first checkpoints of BERT came from TensorFlow.

@@ -30,7 +30,7 @@ export function verbalizerHead(pieces: LabelPieces, offsets: readonly number[] =
   return {
     name: "verbalizer",
     options: {},
-    rows: { marked: counts.at(-1)! },
+    rows: { gaps: counts.at(-1)! },
     usesLmHead: true,
     peft: { reason: "PEFT has no verbalizer" },
     initialize: () => ({}),
@@ -107,7 +107,9 @@ function wordLogits(
   const { b } = ctx;
   const words = b.integers(ids);
   const rows = b.op("Gather", [ctx.weight(lmHead.table, [vocabSize, embeddingSize]), words], { axis: 0 });
-  const bias = b.op("Gather", [ctx.weight(lmHead.bias, [vocabSize]), words], { axis: 0 });
+  const bias = lmHead.bias
+    ? b.op("Gather", [ctx.weight(lmHead.bias, [vocabSize]), words], { axis: 0 })
+    : undefined;
   return affine(ctx, features, rows, bias);
 }
 
@@ -119,5 +121,5 @@ function vocabularyLogits(
   features: Value,
 ): Value {
   const table = ctx.weight(lmHead.table, [vocabSize, embeddingSize]);
-  return affine(ctx, features, table, ctx.weight(lmHead.bias, [vocabSize]));
+  return affine(ctx, features, table, lmHead.bias ? ctx.weight(lmHead.bias, [vocabSize]) : undefined);
 }

@@ -110,11 +110,11 @@ function sampleWords(texts: TokenSequences, count: number, rng: Rng, tokenizer: 
 
 /** Places of the tokens of a text that are not special ones. */
 function wordsOf(sequences: TokenSequences, text: number, { specialTokens }: Tokenizer): number[] {
-  const { cls, sep, pad, mask } = specialTokens;
+  const { cls, sep, pad, mask, start } = specialTokens;
   const places: number[] = [];
   for (let i = 0; i < tokenCount(sequences, text); i++) {
     const place = sequences.starts[text]! + i;
-    if (![cls, sep, pad, mask].includes(sequences.ids[place]!)) places.push(place);
+    if (![cls, sep, pad, mask, start].includes(sequences.ids[place]!)) places.push(place);
   }
   return places;
 }

@@ -215,7 +215,7 @@ function trunkInput(
 /** Writes the lowest layers alone, which the method leaves as they are. */
 export function buildTrunk(b: GraphBuilder, parts: ModelParts, layers: number): Value {
   const { backbone, method } = parts;
-  const { ctx, inputs } = startModel(b, parts, undefined, {});
+  const { ctx, inputs } = startModel(b, parts, undefined, {}, parts.head.rows);
   const positionOffset = method.positionOffset(backbone.architecture, backbone.config);
   const untouched: Adaptation = { positionOffset, layerPrompt: () => undefined };
   return backbone.architecture.forward(ctx, backbone.config, inputs, untouched, "all", { end: layers });
@@ -233,9 +233,9 @@ export function buildMeanPooled(b: GraphBuilder, backbone: ModelParts["backbone"
 export const wantedRows = "rows";
 
 /** Writes the backbone as the method's texts meet it without a prompt; returns key and value of each layer in turn, `[N, 2·L·E]`. */
-export function buildKeysAndValues(b: GraphBuilder, { backbone, method }: ModelParts): Value {
+export function buildKeysAndValues(b: GraphBuilder, { backbone, method, head }: ModelParts): Value {
   const { architecture, config } = backbone;
-  const { ctx, inputs } = startModel(b, { backbone }, undefined, {});
+  const { ctx, inputs } = startModel(b, { backbone }, undefined, {}, head.rows);
   const rows = b.input(wantedRows, "int32", ["N"]);
   const found: Value[] = [];
   const onKeysAndValues = (...both: Value[]): void => {
@@ -264,8 +264,9 @@ function startModel(
   rows: RowsRead = "all",
 ): { ctx: LayerContext; inputs: BackboneInputs } {
   const marked = typeof rows === "object" && {
-    markedRows: b.input("marked_rows", "int32", [rows.marked, "B"]),
+    markedRows: b.input("marked_rows", "int32", ["gaps" in rows ? rows.gaps : rows.marked, "B"]),
     markCounts: b.input("mark_counts", "int32", ["B"]),
+    hasGaps: "gaps" in rows,
   };
   const inputs: BackboneInputs = {
     inputIds: b.input("input_ids", "int32", ["S", "B"]),

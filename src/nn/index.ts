@@ -6,6 +6,7 @@ export {
   attentionMask,
   behindColumns,
   type LayerPrompt,
+  maskedLogit,
   type Projected,
   rowsPerExample,
   type WantedRows,

@@ -180,7 +180,8 @@ const unsettledHead: Head = {
 
 /**
  * Label words as pieces: with a blank in front where the template has one before its mask.
- * @throws OPTION_INVALID for a word that the vocabulary cannot spell, and for labels that have the same words
+ * @throws OPTION_INVALID for a word that the vocabulary cannot spell, or not in one piece where answers have one, and for
+ * labels that have the same words
  */
 async function piecesOf(
   tokenizer: Tokenizer,
@@ -188,7 +189,7 @@ async function piecesOf(
   labels: readonly string[],
   words: Readonly<Record<string, readonly string[]>>,
 ): Promise<LabelPieces> {
-  const { unk } = tokenizer.specialTokens;
+  const { unk, start } = tokenizer.specialTokens;
   const pieces: number[][][] = [];
   const owners = new Map<string, string>();
   for (const label of labels) {
@@ -197,6 +198,12 @@ async function piecesOf(
       const { ids } = await tokenizer.encodeTexts([`${blankBeforeMask ? " " : ""}${word.trim()}`]);
       if (ids.length === 0 || (unk !== undefined && ids.includes(unk))) {
         throw invalid(`words.${label}`, `words that the backbone's vocabulary can spell, got "${word}"`);
+      }
+      if (start !== undefined && ids.length > 1) {
+        throw invalid(
+          `words.${label}`,
+          `words of one piece, as the backbone opens one answer at a time, got "${word}" of ${ids.length}`,
+        );
       }
       const key = ids.join(" ");
       const owner = owners.get(key);
@@ -219,6 +226,15 @@ async function settle(
   calibrate: boolean,
 ): Promise<Pick<VerbalizerOptions, "pieces" | "calibration">> {
   const { tokenizer, config, architecture } = ground.backbone;
+  if (architecture.lmHead.answers === "first" && tokenizer.specialTokens.start === undefined) {
+    throw new PtuningError(
+      "BACKBONE_UNSUPPORTED",
+      `backbone ${ground.backbone.id}: expected a token that opens answers in its vocabulary, found none.`,
+      {
+        hint: "Choose task.head: linear, or complete the folder with the tokenizer that the checkpoint came with.",
+      },
+    );
+  }
   const pieces = await piecesOf(tokenizer, cloze, labels, words);
   if (!calibrate) return { pieces };
   const empty: TextInput = cloze.texts === 1 ? "" : ["", ""];

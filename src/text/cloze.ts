@@ -89,7 +89,8 @@ export interface ClozeOptions {
 
 /**
  * Puts texts into a template. Masks are marked. Pseudo-token i, counted through the template from 0, has the id −1 − i.
- * A text that is too long is cut at its end, the longer of a pair first; the template never is.
+ * A text that is too long is cut at its end, the longer of a pair first; the template never is. Where the vocabulary has a
+ * token that opens answers, it stands in front of every sequence with a mask.
  *
  * @returns the sequences of the first text, then those of the second, …
  * @throws DATA_INVALID if a text is a pair and the template not, or the other way round
@@ -102,7 +103,7 @@ export async function encodeCloze(
   texts: readonly TextInput[],
   { maxLength, masks = [0], withoutPseudoTokens = false }: ClozeOptions,
 ): Promise<TokenSequences> {
-  const mask = tokenizer.specialTokens.mask;
+  const { mask, start } = tokenizer.specialTokens;
   if (mask === undefined && cloze.hasMask) {
     throw new PtuningError(
       "BACKBONE_UNSUPPORTED",
@@ -123,16 +124,18 @@ export async function encodeCloze(
     return slots.map((part) => `${part.blank ? " " : ""}${given[part.text]!.trim()}`);
   });
   const literals = cloze.parts.flatMap((part) => ("literal" in part ? [part.literal] : []));
-  const own = await tokenizer.encodeTexts(literals);
+  const written = await tokenizer.encodeTexts(literals);
   const pieces = await tokenizer.encodeTexts(strings);
-  const literalLength = own.starts[own.count]!;
+  const literalLength = written.starts[written.count]!;
   const pseudoTokens = withoutPseudoTokens ? 0 : cloze.pseudoTokens;
   const collected = new SequenceCollector();
   for (let i = 0; i < texts.length; i++) {
     const rows = slots.map((_, s) => i * slots.length + s);
     const lengths = rows.map((row) => tokenCount(pieces, row));
     for (const count of masks) {
-      const room = maxLength - tokenizer.addedTokens.single - literalLength - pseudoTokens - count;
+      const opening = start !== undefined && count > 0 ? [start] : [];
+      const own = tokenizer.addedTokens.single + literalLength + pseudoTokens + count + opening.length;
+      const room = maxLength - own;
       if (room < 0) {
         throw new PtuningError(
           "SEQUENCE_TOO_LONG",
@@ -145,7 +148,8 @@ export async function encodeCloze(
       let [literal, text, pseudo] = [0, 0, 0];
       for (const part of cloze.parts) {
         if ("literal" in part) {
-          for (const id of own.ids.subarray(own.starts[literal]!, own.starts[literal + 1]!)) ids.push(id);
+          for (const id of written.ids.subarray(written.starts[literal]!, written.starts[literal + 1]!))
+            ids.push(id);
           literal++;
         } else if ("text" in part) {
           const start = pieces.starts[rows[text]!]!;
@@ -157,10 +161,11 @@ export async function encodeCloze(
           for (let k = 0; k < part.pseudoTokens; k++) ids.push(-1 - pseudo++);
         }
       }
-      const assembled = tokenizer.assemble(ids);
+      const { firstStart, ...assembled } = tokenizer.assemble(ids);
       const isCut = kept.some((length, t) => length < (lengths[t] ?? 0));
-      const marked = marks.map((position) => assembled.firstStart + position);
-      collected.add(assembled.ids, assembled.typeIds, isCut, marked);
+      const marked = marks.map((position) => opening.length + firstStart + position);
+      const typeIds = [...opening.map(() => 0), ...assembled.typeIds];
+      collected.add([...opening, ...assembled.ids], typeIds, isCut, marked);
     }
   }
   return collected.finish();

@@ -13,6 +13,8 @@ export interface TokenizerDefinition {
   specialToken(role: SpecialRole): string | undefined;
   /** What a special token is usually called in tokenizers of this kind. */
   usualToken(role: SpecialRole): string | undefined;
+  /** What opens an answer to a gap in tokenizers of this kind. */
+  readonly start: string | undefined;
 }
 
 /** The file that needs no building. */
@@ -40,6 +42,7 @@ export async function readDefinition(all: Files): Promise<TokenizerDefinition> {
   const names = {
     specialToken: files.token,
     usualToken: (role: SpecialRole) => builderOf(kind)?.names[role],
+    start: builderOf(kind)?.start,
   };
   const json = await fileTextIfThere(all, complete).catch(asInvalid);
   if (json !== undefined) return { json, ...names };

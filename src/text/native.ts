@@ -131,7 +131,8 @@ function specialTokensOf(native: NativeTokenizer, definition: TokenizerDefinitio
     const ids = names.flatMap((name) => native.tokenToId(name) ?? []);
     return ids.length > 0 ? [[role, ids[0]!]] : [];
   });
-  return Object.fromEntries(found);
+  const start = definition.start === undefined ? undefined : native.tokenToId(definition.start);
+  return { ...Object.fromEntries(found), ...(typeof start === "number" && { start }) };
 }
 
 function nativeLibrary(): typeof import("tokenizers") {

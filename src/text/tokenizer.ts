@@ -6,8 +6,11 @@ import type { Template } from "./template.ts";
 /** One text, or the two texts of a pair. */
 export type TextInput = string | readonly [first: string, second: string];
 
-/** Ids of the special tokens that a backbone's vocabulary has. */
-export type SpecialTokens = { readonly [R in SpecialRole]?: number };
+/**
+ * Ids of the special tokens that a backbone's vocabulary has. `start` opens an answer to a gap, where the backbone says what
+ * stands in a gap not at the mask but there: {@link encodeCloze} puts it in front.
+ */
+export type SpecialTokens = { readonly [R in SpecialRole | "start"]?: number };
 
 /** Turns texts into the token ids of one backbone. */
 export interface Tokenizer extends Template {

@@ -2,7 +2,8 @@ import { readFile } from "node:fs/promises";
 import { architectures, loadBackbone, weightNamer } from "ptuning/backbones";
 import { deepPrompt } from "ptuning/methods";
 import { checkTogether, longestInput } from "ptuning/model";
-import { sequenceClassification } from "ptuning/tasks";
+import { zeroShot } from "ptuning/predict";
+import { sequenceClassification, type Task } from "ptuning/tasks";
 import { expect, test } from "vitest";
 import { goldenPath } from "../support/golden.ts";
 
@@ -30,13 +31,16 @@ test("weights are found with and without the prefix of hub classes", () => {
   expect(nameOf("transformer.layers.3.mlp.dense_h_to_4h.bias")).toBeUndefined();
 });
 
-test("a prompt costs no length, and label words are refused with the reason", async () => {
+test("a prompt costs no length, and label words want a vocabulary that can open answers", async () => {
   await using backbone = await loadBackbone(goldenPath("glm"));
   const method = deepPrompt({ promptLength: 5 });
   const { head } = sequenceClassification({ labels: ["a", "b"] });
   expect(longestInput({ backbone, method, head })).toBe(20);
-  const words = { ...head, name: "verbalizer", usesLmHead: true };
-  expect(() => checkTogether({ backbone, method, head: words })).toThrow(
-    /backbone glm: expected one that guesses masked words, .* GLM fills a gap/,
-  );
+  const template = "{text} {mask}";
+  const task = sequenceClassification({ labels: ["w1", "w2"], head: "verbalizer", template });
+  expect(() => checkTogether({ backbone, method, head: task.head })).not.toThrow();
+  await expect(zeroShot(task as Task, backbone, { maxLength: 9 })).rejects.toMatchObject({
+    code: "BACKBONE_UNSUPPORTED",
+    message: "backbone glm: expected a token that opens answers in its vocabulary, found none.",
+  });
 });

@@ -1,6 +1,7 @@
 /**
- * Masked-LM heads, verbalizers, and pseudo-tokens inside texts on tiny random checkpoints that transformers saved (tools/reference/make_lm_heads.py:
- * BertForMaskedLM and RobertaForMaskedLM in float64): logits, loss and gradients.
+ * Masked-LM heads, verbalizers, and pseudo-tokens inside texts on tiny random checkpoints (tools/reference/make_lm_heads.py:
+ * BertForMaskedLM and RobertaForMaskedLM in float64, and GLM in plain PyTorch, whose answers stand behind the text): logits,
+ * loss and gradients.
  */
 import { type Backbone, loadBackbone, weightNamer } from "ptuning/backbones";
 import { floats, type Params, Rng, type Tensor } from "ptuning/core";
@@ -30,6 +31,8 @@ interface Case {
   readonly counts: number[];
   readonly calibration?: number[];
   readonly loss?: number;
+  /** Which of the inputs; left out, those of the numbers of masks and pseudo-tokens. */
+  readonly input?: string;
 }
 
 interface Manifest {
@@ -43,7 +46,7 @@ const reference = referenceEngine();
 const native = nodeEngine({ threads: 1 });
 afterAll(() => native.close());
 
-describe.each(["bert", "roberta"])("%s", async (architecture) => {
+describe.each(["bert", "roberta", "glm"])("%s", async (architecture) => {
   const manifest = readGolden<Manifest>(`lm/${architecture}/golden.json`);
   const { tensors } = await readSafetensors(goldenPath(`lm/${architecture}/golden.safetensors`));
   const texts = manifest.labels.length;
@@ -77,7 +80,8 @@ describe.each(["bert", "roberta"])("%s", async (architecture) => {
       const params = precise({ ...start, ...named("param") } as Params);
       const { tokens, marks } =
         manifest.inputs[
-          `${counts.join(",")} masks, ${golden.options ? manifest.promptLength : 0} pseudo-tokens`
+          golden.input ??
+            `${counts.join(",")} masks, ${golden.options ? manifest.promptLength : 0} pseudo-tokens`
         ]!;
       const collected = new SequenceCollector();
       for (const [i, ids] of tokens.entries()) {
@@ -118,7 +122,7 @@ describe.each(["bert", "roberta"])("%s", async (architecture) => {
       const ownName = weightNamer(backbone.architecture, backbone.config);
       const expected = Object.fromEntries(
         Object.entries(named("grad")).map(([other, tensor]) => {
-          const own = name === "fine-tuning" ? ownName(other) : undefined;
+          const own = ["fine-tuning", "bitfit"].includes(name) ? ownName(other) : undefined;
           return [own === undefined ? other : `backbone.${own}`, tensor];
         }),
       );

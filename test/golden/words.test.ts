@@ -31,7 +31,7 @@ const words: Head = {
       ctx,
       lmHead.transform(ctx, config, hidden),
       ctx.weight(lmHead.table, [config.vocabSize, config.embeddingSize]),
-      ctx.weight(lmHead.bias, [config.vocabSize]),
+      ctx.weight(lmHead.bias!, [config.vocabSize]),
     ),
 };
 

@@ -91,6 +91,14 @@ describe("simplifying", () => {
   });
 });
 
+test("a value is cut into two parts for each of very many layers", () => {
+  const b = new GraphBuilder("parts");
+  const parts = b.ops("Split", 2000, [b.input("x", "float32", [3, 2000]), b.integers(Array(2000).fill(1))], {
+    axis: 1,
+  });
+  expect(parts.every(({ shape }) => `${shape}` === "3,1")).toBe(true);
+});
+
 describe("mistakes are reported where they are made", () => {
   const b = new GraphBuilder("wrong");
   const x = b.input("x", "float32", ["B", 4]);

@@ -4,7 +4,14 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { diskFiles } from "ptuning/files";
-import { openTokenizer, type PieceSequences, type Tokenizer, tokenizerFingerprint } from "ptuning/text";
+import {
+  encodeCloze,
+  openTokenizer,
+  type PieceSequences,
+  parseCloze,
+  type Tokenizer,
+  tokenizerFingerprint,
+} from "ptuning/text";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cover, oddTexts } from "../../tools/proofs/support/texts.mjs";
 
@@ -190,7 +197,46 @@ describe("GLM", () => {
     expect([...ids]).toEqual([cls, id("a"), id("Ġis"), end, cls, id("a"), sep, id("b"), end]);
     expect([...typeIds]).toEqual(Array(9).fill(0));
     expect([...starts]).toEqual([0, 4, 9]);
-    expect(tokenizer.specialTokens).toEqual({ cls, sep, pad: end, unk: end, mask: id("[MASK]") });
+    const start = id("<|startofpiece|>");
+    expect(tokenizer.specialTokens).toEqual({ cls, sep, pad: end, unk: end, mask: id("[MASK]"), start });
+  });
+
+  test("knows what opens an answer also where the folder has a whole tokenizer, and no other kind has it", async () => {
+    const special = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+    const whole = {
+      ...{
+        version: "1.0",
+        truncation: null,
+        padding: null,
+        normalizer: null,
+        post_processor: null,
+        decoder: null,
+      },
+      added_tokens: [{ id: 2, content: "<|startofpiece|>", ...special }],
+      pre_tokenizer: { type: "Whitespace" },
+      model: { type: "WordLevel", vocab: { "[UNK]": 0, a: 1, "<|startofpiece|>": 2 }, unk_token: "[UNK]" },
+    };
+    const opened = async (modelType: string): Promise<Tokenizer> =>
+      openTokenizer(await written({ "config.json": { model_type: modelType }, "tokenizer.json": whole }));
+    expect((await opened("glm")).specialTokens).toEqual({ unk: 0, start: 2 });
+    expect((await opened("bert")).specialTokens).toEqual({ unk: 0 });
+  });
+
+  test("a template with a mask opens with it, and the mask is marked in the text behind", async () => {
+    const cloze = parseCloze("{text} is {mask}.");
+    const [cls, end, start, mask] = ["[CLS]", "<|endoftext|>", "<|startofpiece|>", "[MASK]"].map(id);
+    const encoded = await encodeCloze(tokenizer, cloze, ["a", "bb"], { maxLength: 7, masks: [1] });
+    expect([...encoded.ids.subarray(0, 7)]).toEqual([start, cls, id("a"), id("Ġis"), mask, id("."), end]);
+    expect([...encoded.typeIds]).toEqual(Array(14).fill(0));
+    // The second text is cut to the one token that there is room for.
+    expect([...encoded.ids.subarray(7)]).toEqual([start, cls, id("b"), id("Ġis"), mask, id("."), end]);
+    expect([encoded.truncated, ...encoded.cut]).toEqual([1, 0, 1]);
+    expect(encoded.marks).toMatchObject({ most: 1, positions: Int32Array.of(4, 4) });
+    const tooShort = encodeCloze(tokenizer, cloze, ["a"], { maxLength: 5, masks: [1] });
+    await expect(tooShort).rejects.toThrow("maxLength: expected at least 6 tokens for the template alone");
+    // Nothing is asked of a template without a mask.
+    const plain = await encodeCloze(tokenizer, parseCloze("{text} is"), ["a"], { maxLength: 9 });
+    expect([...plain.ids]).toEqual([cls, id("a"), id("Ġis"), end]);
   });
 
   test("masks take the blank on their left, and leave the one on their right", async () => {

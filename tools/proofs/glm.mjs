@@ -121,8 +121,7 @@ async function whole(checkpoint) {
   setInterval(look, 100).unref();
   const [openSeconds, backbone] = await seconds(() => p.loadBackbone(checkpoint, { engine: p.nodeEngine() }));
   const [convertSeconds, converted] = await seconds(() => p.withPrecision(backbone, "int4"));
-  const { folder, file } = converted.weights.get(`${lastMatrix}.int4`);
-  const int4Bytes = statSync(join(folder, file)).size;
+  const int4Bytes = converted.weights.get(`${lastMatrix}.int4`).source.size;
   const convert = { seconds: convertSeconds, ...peaks() };
   const run = p.train({
     backbone,

@@ -1,5 +1,5 @@
-"""The GLM of 2022 as it reads a whole text, in plain PyTorch from the formulas of the paper and of its code: pre-norm layers,
-a projection in thirds, positions inside the text and a second kind that is 0 throughout. Weights have the checkpoint's names.
+"""The GLM of 2022, in plain PyTorch from the formulas of the paper and of its code: pre-norm layers, a projection in thirds,
+positions inside the text and inside an answer. A text that is read whole has no answer. Weights have the checkpoint's names.
 """
 
 from types import SimpleNamespace
@@ -67,12 +67,22 @@ class Glm(nn.Module):
     def get_input_embeddings(self):
         return self.word_embeddings
 
-    def forward(self, input_ids=None, inputs_embeds=None, attention_mask=None):
+    def forward(self, input_ids=None, inputs_embeds=None, attention_mask=None, gap=None, sep=None):
+        """
+        gap: where the mask of the text stands whose answer the last token opens; sep: tokens of the text. Every token sees the
+        text and what is before itself. One text at a time then, without padding.
+        """
         words = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
-        places = torch.arange(words.shape[1])
+        length = words.shape[1]
+        places, inside = torch.arange(length), torch.zeros(length, dtype=torch.long)
+        if gap is None:
+            closed = (1 - attention_mask)[:, None, None].to(words.dtype) * -1e4
+        else:
+            places[sep:], inside[sep:] = gap, torch.arange(1, length - sep + 1)
+            column, row = torch.arange(length)[None], torch.arange(length)[:, None]
+            closed = ~((column <= row) | (column < sep)) * torch.tensor(-1e4, dtype=words.dtype)
         x = words + self.transformer.position_embeddings(places)
-        x = x + self.transformer.block_position_embeddings(torch.zeros_like(places))
-        closed = (1 - attention_mask)[:, None, None].to(x.dtype) * -1e4
+        x = x + self.transformer.block_position_embeddings(inside)
         for layer in self.transformer.layers:
             x = layer(x, closed)
         return SimpleNamespace(last_hidden_state=self.transformer.final_layernorm(x))

@@ -3,21 +3,25 @@ verbalizers and of pseudo-tokens inside texts in float64.
 
 For each case: logits of each text, loss, and the gradient of every trained tensor. Logits without prompts and gradients of
 all weights are transformers' own, and so is everything on pseudo-tokens but their embeddings; deep prompts are those of
-prefix_bert.py, which is checked against transformers here.
-Run after make_bert.py and make_roberta.py: node tools/reference/run.mjs make_lm_heads.py
+prefix_bert.py, which is checked against transformers here. GLM says what stands in a gap at a token that opens an answer: lm/glm/
+is computed text by text with that token behind the text, as GLM generates (glm.py).
+Run after make_bert.py, make_roberta.py and make_architectures.py: node tools/reference/run.mjs make_lm_heads.py
 """
 
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from transformers import BertForMaskedLM, RobertaForMaskedLM
 
+from glm import Glm
 from prefix_bert import PrefixBert
 from prompt_encoder import lstm_names
+from prompted import Prompted
 
 golden = Path(__file__).resolve().parents[2] / "test" / "golden"
 P, E, V, M = 3, 16, 40, 6
@@ -206,3 +210,121 @@ def make(kind, model_class, mask_id, lm_names):
 transform = "cls.predictions.transform"
 make("bert", BertForMaskedLM, 4, (f"{transform}.dense", f"{transform}.LayerNorm", "cls.predictions.bias"))
 make("roberta", RobertaForMaskedLM, V - 1, ("lm_head.dense", "lm_head.layer_norm", "lm_head.bias"))
+
+
+def make_glm():
+    """The checkpoint of test/golden/glm in fp16; sequences have the opening token in front, as ours have."""
+    source, target = golden / "glm", golden / "lm" / "glm"
+    target.mkdir(parents=True, exist_ok=True)
+    config = SimpleNamespace(**json.loads((source / "config.json").read_text()))
+    model = Glm(config)
+    model.load_state_dict(load_file(source / "model.safetensors"))
+    model = model.half()
+    torch.save(model.state_dict(), target / "pytorch_model.bin")
+    for file in ("config.json", "tokenizer.json"):
+        shutil.copyfile(source / file, target / file)
+    model = model.double().eval()
+    weights = {k: v for k, v in model.state_dict().items()}
+    prompted = Prompted(model)
+    start_id, mask_id, end_id = 38, 4, 0
+    generator = torch.Generator().manual_seed(7)
+    texts = []
+    for length in (9, 4, 7, 6):
+        ids = torch.randint(5, 38, (length,), generator=generator).tolist()
+        at = int(torch.randint(1, length, (1,), generator=generator))
+        texts.append((ids[:at] + [mask_id] + ids[at + 1 :] + [end_id], at))
+
+    def label_logits(pieces, added, trained, prompt=None, layers=(), gate=None, input_prompt=None, pseudo=None):
+        rows = []
+        for ids, at in texts:
+            text, words = torch.tensor([ids + [start_id]]), None
+            count = 0
+            table = trained.get("word_embeddings.weight", weights["word_embeddings.weight"])
+            if pseudo is not None:
+                # One behind the first token, the others in front of the last: as the sequences below have them.
+                given = table[text[0]]
+                words = torch.cat([given[:1], pseudo[:1], given[1 : len(ids) - 1], pseudo[1:], given[len(ids) - 1 :]])[None]
+                count, at = len(pseudo), at + 1
+            if input_prompt is not None:
+                words = torch.cat([input_prompt, table[text[0]]])[None]
+                count, at = len(input_prompt), at + len(input_prompt)
+            inputs = {"input_ids": text} if words is None else {"inputs_embeds": words}
+            states = prompted.states(prompt, layers, gate, trained, **inputs, gap=at, sep=len(ids) + count)
+            scores = states[0, -1] @ table.T
+            rows.append(torch.stack([sum(scores[word[0]] for word in words_) / len(words_) for words_ in pieces]))
+        return torch.stack(rows) + torch.tensor(added, dtype=torch.float64)
+
+    cases, tensors = [], {}
+    p_tuning = lambda **options: {"promptLength": P, **options}
+    every = [[[v]] for v in range(V)]
+    runs = [
+        ("every word of the vocabulary", "linear-probe", None, every, None, [], "plain"),
+        ("prompts", "p-tuning-v2", p_tuning(), single, None, [0, 1, 2], "plain"),
+        ("prompts and calibration", "p-tuning-v2", p_tuning(), single, offsets, [0, 1, 2], "plain"),
+        ("prompts of the last layer", "p-tuning-v2", p_tuning(promptLayers={"last": 1}), single, None, [2], "plain"),
+        ("prompts of the first layers, gated", "p-tuning-v2", p_tuning(promptLayers={"first": 2}, gate=True), single, None, [0, 1], "gate"),
+        ("prompts by an MLP", "p-tuning-v2", p_tuning(reparameterization="mlp", prefixHiddenSize=M), single, None, [0, 1, 2], "mlp"),
+        ("a prompt of words", "prompt-tuning", {"promptLength": P}, single, None, [], "input"),
+        ("pseudo-tokens", "prompt-tuning", {"promptLength": P, "placement": "template"}, single, None, [], "pseudo"),
+        ("biases", "bitfit", {}, single, None, [], "plain"),
+        ("all weights", "fine-tuning", {}, single, offsets, [], "plain"),
+    ]
+    for name, method, options, pieces, added, layers, kind in runs:
+        key = f"case{len(cases)}"
+        draw_from = torch.Generator().manual_seed(len(cases))
+        draw = lambda *shape: torch.randn(*shape, generator=draw_from).float().double().mul(0.5)
+        params, given = {}, {}
+        columns = 2 * len(layers) * E
+        if kind == "gate":
+            params["prompt.gate"] = draw(len(layers), 2)
+        if kind == "mlp":
+            params |= {
+                "prompt.mlp.embeddings": draw(P, E), "prompt.mlp.in.weight": draw(M, E), "prompt.mlp.in.bias": draw(M),
+                "prompt.mlp.out.weight": draw(columns, M), "prompt.mlp.out.bias": draw(columns),
+            }
+        elif layers:
+            params["prompt.embeddings"] = draw(P, columns)
+        if kind in ("input", "pseudo"):
+            params["prompt.input"] = draw(P, E)
+        params = {k: v.requires_grad_() for k, v in params.items()}
+        trains = {"fine-tuning": lambda k: True, "bitfit": lambda k: k.endswith("bias")}.get(method, lambda k: False)
+        trained = {k: v.clone().requires_grad_() for k, v in weights.items() if trains(k)}
+        if kind == "mlp":
+            wide = F.linear(params["prompt.mlp.embeddings"], params["prompt.mlp.in.weight"], params["prompt.mlp.in.bias"])
+            given["prompt"] = F.linear(torch.tanh(wide), params["prompt.mlp.out.weight"], params["prompt.mlp.out.bias"])
+        elif layers:
+            given["prompt"] = params["prompt.embeddings"]
+        if kind == "gate":
+            given["gate"] = params["prompt.gate"]
+        if kind in ("input", "pseudo"):
+            given["input_prompt" if kind == "input" else "pseudo"] = params["prompt.input"]
+        logits = label_logits(pieces, added or [0] * len(pieces), trained, layers=layers, **given)
+        case = {"name": name, "method": method, "pieces": pieces, "counts": [1], "input": "pseudo" if kind == "pseudo" else "plain"}
+        case |= {"options": options} if options is not None else {}
+        case |= {"calibration": added} if added else {}
+        if method != "linear-probe":
+            loss = F.cross_entropy(logits, gold)
+            loss.backward()
+            logits = logits - logits.mean(-1, keepdim=True)
+            case["loss"] = loss.item()
+        cases.append(case)
+        tensors[f"{key}.logits"] = logits.detach()
+        for k, v in params.items():
+            tensors |= {f"{key}.param.{k}": v.detach().clone(), f"{key}.grad.{k}": v.grad.clone()}
+        tensors |= {f"{key}.grad.{k}": v.grad.clone() for k, v in trained.items() if v.grad is not None}
+
+    save_file({k: v.contiguous() for k, v in tensors.items()}, target / "golden.safetensors")
+    plain = [[start_id, *ids] for ids, _ in texts]
+    inside = [row[:2] + [-1] + row[2:-1] + [-2, -3] + row[-1:] for row in plain]
+    inputs = {
+        "plain": {"tokens": plain, "marks": [[at + 1] for _, at in texts]},
+        "pseudo": {"tokens": inside, "marks": [[at + 2] for _, at in texts]},
+    }
+    manifest = {"torch": torch.__version__, "promptLength": P, "labels": gold.tolist(), "inputs": inputs, "cases": cases}
+    (target / "golden.json").write_text(json.dumps(manifest) + "\n")
+    for file in target.iterdir():
+        file.chmod(0o644)
+    print(f"glm: {len(cases)} cases, {sum(f.stat().st_size for f in target.iterdir())} bytes")
+
+
+make_glm()

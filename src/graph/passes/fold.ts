@@ -5,6 +5,7 @@ import {
   isFloat,
   type Tensor,
   type TensorSource,
+  toFloat32,
 } from "../../core/index.ts";
 import type { Graph, Node, Value } from "../graph.ts";
 import type { NdArray } from "../ndarray.ts";
@@ -66,8 +67,11 @@ function evaluate(
 }
 
 /** Host tensor → reference array. */
-export function toNdArray({ shape, data, exact }: Tensor): NdArray {
-  return { shape, data: exact ?? Float64Array.from(data as ArrayLike<number | bigint>, Number) };
+export function toNdArray({ dtype, shape, data, exact }: Tensor): NdArray {
+  // Host tensors hold floats of 16 bits as their bits.
+  const isHalf = dtype === "float16" || dtype === "bfloat16";
+  const values = isHalf ? toFloat32({ dtype, shape, data }).data : data;
+  return { shape, data: exact ?? Float64Array.from(values as ArrayLike<number | bigint>, Number) };
 }
 
 /** Reference array → host tensor of `dtype`. */

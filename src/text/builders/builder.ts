@@ -50,6 +50,8 @@ export interface TokenizerBuilder {
   readonly files: readonly (readonly string[])[];
   /** Special tokens of checkpoints whose settings do not say. */
   readonly names: { readonly [R in SpecialRole]: string };
+  /** The token that opens an answer to a gap, in vocabularies of models that fill gaps so. */
+  readonly start?: string;
   /**
    * @param files name the file of each list in `this.files`
    * @throws BACKBONE_INVALID naming the file and the place in it

@@ -3,7 +3,7 @@ import { type AddedTokenRules, type AddedTokens, addedTokens, vocabularyOf } fro
 import { definition, type Json, type TokenizerBuilder } from "./builder.ts";
 import { bertTemplate, robertaProcessing, template } from "./post-processors.ts";
 
-interface BpeKind extends Pick<TokenizerBuilder, "modelTypes" | "classes" | "names"> {
+interface BpeKind extends Pick<TokenizerBuilder, "modelTypes" | "classes" | "names" | "start"> {
   /** Files beside `vocab.json` and `merges.txt`. */
   readonly alsoNeeds?: readonly string[];
   readonly rules: AddedTokenRules;
@@ -97,6 +97,7 @@ export const glmBpe: TokenizerBuilder = byteLevelBpe({
   classes: ["GLMGPT2Tokenizer"],
   alsoNeeds: ["added_tokens.json"],
   names: { pad: "<|endoftext|>", unk: "<|endoftext|>", cls: "[CLS]", sep: "[SEP]", mask: "[MASK]" },
+  start: "<|startofpiece|>",
   rules: {
     others: [
       ...["<|startofpiece|>", "<|endofpiece|>", "[UNUSED]"].map((content) => ({ content })),
