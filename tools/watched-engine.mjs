@@ -51,6 +51,7 @@ export function watchedEngine(inner) {
   };
   const engine = {
     name: inner.name,
+    facts: inner.facts,
     compile: async (...given) => watched(await call(() => inner.compile(...given)), ["bind", "run", "sweep"]),
     hold: async (...given) => watched(await call(() => inner.hold(...given)), ["read"]),
     close: () => inner.close(),

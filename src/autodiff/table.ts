@@ -20,6 +20,8 @@ export const rules: { readonly [O in OpName]: Rule<O> | null } = {
   ReduceMax: null,
   // Rounding has no gradient; layers that use it say what to do instead (`withGradient`).
   QuantizeLinear: null,
+  MatMulInteger: null,
+  DynamicQuantizeLinear: null,
   MatMulIntegerToFloat: null,
   MatMulNBits: null,
   GatherBlockQuantized: null,

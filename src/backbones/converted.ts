@@ -1,5 +1,5 @@
 import { type ExternalTensor, type Tensor, toFloat32 } from "../core/index.ts";
-import type { CpuFacts } from "../engine/index.ts";
+import type { EngineFacts } from "../engine/index.ts";
 import type { PendingTensor } from "../files/index.ts";
 import type { FormName, StoredForm } from "../nn/index.ts";
 import type { Backbone } from "./backbone.ts";
@@ -9,8 +9,8 @@ import type { StoredWeight } from "./checkpoint.ts";
 export interface Conversion {
   readonly name: FormName;
   readonly form: StoredForm;
-  /** The machine that it is made for. */
-  readonly cpu: CpuFacts;
+  /** Of the engine that it is made for. */
+  readonly facts: EngineFacts;
 }
 
 /**
@@ -20,7 +20,7 @@ export interface Conversion {
  */
 export function convertedWeights(
   backbone: Pick<Backbone, "id" | "architecture" | "config" | "weights" | "fingerprint" | "makeWeights">,
-  { name, form, cpu }: Conversion,
+  { name, form, facts }: Conversion,
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, ExternalTensor>> {
   const { architecture, config, weights } = backbone;
@@ -30,7 +30,7 @@ export function convertedWeights(
     for (const [weightName, weight] of weights) {
       const values = async (): Promise<Float32Array> => toFloat32(await read(weight)).data;
       const { shape } = weight;
-      const made = linears.has(weightName) ? form.tensors(shape as [number, number], cpu) : undefined;
+      const made = linears.has(weightName) ? form.tensors(shape as [number, number], facts) : undefined;
       if (made === undefined) {
         // In the graph, 16 bits would become a copy in memory per session.
         pending[weightName] = { dtype: "float32", shape, bytes: async () => bytesOf(await values()) };
@@ -41,7 +41,7 @@ export function convertedWeights(
     }
     return pending;
   };
-  const wanted = { kind: "quantized", layout: form.layout(cpu), name, tensors };
+  const wanted = { kind: "quantized", layout: form.layout(facts), name, tensors };
   return backbone.makeWeights(backbone, wanted, signal);
 }
 

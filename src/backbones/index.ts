@@ -7,4 +7,3 @@ export {
   removeCachedBackbone,
 } from "./locate.ts";
 export * from "./portable.ts";
-export { choosePrecision, type Precision, withPrecision } from "./precision.ts";

@@ -25,5 +25,6 @@ export { wordTable } from "./embeddings.ts";
 export { limits } from "./limits.ts";
 export { hasLmHead, type LmHead } from "./lm-head.ts";
 export type { WeightMaker, WeightsToMake } from "./made-weights.ts";
+export { choosePrecision, type Precision, withPrecision } from "./precision.ts";
 export { architectures, peftModulesOf, peftRefusalOf } from "./registry.ts";
 export { weightNamer } from "./weight-names.ts";

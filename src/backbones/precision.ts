@@ -1,34 +1,34 @@
-import { type CpuFacts, cpuFacts } from "../engine/index.ts";
+import type { EngineFacts } from "../engine/index.ts";
 import { type FormName, formNames, formOf, weightForms } from "../nn/index.ts";
 import type { Backbone } from "./backbone.ts";
 import { convertedWeights } from "./converted.ts";
 
 /**
  * Precision of the frozen linear layers, forward and backward: the name of a weight form. `auto` takes int8 where the
- * CPU multiplies it well (VNNI, AMX) and fp32 elsewhere. Everything else is fp32 always.
+ * engine multiplies it well (on a CPU with VNNI or AMX) and fp32 elsewhere. Everything else is fp32 always.
  */
 export type Precision = FormName | "auto";
 
-/** The precision that `auto` stands for on a machine. */
-export function choosePrecision(precision: Precision, cpu: CpuFacts = cpuFacts()): FormName {
+/** The precision that `auto` stands for on an engine. */
+export function choosePrecision(precision: Precision, facts: EngineFacts): FormName {
   if (precision !== "auto") return precision;
-  return formNames.find((name) => weightForms[name].isBestOn(cpu)) ?? "fp32";
+  return formNames.find((name) => weightForms[name].isBestOn(facts)) ?? "fp32";
 }
 
 /**
- * The same backbone with weights of the given precision.
+ * The same backbone with weights of the given precision, made for its engine.
  * @param signal ends the making of converted weights with its reason
  */
 export async function withPrecision(
   backbone: Backbone,
   precision: Precision,
-  cpu: CpuFacts = cpuFacts(),
   signal?: AbortSignal,
 ): Promise<Backbone> {
-  const name = choosePrecision(precision, cpu);
+  const { facts } = backbone.engine;
+  const name = choosePrecision(precision, facts);
   const { stored } = weightForms[name];
   if (name === backbone.precision || stored === undefined) return backbone;
-  const weights = await convertedWeights(backbone, { name, form: stored, cpu }, signal);
+  const weights = await convertedWeights(backbone, { name, form: stored, facts }, signal);
   // What was built, not what was asked for: a checkpoint may have no layer that the form suits.
   const layers = backbone.architecture.linears(backbone.config);
   const isBuilt = layers.some((layer) => formOf((key) => weights.has(key), layer.name) === name);

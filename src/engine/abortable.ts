@@ -26,6 +26,7 @@ export function abortableEngine(engine: Engine, signal: AbortSignal | undefined)
   if (signal === undefined) return engine;
   return {
     name: engine.name,
+    facts: engine.facts,
     async compile(graph, options) {
       signal.throwIfAborted();
       return abortableSession(await engine.compile(graph, options), signal);

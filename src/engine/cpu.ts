@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform } from "node:os";
+import type { Int8Facts } from "./engine.ts";
 
 /** What decides how this machine multiplies small integers. */
 export interface CpuFacts {
@@ -21,6 +22,11 @@ export function cpuFacts(): CpuFacts {
     int8Dot: int8Extensions.some((flag) => flags.has(flag)),
     extensions: [...otherExtensions, ...int8Extensions].filter((flag) => flags.has(flag)),
   };
+}
+
+/** What an engine that runs on this machine's CPU makes of integers: full 8-bit weights overflow on x86 without VNNI. */
+export function int8Facts({ x86, int8Dot }: CpuFacts = cpuFacts()): Int8Facts {
+  return { bits: x86 && !int8Dot ? 7 : 8, isFast: int8Dot };
 }
 
 /** The machine in a line, for results: model, extensions, cores, and how many of them this process may use. */

@@ -1,5 +1,28 @@
 import type { TensorMap } from "../core/index.ts";
-import type { Graph } from "../graph/index.ts";
+import type { Graph, OpSupport } from "../graph/index.ts";
+
+/** What graphs and weights are chosen by. */
+export interface EngineFacts {
+  /** What computes. */
+  readonly device: Device;
+  /**
+   * Ops that run as they are. Graphs are written with the whole table, and what is not here becomes its parts before it
+   * runs (`lower` of the graph folder).
+   */
+  readonly ops: OpSupport;
+  readonly int8: Int8Facts;
+}
+
+/** What may compute. */
+export type Device = "cpu";
+
+/** How 8-bit integers are multiplied. */
+export interface Int8Facts {
+  /** Bits of weights at most whose products with uint8 do not overflow. */
+  readonly bits: 7 | 8;
+  /** Whether that is so much faster than floats that precision `auto` takes it. */
+  readonly isFast: boolean;
+}
 
 /** How a graph is prepared for running. */
 export interface CompileOptions {
@@ -77,7 +100,11 @@ export interface Session extends AsyncDisposable {
  */
 export interface Engine extends AsyncDisposable {
   readonly name: string;
-  /** @throws ENGINE_FAILED if the runtime refuses the graph, or the engine was closed */
+  readonly facts: EngineFacts;
+  /**
+   * @throws ENGINE_FAILED if the runtime refuses the graph, or the engine was closed; GRAPH_INVALID if it holds an op that
+   * the engine lacks and that has no parts
+   */
   compile(graph: Graph, options?: CompileOptions): Promise<Session>;
   /** Takes tensors over: their memory may become the engine's own. */
   hold(tensors: TensorMap): Promise<Held>;

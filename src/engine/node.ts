@@ -2,9 +2,17 @@ import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { messageOf, PtuningError, type TensorMap } from "../core/index.ts";
-import { type Graph, simplify } from "../graph/index.ts";
+import { everyOp, type Graph, simplify } from "../graph/index.ts";
 import { encodeModel } from "../onnx/index.ts";
-import { type CompileOptions, type Engine, type Held, isHeld, type Session } from "./engine.ts";
+import { int8Facts } from "./cpu.ts";
+import {
+  type CompileOptions,
+  type Engine,
+  type EngineFacts,
+  type Held,
+  isHeld,
+  type Session,
+} from "./engine.ts";
 import { externalPlaces } from "./external.ts";
 import type { EngineReply, EngineRequest } from "./protocol.ts";
 import { defaultThreads, threadLimit } from "./threads.ts";
@@ -131,6 +139,7 @@ export function nodeEngine(options: NodeEngineOptions = {}): Engine {
     );
   }
   const spin = options.spin ?? false;
+  const facts: EngineFacts = { device: "cpu", ops: everyOp, int8: int8Facts() };
   const places = new WeakMap<Held, HeldPlace>();
   let current: EngineThread | undefined;
   let closing: Promise<void> | undefined;
@@ -157,16 +166,18 @@ export function nodeEngine(options: NodeEngineOptions = {}): Engine {
 
   return {
     name: `onnxruntime-node (CPU, ${threads} ${threads === 1 ? "thread" : "threads"})`,
+    facts,
     async compile(graph: Graph, { prepack = false }: CompileOptions = {}): Promise<Session> {
       const thread = openThread();
       const session = nextId++;
-      const simplified = simplify(graph);
+      const simplified = simplify(graph, facts.ops);
       const { folder, read, placeOf } = await externalPlaces(simplified);
       const request = {
         session,
         model: encodeModel(simplified, placeOf),
         folder,
         read,
+        device: facts.device,
         prepack,
         threads,
         spin,

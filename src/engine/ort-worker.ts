@@ -35,7 +35,7 @@ async function loadRuntime(): Promise<Ort> {
 async function compile(request: EngineRequest & { kind: "compile" }): Promise<void> {
   const { InferenceSession } = await loadRuntime();
   const options: InferenceSession.SessionOptions = {
-    executionProviders: ["cpu"],
+    executionProviders: [request.device],
     graphOptimizationLevel: "all",
     // The pattern's block is allocated beside the arena and doubles the peak from the second run on.
     enableMemPattern: false,

@@ -1,4 +1,5 @@
 import type { TensorMap } from "../core/index.ts";
+import type { Device } from "./engine.ts";
 import type { NamedBytes } from "./external.ts";
 
 /** What the main thread asks of the worker that owns ONNX Runtime. */
@@ -11,6 +12,7 @@ export type EngineRequest =
       readonly folder: string | undefined;
       /** External data that lies in no file. */
       readonly read: NamedBytes | undefined;
+      readonly device: Device;
       readonly prepack: boolean;
       readonly threads: number;
       readonly spin: boolean;

@@ -1,6 +1,14 @@
 import { isExternal, isFloat, PtuningError, type Tensor, type TensorMap } from "../core/index.ts";
 import { readTensor } from "../files/portable.ts";
-import { fromNdArray, type Graph, type NdArray, specOf, toNdArray, type Value } from "../graph/index.ts";
+import {
+  everyOp,
+  fromNdArray,
+  type Graph,
+  type NdArray,
+  specOf,
+  toNdArray,
+  type Value,
+} from "../graph/index.ts";
 import { type Engine, type Held, isHeld, type Session } from "./engine.ts";
 
 /**
@@ -17,6 +25,7 @@ export function referenceEngine(): Engine {
   };
   return {
     name: "reference (float64)",
+    facts: { device: "cpu", ops: everyOp, int8: { bits: 8, isFast: false } },
     async compile(graph) {
       open();
       return compile(graph, open);

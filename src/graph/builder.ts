@@ -228,6 +228,16 @@ export class GraphBuilder {
   }
 
   /**
+   * Writes a node again, on other inputs; it may be one of another graph.
+   * @param replaced value → the one to use in its place; gets the node's outputs
+   */
+  copy({ op, name, inputs, outputs, attributes }: Node, replaced: Map<Value, Value>): void {
+    const given = inputs.map((input) => input && (replaced.get(input) ?? input));
+    const copies = this.#add(op, name, outputs.length, given, attributes);
+    for (const [i, output] of outputs.entries()) replaced.set(output, copies[i]!);
+  }
+
+  /**
    * Writes the nodes of a range again, its gradient regions included, on other inputs.
    * @param replaced value → the one to use in its place; gets the copies of the range's own values
    * @returns the range of the copies
@@ -235,11 +245,7 @@ export class GraphBuilder {
   repeat({ start, end }: NodeRange, replaced: Map<Value, Value>): NodeRange {
     const shift = this.#nodes.length - start;
     const current = (value: Value): Value => replaced.get(value) ?? value;
-    for (const { op, name, inputs, outputs, attributes } of this.#nodes.slice(start, end)) {
-      const given = inputs.map((input) => input && current(input));
-      const copies = this.#add(op, name, outputs.length, given, attributes);
-      for (const [i, output] of outputs.entries()) replaced.set(output, copies[i]!);
-    }
+    for (const node of this.#nodes.slice(start, end)) this.copy(node, replaced);
     for (const region of this.#regions.filter((inner) => inner.start >= start && inner.end <= end)) {
       this.#regions.push({
         start: region.start + shift,

@@ -17,7 +17,20 @@ const aliases: ReadonlySet<OpName> = new Set<OpName>(["Reshape"]);
 
 /** Ops that write over an input of the same size which nobody else needs. */
 const inPlace: ReadonlySet<OpName> = new Set<OpName>([
-  ...(["Add", "Sub", "Mul", "Div", "Neg", "Exp", "Tanh", "Sqrt", "Reciprocal", "Relu", "Erf"] as const),
+  ...([
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Neg",
+    "Exp",
+    "Log",
+    "Tanh",
+    "Sqrt",
+    "Reciprocal",
+    "Relu",
+    "Erf",
+  ] as const),
   ...(["Softmax", "LogSoftmax"] as const),
 ]);
 

@@ -15,6 +15,7 @@ export interface OpAttributes {
   Neg: NoAttributes;
   Abs: NoAttributes;
   Exp: NoAttributes;
+  Log: NoAttributes;
   Erf: NoAttributes;
   Tanh: NoAttributes;
   Sqrt: NoAttributes;
@@ -24,6 +25,8 @@ export interface OpAttributes {
   Cast: elementwise.CastAttributes;
   DequantizeLinear: NoAttributes;
   QuantizeLinear: quantize.QuantizeLinearAttributes;
+  MatMulInteger: NoAttributes;
+  DynamicQuantizeLinear: NoAttributes;
   MatMulIntegerToFloat: NoAttributes;
   DynamicQuantizeMatMul: NoAttributes;
   MatMulNBits: blocks.MatMulNBitsAttributes;

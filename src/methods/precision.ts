@@ -1,14 +1,15 @@
 import { choosePrecision, type Precision } from "../backbones/index.ts";
 import { PtuningError } from "../core/index.ts";
+import type { EngineFacts } from "../engine/index.ts";
 import type { FormName } from "../nn/index.ts";
 import type { Method } from "./method.ts";
 
 /**
- * What a wanted precision comes to beside a method: `auto` is fp32 where the method cannot have other layers.
+ * What a wanted precision comes to beside a method on an engine: `auto` is fp32 where the method cannot have other layers.
  * @throws OPTION_INVALID if it cannot and others are wanted
  */
-export function precisionFor({ name, fp32Only }: Method, precision: Precision): FormName {
-  if (fp32Only === undefined) return choosePrecision(precision);
+export function precisionFor({ name, fp32Only }: Method, precision: Precision, facts: EngineFacts): FormName {
+  if (fp32Only === undefined) return choosePrecision(precision, facts);
   if (precision !== "fp32" && precision !== "auto") {
     throw new PtuningError(
       "OPTION_INVALID",

@@ -42,10 +42,9 @@ export function encodeModel(
   const model = create(ModelProtoSchema, {
     irVersion: BigInt(irVersion),
     producerName: "ptuning",
-    opsetImport: Object.entries(opsetImports).map(([domain, version]) => ({
-      domain,
-      version: BigInt(version),
-    })),
+    opsetImport: Object.entries(opsetImports)
+      .filter(([domain]) => domain === "" || graph.nodes.some(({ op }) => specOf(op).domain === domain))
+      .map(([domain, version]) => ({ domain, version: BigInt(version) })),
     graph: {
       name: graph.name,
       node: graph.nodes.map(encodeNode),

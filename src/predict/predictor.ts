@@ -55,7 +55,7 @@ export interface Predictor<E = unknown, P = unknown> extends AsyncDisposable {
 
 /** How a predictor computes. */
 export interface PredictorOptions {
-  /** Of the frozen linear layers. Default `auto`: int8 where the CPU is good at it and the method allows it. */
+  /** Of the frozen linear layers. Default `auto`: int8 where the engine is good at it and the method allows it. */
   readonly precision?: Precision;
   /** Ends the set-up with its reason, also while int8 weights are made. */
   readonly signal?: AbortSignal;
@@ -77,8 +77,8 @@ export async function createPredictor<E = unknown, P = unknown>(
 ): Promise<Predictor<E, P>> {
   signal?.throwIfAborted();
   const { task, params, maxLength } = adapter;
-  const wanted = precisionFor(adapter.method, precision);
-  const parts = attach(adapter, await withPrecision(backbone, wanted, undefined, signal));
+  const wanted = precisionFor(adapter.method, precision, backbone.engine.facts);
+  const parts = attach(adapter, await withPrecision(backbone, wanted, signal));
   await using opened = new Resources();
   const prepack = prepackFor("lean", parts.backbone.precision);
   const session = opened.use(await backbone.engine.compile(inferenceGraph(parts, params), { prepack }));

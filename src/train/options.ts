@@ -57,7 +57,7 @@ export interface TrainSettings {
   readonly trunkCache?: "off" | "auto" | "memory" | "file";
   /** How that output is kept. */
   readonly trunkCacheType?: TrunkDtype;
-  /** Of the frozen linear layers: `auto` takes int8 where the CPU is good at it. */
+  /** Of the frozen linear layers: `auto` takes int8 where the engine is good at it. */
   readonly precision?: Precision;
   /** Evaluate on dev after every epoch, or every so many updates. */
   readonly evaluateEvery?: "epoch" | number;
@@ -147,7 +147,7 @@ export function tasksOf(options: AnyTrainOptions): readonly NamedTask[] {
 /** Name of the score that is the mean over tasks of the score that each selects by. */
 export const meanScore = "mean";
 
-/** Settings with every default filled in; `auto` has become what it stands for on this machine. */
+/** Settings with every default filled in; `auto` has become what it stands for on the backbone's engine. */
 export type ResolvedSettings = Required<TrainSettings> & { readonly precision: FormName };
 
 /** What a setting is where nobody says; results/README.md has what comes of them. */
@@ -241,7 +241,7 @@ export function resolveSettings(options: AnyTrainOptions, parts: ModelParts): Re
     ),
     selectBy: "tasks" in options ? meanScore : options.task.selectBy,
     ...given,
-    precision: precisionFor(method, given.precision ?? settingDefaults.precision),
+    precision: precisionFor(method, given.precision ?? settingDefaults.precision, backbone.engine.facts),
   };
   const resolved: ResolvedSettings = { headLearningRate: usualSettings.learningRate, ...usualSettings };
   for (const key of ["epochs", "batchSize", "microBatchSize", "maxLength"] as const) {

@@ -114,7 +114,7 @@ export async function setUp(options: AnyTrainOptions): Promise<Run> {
   }
   const identity = runIdentity(options, named, resolved);
   const doubts = resume ? [...checkIdentity(resume.identity, identity, options, named, resolved)] : [];
-  const backbone = await withPrecision(options.backbone, resolved.precision, undefined, signal);
+  const backbone = await withPrecision(options.backbone, resolved.precision, signal);
   const settings = { ...resolved, precision: backbone.precision };
   // Updates are not for the signal to tear: the loop looks at it between them.
   const watched = abortable(backbone, signal);

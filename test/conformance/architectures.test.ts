@@ -1,5 +1,4 @@
 /** What shared code relies on whatever an architecture computes: for each one with a golden checkpoint. */
-import { existsSync, readdirSync } from "node:fs";
 import { Adapter, mergeAdapter, referenceTo } from "ptuning/adapters";
 import { type Backbone, loadBackbone, type RowsRead, withPrecision } from "ptuning/backbones";
 import { floats, int32s, type Params, Rng, type Tensor, type TensorMap } from "ptuning/core";
@@ -17,14 +16,11 @@ import {
 } from "ptuning/model";
 import { sequenceClassification, type Task } from "ptuning/tasks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { architectures, batch, feeds, length } from "../support/architectures.ts";
 import { goldenPath, perTensorError } from "../support/golden.ts";
 
 const engine = nodeEngine({ threads: 1 });
 afterAll(() => engine.close());
-const architectures = readdirSync(goldenPath("")).filter((name) =>
-  ["model.safetensors", "golden.json"].every((file) => existsSync(goldenPath(`${name}/${file}`))),
-);
-
 /** A head that hands out the states it reads. */
 const states = (rows: RowsRead): Head => ({
   name: "states",
@@ -35,21 +31,6 @@ const states = (rows: RowsRead): Head => ({
   build: (_, { hidden }) => hidden,
 });
 
-const [length, batch] = [9, 3];
-const lengths = [9, 4, 7];
-const feeds: TensorMap = {
-  input_ids: int32s(
-    [length, batch],
-    Int32Array.from({ length: length * batch }, (_, i) => 5 + ((i * 7) % 30)),
-  ),
-  token_type_ids: int32s([length, batch], new Int32Array(length * batch)),
-  attention_mask: int32s(
-    [length, batch],
-    Int32Array.from({ length: length * batch }, (_, i) =>
-      Math.floor(i / batch) < lengths[i % batch]! ? 1 : 0,
-    ),
-  ),
-};
 /** Positions 1 and 3 of each text. */
 const marks: TensorMap = {
   marked_rows: int32s(

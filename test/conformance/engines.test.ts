@@ -3,9 +3,10 @@ import { floats, type Params } from "ptuning/core";
 import { nodeEngine, referenceEngine } from "ptuning/engine";
 import { GraphBuilder } from "ptuning/graph";
 import { afterAll, describe, expect, test } from "vitest";
+import { closeEngines, testedEngines } from "../support/engines.ts";
 
-const engines = [referenceEngine(), nodeEngine({ threads: 1 })];
-afterAll(() => engines.map((engine) => engine.close()));
+const engines = testedEngines.map(({ engine }) => engine);
+afterAll(closeEngines);
 
 /** x → first and second: one value under two names. */
 const twice = new GraphBuilder("twice");
@@ -51,7 +52,7 @@ describe.each(engines)("$name", (engine) => {
   });
 
   test("tensors of another engine are refused wherever they may go", async () => {
-    const others = engines.find((other) => other !== engine)!;
+    const others = nodeEngine({ threads: 1 });
     const foreign = await others.hold({ x: floats([1], [1]), y: floats([1], [1]) });
     const own = await engine.hold({ x: floats([1], [1]) });
     const [session, adder] = [await engine.compile(twice.build()), await engine.compile(sum.build())];
@@ -62,6 +63,7 @@ describe.each(engines)("$name", (engine) => {
       adder.sweep({ names: ["x"], vectors: { x: own, y: foreign }, rewrites: { next: "x" }, feeds: {} }),
     ).rejects.toMatchObject(refused);
     expect([...(await session.run(feeds)).first!.data]).toEqual([2, 4]);
+    await others.close();
   });
 
   test("what was released says so, and is released again in vain", async () => {

@@ -1,7 +1,7 @@
 /** Every form of frozen matrices: what it makes of one, and products in both directions beside plain arithmetic. */
 import { gradients } from "ptuning/autodiff";
 import { floats, type Params, Rng, type Tensor } from "ptuning/core";
-import { type CpuFacts, nodeEngine, referenceEngine } from "ptuning/engine";
+import { type EngineFacts, nodeEngine, referenceEngine } from "ptuning/engine";
 import { GraphBuilder, type Value } from "ptuning/graph";
 import { formNames, formOf, type LayerContext, linear, weightForms } from "ptuning/nn";
 import { describe, expect, test } from "vitest";
@@ -16,8 +16,8 @@ const matrix = numbers(O * I, 1);
 const [x, bias, pull] = [numbers(N * I, 2), numbers(O, 3), numbers(N * O, 4)];
 
 /** What the form keeps, as weights by name. */
-function stored(name: (typeof formNames)[number], cpu: CpuFacts): Record<string, Tensor> {
-  const made = weightForms[name].stored?.tensors([O, I], cpu);
+function stored(name: (typeof formNames)[number], facts: EngineFacts): Record<string, Tensor> {
+  const made = weightForms[name].stored?.tensors([O, I], facts);
   if (made === undefined) return { "layer.weight": floats([O, I], matrix) };
   return Object.fromEntries(
     Object.entries(made).map(([suffix, { dtype, shape, make }]) => [
@@ -70,16 +70,17 @@ const distance = (found: Tensor, wanted: readonly number[]): number =>
 
 /** Relative error of a product of normal numbers. */
 const tolerance = { fp32: 1e-6, int8: 0.02, int4: 0.12 };
-const cpus = {
-  "8 bits": { x86: true, int8Dot: true, extensions: [] },
-  "7 bits": { x86: true, int8Dot: false, extensions: [] },
+const { facts } = referenceEngine();
+const engines: Record<"8 bits" | "7 bits", EngineFacts> = {
+  "8 bits": { ...facts, int8: { bits: 8, isFast: true } },
+  "7 bits": { ...facts, int8: { bits: 7, isFast: false } },
 };
 
 describe.each(formNames)("%s", (name) => {
   describe.each([referenceEngine(), nodeEngine({ threads: 1 })])("$name", (engine) => {
-    test.each(Object.entries(cpus))("multiplies forwards and backwards, made for %s", async (_, cpu) => {
+    test.each(Object.entries(engines))("multiplies forwards and backwards, made for %s", async (_, own) => {
       for (const hasBias of [true, false]) {
-        const weights = { ...stored(name, cpu), ...(hasBias && { "layer.bias": floats([O], bias) }) };
+        const weights = { ...stored(name, own), ...(hasBias && { "layer.bias": floats([O], bias) }) };
         const wanted = expected(hasBias);
         for (const batchInvariant of [true, false]) {
           const b = new GraphBuilder("test");
@@ -105,7 +106,7 @@ describe.each(formNames)("%s", (name) => {
   });
 
   test("is found by what it keeps, whatever else there is", () => {
-    const keys = Object.keys(stored(name, cpus["8 bits"]));
+    const keys = Object.keys(stored(name, engines["8 bits"]));
     expect(formOf((key) => keys.includes(key), "layer")).toBe(name);
     expect(formOf((key) => keys.includes(key), "other")).toBe("fp32");
   });
@@ -115,7 +116,7 @@ describe.each([referenceEngine(), nodeEngine({ threads: 1 })])(
   "4 bits are multiplied exactly: $name",
   (engine) => {
     test("product and gradient are those of the matrix that the numbers stand for", async () => {
-      const weights = stored("int4", cpus["8 bits"]);
+      const weights = stored("int4", engines["8 bits"]);
       const [codes, scales] = ["layer.weight.int4", "layer.weight.int4.scale"].map((name) => weights[name]!);
       // Half the bytes per number, and four more for each 32 numbers.
       expect(codes!.data.length + 4 * scales!.data.length).toBe((O * I * 5) / 8);
@@ -153,11 +154,11 @@ describe.each([referenceEngine(), nodeEngine({ threads: 1 })])(
 );
 
 test("a matrix without whole blocks stays as it is", () => {
-  expect(weightForms.int4.stored!.tensors([8, 40], cpus["8 bits"])).toBeUndefined();
+  expect(weightForms.int4.stored!.tensors([8, 40], engines["8 bits"])).toBeUndefined();
 });
 
 test("a weight that is trained is taken as it is, beside another form of the same layer", () => {
-  const keys = [...Object.keys(stored("int8", cpus["8 bits"])), "layer.weight"];
+  const keys = [...Object.keys(stored("int8", engines["8 bits"])), "layer.weight"];
   expect(formOf((key) => keys.includes(key), "layer")).toBe("fp32");
 });
 

@@ -62,6 +62,7 @@ for op, fn in {"Neg": torch.neg, "Abs": torch.abs, "Exp": torch.exp, "Erf": torc
 case("Relu", [x[x.abs() > 1e-3]], F.relu(x[x.abs() > 1e-3]))
 positive = exact(x.abs() + 0.1)
 case("Sqrt", [positive], positive.sqrt())
+case("Log", [positive], positive.log())
 case("Reciprocal", [positive], positive.reciprocal())
 for approximate in ("none", "tanh"):
     case("Gelu", [x], F.gelu(x, approximate=approximate), {"approximate": approximate}, name=approximate)
@@ -94,6 +95,12 @@ product = ((codes.double() - 128) @ weight.double()) * 0.5 * scales
 case("MatMulIntegerToFloat", [codes, weight, step, scales, zero], product)
 case("MatMulIntegerToFloat", [codes, weight, step, scales, zero, None, bias], product + bias, name="with bias")
 
+codes3 = codes.reshape(1, 5, 4)
+integers = (codes.double() - 128) @ weight.double()
+case("MatMulInteger", [codes, weight, zero], integers.to(torch.int32))
+case("MatMulInteger", [codes3, weight, zero], integers.to(torch.int32)[None], name="three axes")
+case("MatMulInteger", [codes, weight], (codes.double() @ weight.double()).to(torch.int32), name="without zero point")
+
 # DynamicQuantizeLinear of the ONNX specification, then the integer product.
 def dynamic_quantize(x):
     low, high = x.min().clamp(max=0), x.max().clamp(min=0)
@@ -106,6 +113,9 @@ for name, x in {"mixed signs": rand(5, 4), "positive": rand(3, 4).abs(), "three 
     weight = torch.randint(-127, 128, (4, 6), dtype=torch.int8)
     scales, bias = exact(rand(6).abs() + 0.1), rand(6)
     quantised, step = dynamic_quantize(x)
+    zero_point = (-x.min().clamp(max=0) / step).round().to(torch.uint8)
+    codes = (quantised + zero_point.double()).to(torch.uint8)
+    case("DynamicQuantizeLinear", [x], [codes, step, zero_point], name=name)
     product = (quantised @ weight.double()) * step * scales
     case("DynamicQuantizeMatMul", [x, weight, scales], product, name=name)
     case("DynamicQuantizeMatMul", [x, weight, scales, None, bias], product + bias, name=f"{name} with bias")

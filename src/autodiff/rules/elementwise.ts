@@ -29,6 +29,8 @@ export const Neg: Rule<"Neg"> = ({ b, grad }) => [b.op("Neg", [grad])];
 
 export const Exp: Rule<"Exp"> = ({ b, outputs: [y], grad }) => [b.op("Mul", [grad, y])];
 
+export const Log: Rule<"Log"> = ({ b, inputs: [x], grad }) => [b.op("Div", [grad, x])];
+
 /** d erf(x) = 2/√π · exp(−x²) */
 export const Erf: Rule<"Erf"> = ({ b, inputs: [x], grad }) => {
   const bell = b.op("Exp", [b.op("Neg", [b.op("Mul", [x, x])])]);

@@ -59,6 +59,7 @@ export const Div: OpSpec<NoAttributes> = binary((a, b) => a / b, divideDims);
 export const Neg: OpSpec<NoAttributes> = unary((x) => -x);
 export const Abs: OpSpec<NoAttributes> = unary(Math.abs);
 export const Exp: OpSpec<NoAttributes> = unary(Math.exp);
+export const Log: OpSpec<NoAttributes> = unary(Math.log);
 export const Erf: OpSpec<NoAttributes> = unary(erf);
 export const Tanh: OpSpec<NoAttributes> = unary(Math.tanh);
 export const Sqrt: OpSpec<NoAttributes> = unary(Math.sqrt);

@@ -55,6 +55,65 @@ export const QuantizeLinear: OpSpec<QuantizeLinearAttributes> = {
 };
 
 /**
+ * (A − zero point) · B in whole numbers: uint8 A `[…, K]`, int8 B `[K, N]`, a scalar zero point for A that may be left out,
+ * (none for B) → int32.
+ */
+export const MatMulInteger: OpSpec<NoAttributes> = {
+  domain: "",
+  attributes: {},
+  arity: [2, 4],
+  infer({ inputs, name }) {
+    const [a, b] = [0, 1].map((i) => required(inputs, i, name));
+    const zeroPoint = inputs[2];
+    if (a!.dtype !== "uint8" || b!.dtype !== "int8" || (zeroPoint && zeroPoint.dtype !== "uint8")) {
+      failGraph(name, `expected uint8 times int8, got ${a!.dtype} and ${b!.dtype}.`);
+    }
+    if (b!.shape.length !== 2 || a!.shape.at(-1) !== b!.shape[0]) {
+      failGraph(name, `cannot multiply ${shapeText(a!.shape)} by ${shapeText(b!.shape)}.`);
+    }
+    if (inputs[3] || (zeroPoint && zeroPoint.shape.length > 0))
+      failGraph(name, "expected a scalar zero point of A and none of B.");
+    return [{ dtype: "int32", shape: [...a!.shape.slice(0, -1), b!.shape[1]!] }];
+  },
+  reference({ inputs }) {
+    const [a, b] = [0, 1].map((i) => required(inputs, i)) as [NdArray, NdArray];
+    const zeroPoint = inputs[2]?.data[0] ?? 0;
+    return [
+      ndMatMul(
+        ndMap((x) => x - zeroPoint, a),
+        b,
+      ),
+    ];
+  },
+};
+
+/**
+ * A float tensor brought to uint8 with one scale and one zero point; its range always includes 0. Outputs codes, scale,
+ * zero point: x ≈ (code − zero point) · scale.
+ */
+export const DynamicQuantizeLinear: OpSpec<NoAttributes> = {
+  domain: "",
+  attributes: {},
+  arity: [1, 1],
+  infer({ inputs, name }) {
+    const { dtype, shape } = required(inputs, 0, name);
+    if (!isFloat(dtype)) failGraph(name, `expected floats, got ${dtype}.`);
+    return [
+      { dtype: "uint8", shape },
+      { dtype, shape: [] },
+      { dtype: "uint8", shape: [] },
+    ];
+  },
+  reference({ inputs }) {
+    const x = required(inputs, 0);
+    const { quantized, step, zeroPoint } = quantizeDynamically(x);
+    const scalar = (value: number): NdArray => ({ shape: [], data: Float64Array.of(value) });
+    const codes = { shape: x.shape, data: quantized.map((code) => code + zeroPoint) };
+    return [codes, scalar(step), scalar(zeroPoint)];
+  },
+};
+
+/**
  * (A − zero point) · B · scale of A · scale of B + bias: uint8 A `[M, K]`, int8 B `[K, N]`, a scale for A, one per column for B
  * `[N]`, a zero point for A, (none for B), bias `[N]` (ONNX Runtime contrib op).
  */
@@ -126,13 +185,17 @@ export const DynamicQuantizeMatMul: OpSpec<NoAttributes> = {
 };
 
 /** uint8 values minus their zero point, and the step between them; the range always includes 0. */
-function quantizeDynamically({ data }: NdArray): { quantized: Float64Array; step: number } {
+function quantizeDynamically({ data }: NdArray): {
+  quantized: Float64Array;
+  step: number;
+  zeroPoint: number;
+} {
   const least = data.reduce((a, x) => Math.min(a, x), 0);
   const most = data.reduce((a, x) => Math.max(a, x), 0);
   const step = (most - least) / 255 || 1;
   const zeroPoint = Math.min(255, Math.max(0, roundToEven(-least / step)));
   const quantized = data.map((x) => toUint8(roundToEven(x / step) + zeroPoint) - zeroPoint);
-  return { quantized, step };
+  return { quantized, step, zeroPoint };
 }
 
 function toUint8(x: number): number {

@@ -4,7 +4,7 @@
  * Legend: N rows, I and O widths of a linear layer.
  */
 import type { DType } from "../../core/index.ts";
-import type { CpuFacts } from "../../engine/index.ts";
+import type { EngineFacts } from "../../engine/index.ts";
 import type { Value } from "../../graph/index.ts";
 import type { LayerContext } from "../context.ts";
 
@@ -29,8 +29,8 @@ export interface WeightForm {
   readonly hasCoarseGradients: boolean;
   /** Copies of a matrix in memory where the runtime packs it: 1 where packing takes the place of the file's pages. */
   readonly packedCopies: 1 | 2;
-  /** Whether `auto` takes it on a machine. */
-  isBestOn(cpu: CpuFacts): boolean;
+  /** Whether `auto` takes it on an engine. */
+  isBestOn(facts: EngineFacts): boolean;
   /** How it is made of a matrix; absent where the matrix stays as the checkpoint has it. */
   readonly stored?: StoredForm;
 }
@@ -38,7 +38,7 @@ export interface WeightForm {
 /** Tensors that take the place of a matrix. */
 export interface StoredForm {
   /** Name of their layout with its version: changes where the same matrix would become other bytes. */
-  layout(cpu: CpuFacts): string;
+  layout(facts: EngineFacts): string;
   /**
    * The tensors by what follows the matrix's name; products read all that are listed, so a form that reads it the same
    * way in both directions has one copy. `undefined` where the form does not suit the matrix, which then stays.
@@ -46,7 +46,7 @@ export interface StoredForm {
    */
   tensors(
     shape: readonly [rows: number, columns: number],
-    cpu: CpuFacts,
+    facts: EngineFacts,
   ): Readonly<Record<string, StoredTensor>> | undefined;
 }
 

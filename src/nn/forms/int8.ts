@@ -5,7 +5,6 @@
  *
  * Legend: N rows, I and O widths of a linear layer.
  */
-import type { CpuFacts } from "../../engine/index.ts";
 import type { GraphBuilder, Value } from "../../graph/index.ts";
 import type { LayerContext } from "../context.ts";
 import type { StoredTensor, WeightForm } from "./form.ts";
@@ -15,9 +14,6 @@ type Direction = (typeof directions)[number];
 
 /** Version of the tensors' layout. */
 const layoutVersion = 3;
-
-/** Products of full 8-bit weights overflow on x86 without VNNI: there they keep 7 bits. */
-const bitsOn = ({ x86, int8Dot }: CpuFacts): 7 | 8 => (x86 && !int8Dot ? 7 : 8);
 
 const stored = (layer: string, direction: Direction): string => `${layer}.weight.int8.${direction}`;
 
@@ -39,11 +35,11 @@ export const int8: WeightForm = {
   },
   hasCoarseGradients: true,
   packedCopies: 1,
-  isBestOn: ({ int8Dot }) => int8Dot,
+  isBestOn: (facts) => facts.int8.isFast,
   stored: {
-    layout: (cpu) => `int${bitsOn(cpu)}-v${layoutVersion}`,
-    tensors([rows, columns], cpu) {
-      const largest = 2 ** (bitsOn(cpu) - 1) - 1;
+    layout: (facts) => `int${facts.int8.bits}-v${layoutVersion}`,
+    tensors([rows, columns], facts) {
+      const largest = 2 ** (facts.int8.bits - 1) - 1;
       return Object.fromEntries(
         directions.flatMap((direction): [string, StoredTensor][] => {
           const layout: Layout = { rows, columns, direction, largest };
