@@ -41,6 +41,8 @@ export async function prove({ size, only }) {
     const folder = await scratch(`glm-${name}`, join(root, ".cache"));
     try {
       figures[name] = await proveOne(name, folder);
+      // The next size takes long.
+      if (size === "full") console.error(`${name}: ${JSON.stringify(figures[name])}`);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

@@ -4,6 +4,7 @@
  *
  * Legend: N rows, I and O widths of a linear layer.
  */
+import { floats, type Tensor } from "../../core/index.ts";
 import type { GraphBuilder, Value } from "../../graph/index.ts";
 import { affine } from "../affine.ts";
 import type { LayerContext } from "../context.ts";
@@ -69,9 +70,16 @@ function tensorsOf(ctx: LayerContext, { name, inWidth, outWidth }: FrozenLinear)
   return [ctx.weight(own, [outWidth, blocks, block / 2]), ctx.weight(`${own}.scale`, [outWidth, blocks, 1])];
 }
 
+/** The two numbers of every byte, `[256, 2]`. */
+const pairs: Tensor<"float32"> = floats(
+  [256, 2],
+  Array.from({ length: 512 }, (_, i) => (((i >> 1) >> (i % 2 === 0 ? 0 : 4)) & largest) - zero),
+);
+
 /**
- * The matrix `[O, I]` as floats, made when `trigger` is there: from constants alone the runtime would make it once for
- * all, and keep eight times the bytes.
+ * The matrix `[O, I]` as floats: the numbers of each byte are looked up, which takes a quarter of the time of the
+ * runtime's own op for it. Made when `trigger` is there: from constants alone the runtime would make it once for all, and keep
+ * eight times the bytes.
  */
 function dequantized(
   b: GraphBuilder,
@@ -80,27 +88,29 @@ function dequantized(
   trigger: Value,
   { inWidth, outWidth }: FrozenLinear,
 ): Value {
-  const rows = b.after(b.integers(Array.from({ length: outWidth }, (_, row) => row)), trigger);
-  const matrix = b.op("GatherBlockQuantized", [numbers, rows, scales], {
-    bits: 4,
-    block_size: block,
-    gather_axis: 0,
-    quantize_axis: 2,
-  });
-  return b.reshape(matrix, [outWidth, inWidth]);
+  const bytes = b.op("Cast", [b.after(numbers, trigger)], { to: "int32" });
+  const found = b.op("Gather", [b.initializer("int4.pairs", pairs), bytes], { axis: 0 });
+  const multiples = b.reshape(found, [outWidth, inWidth / block, block]);
+  return b.reshape(b.op("Mul", [multiples, scales]), [outWidth, inWidth]);
 }
 
 /** The number of each block that is farthest from 0 becomes −8. */
 function blockScales(matrix: Float32Array): Float32Array {
   const scales = new Float32Array(matrix.length / block);
   for (let i = 0; i < scales.length; i++) {
-    let farthest = 0;
+    let [lowest, highest] = [0, 0];
     const end = (i + 1) * block;
     for (let j = i * block; j < end; j++) {
       const value = matrix[j]!;
-      if (Math.abs(value) > Math.abs(farthest)) farthest = value;
+      if (value < lowest) lowest = value;
+      else if (value > highest) highest = value;
     }
-    scales[i] = -farthest / zero || 1;
+    // Of two that are equally far the first.
+    const isLow =
+      -lowest === highest
+        ? matrix.subarray(i * block, end).find((value) => Math.abs(value) === highest)! < 0
+        : -lowest > highest;
+    scales[i] = -(isLow ? lowest : highest) / zero || 1;
   }
   return scales;
 }
