@@ -1,11 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { architectures, loadBackbone, weightNamer } from "ptuning/backbones";
+import { nodeEngine } from "ptuning/engine";
+import { verbalizerHead } from "ptuning/heads";
 import { deepPrompt } from "ptuning/methods";
-import { checkTogether, longestInput } from "ptuning/model";
+import { checkTogether, keysAndValues, longestInput } from "ptuning/model";
 import { zeroShot } from "ptuning/predict";
 import { sequenceClassification, type Task } from "ptuning/tasks";
+import { SequenceCollector } from "ptuning/text";
 import { expect, test } from "vitest";
-import { goldenPath } from "../support/golden.ts";
+import { goldenPath, perTensorError } from "../support/golden.ts";
 
 const json = JSON.parse(await readFile(goldenPath("glm/config.json"), "utf8"));
 const architecture = architectures.find(({ modelTypes }) => modelTypes.includes("glm"))!;
@@ -29,6 +32,46 @@ test("weights are found with and without the prefix of hub classes", () => {
     expect(nameOf(`${prefix}${own}`)).toBe(own);
   }
   expect(nameOf("transformer.layers.3.mlp.dense_h_to_4h.bias")).toBeUndefined();
+});
+
+test("the activation is the one of training, with a setting for the other", () => {
+  expect(architecture.parseConfig(json, "c.json").activation).toBe("gelu_pytorch_tanh");
+  expect(architecture.parseConfig({ ...json, hidden_act: "gelu" }, "c.json").activation).toBe("gelu");
+});
+
+test("a text has the keys and values that it has without the answer in front of it", async () => {
+  await using backbone = await loadBackbone(goldenPath("glm"), { engine: nodeEngine({ threads: 1 }) });
+  const texts = [
+    [7, 8, 4, 9, 10, 0],
+    [11, 4, 0],
+  ];
+  const [plain, opened] = [new SequenceCollector(), new SequenceCollector()];
+  for (const ids of texts) {
+    plain.add(
+      ids,
+      ids.map(() => 0),
+      false,
+    );
+    opened.add(
+      [38, ...ids],
+      [38, ...ids].map(() => 0),
+      false,
+      [ids.indexOf(4) + 1],
+    );
+  }
+  const method = deepPrompt({ promptLength: 2 });
+  const linear = { backbone, method, head: sequenceClassification({ labels: ["a", "b"] }).head };
+  const cloze = { backbone, method, head: verbalizerHead([[[7]], [[8]]]) };
+  const found = await keysAndValues(linear, backbone.engine, plain.finish(), [0, 2, 5, 6, 8]);
+  // Behind one opening token, and behind two.
+  const behind = await keysAndValues(cloze, backbone.engine, opened.finish(), [1, 3, 6, 8, 10]);
+  expect(perTensorError(behind, found)).toBeLessThan(1e-6);
+  const answers = await keysAndValues(cloze, backbone.engine, opened.finish(), [0, 7]);
+  const [first, second] = [0, 1].map((i) =>
+    answers.data.slice(i * answers.shape[1]!, (i + 1) * answers.shape[1]!),
+  );
+  // Masks at other positions of other texts.
+  expect(first).not.toEqual(second);
 });
 
 test("a prompt costs no length, and label words want a vocabulary that can open answers", async () => {
