@@ -68,7 +68,11 @@ if (fetched.status !== 0) missing("the default backbone could not be fetched", "
 
 // Where nothing may be skipped, what a package of Debian brings is installed.
 const packages = [
-  { file: "/usr/bin/chromium", name: "chromium", tests: "tests of reports in a browser" },
+  {
+    file: "/usr/bin/chromium",
+    name: "chromium",
+    tests: "tests of reports in a browser, and of WebGPU on its software GPU",
+  },
   { file: "/usr/bin/redis-server", name: "redis-server", tests: "tests of the queue" },
 ];
 const absent = packages.filter(({ file }) => !existsSync(file));

@@ -14,7 +14,7 @@ export interface EngineFacts {
 }
 
 /** What may compute. */
-export type Device = "cpu";
+export type Device = "cpu" | "webgpu";
 
 /** How 8-bit integers are multiplied. */
 export interface Int8Facts {

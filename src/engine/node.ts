@@ -1,12 +1,13 @@
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
-import { messageOf, PtuningError, type TensorMap } from "../core/index.ts";
-import { everyOp, type Graph, simplify } from "../graph/index.ts";
+import { messageOf, PtuningError, shown, type TensorMap } from "../core/index.ts";
+import { everyOp, type Graph, type OpSupport, simplify } from "../graph/index.ts";
 import { encodeModel } from "../onnx/index.ts";
 import { int8Facts } from "./cpu.ts";
 import {
   type CompileOptions,
+  type Device,
   type Engine,
   type EngineFacts,
   type Held,
@@ -16,9 +17,15 @@ import {
 import { externalPlaces } from "./external.ts";
 import type { EngineReply, EngineRequest } from "./protocol.ts";
 import { defaultThreads, threadLimit } from "./threads.ts";
+import { webgpuOps } from "./webgpu.ts";
 
 /** How ONNX Runtime uses the machine. */
 export interface NodeEngineOptions {
+  /**
+   * What computes. Default `"cpu"`. `"webgpu"` is for floats: integers go back and forth between GPU and CPU. It needs a
+   * driver that the system finds (Vulkan, on Linux with `libvulkan.so.1`; Metal; Direct3D 12).
+   */
+  readonly device?: Device;
   /** Threads for each op; default: {@link defaultThreads}. */
   readonly threads?: number;
   /**
@@ -54,7 +61,7 @@ class EngineThread {
     this.#worker.on("message", (reply: EngineReply) => {
       const waiting = this.#take(reply.id);
       if (reply.ok) waiting?.resolve(reply.outputs);
-      else waiting?.reject(reply.loadFailed ? unavailable(reply.message) : failed(reply.message));
+      else waiting?.reject(reply.lacking ? unavailable(reply.lacking, reply.message) : failed(reply.message));
     });
     this.#worker.on("messageerror", (error) => this.#end(`an answer could not be read: ${messageOf(error)}`));
     this.#worker.on("error", (error) => this.#end(`the engine's thread died: ${messageOf(error)}`));
@@ -126,9 +133,22 @@ interface HeldPlace {
 
 const closedReason = "the engine was closed.";
 
+/** What the engine's name says of its device. */
+const deviceNames: { readonly [D in Device]: (threads: number) => string } = {
+  cpu: (threads) => `CPU, ${threads} ${threads === 1 ? "thread" : "threads"}`,
+  webgpu: () => "WebGPU",
+};
+const opsOf: { readonly [D in Device]: OpSupport } = { cpu: everyOp, webgpu: webgpuOps };
+
+function factsOf(device: Device): EngineFacts {
+  const int8 = int8Facts();
+  // Products of integers are the CPU's with each device, but copies to and fro make them slow.
+  return { device, ops: opsOf[device], int8: { ...int8, isFast: int8.isFast && device === "cpu" } };
+}
+
 /**
- * ONNX Runtime on the CPU, in a worker thread of its own.
- * @throws ENGINE_UNAVAILABLE from `compile` if the native library does not load
+ * ONNX Runtime on the CPU, or on a GPU by WebGPU, in a worker thread of its own.
+ * @throws ENGINE_UNAVAILABLE from `compile` if the native library does not load, or there is no such device
  */
 export function nodeEngine(options: NodeEngineOptions = {}): Engine {
   const threads = options.threads ?? defaultThreads();
@@ -139,7 +159,14 @@ export function nodeEngine(options: NodeEngineOptions = {}): Engine {
     );
   }
   const spin = options.spin ?? false;
-  const facts: EngineFacts = { device: "cpu", ops: everyOp, int8: int8Facts() };
+  const device = options.device ?? "cpu";
+  if (!Object.hasOwn(opsOf, device)) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `device: expected one of ${Object.keys(opsOf).join(", ")}, got ${shown(device)}.`,
+    );
+  }
+  const facts = factsOf(device);
   const places = new WeakMap<Held, HeldPlace>();
   let current: EngineThread | undefined;
   let closing: Promise<void> | undefined;
@@ -165,7 +192,7 @@ export function nodeEngine(options: NodeEngineOptions = {}): Engine {
   };
 
   return {
-    name: `onnxruntime-node (CPU, ${threads} ${threads === 1 ? "thread" : "threads"})`,
+    name: `onnxruntime-node (${deviceNames[device](threads)})`,
     facts,
     async compile(graph: Graph, { prepack = false }: CompileOptions = {}): Promise<Session> {
       const thread = openThread();
@@ -177,7 +204,7 @@ export function nodeEngine(options: NodeEngineOptions = {}): Engine {
         model: encodeModel(simplified, placeOf),
         folder,
         read,
-        device: facts.device,
+        device,
         prepack,
         threads,
         spin,
@@ -237,7 +264,12 @@ function failed(message: string): PtuningError {
   return new PtuningError("ENGINE_FAILED", `ONNX Runtime: ${message}`);
 }
 
-function unavailable(message: string): PtuningError {
+function unavailable(lacking: "library" | "device", message: string): PtuningError {
+  if (lacking === "device") {
+    return new PtuningError("ENGINE_UNAVAILABLE", `device: expected one that opens, got ${message}`, {
+      hint: "WebGPU needs a GPU and its driver: on Linux the package libvulkan1 and the maker's. Use the CPU elsewhere.",
+    });
+  }
   return new PtuningError(
     "ENGINE_UNAVAILABLE",
     `onnxruntime-node did not load on ${process.platform} ${process.arch}: ${message}`,

@@ -21,16 +21,27 @@ const sessions = new Map<number, OpenSession>();
 const heldSets = new Map<number, Map<string, OrtTensor>>();
 let library: Ort | undefined;
 
-class LoadError extends Error {}
+/** Something that there is not: the native library, or a device to compute on. */
+class LackError extends Error {
+  readonly lacking: "library" | "device";
+
+  constructor(lacking: "library" | "device", cause: unknown) {
+    super(messageOf(cause));
+    this.lacking = lacking;
+  }
+}
 
 async function loadRuntime(): Promise<Ort> {
   try {
     library ??= await import("onnxruntime-node");
     return library;
   } catch (error) {
-    throw new LoadError(messageOf(error));
+    throw new LackError("library", error);
   }
 }
+
+/** How the runtime says so. */
+const noDevice = /Failed to get a WebGPU|(unknown|unsupported).*provider|backend not found/i;
 
 async function compile(request: EngineRequest & { kind: "compile" }): Promise<void> {
   const { InferenceSession } = await loadRuntime();
@@ -58,10 +69,12 @@ async function compile(request: EngineRequest & { kind: "compile" }): Promise<vo
       optimization: { disable_specified_optimizers: "SkipLayerNormFusion;ReshapeFusion" },
     },
   };
-  sessions.set(request.session, {
-    runtime: await InferenceSession.create(request.model, options),
-    bound: new Map(),
+  const runtime = await InferenceSession.create(request.model, options).catch((error: unknown) => {
+    throw request.device !== "cpu" && noDevice.test(messageOf(error))
+      ? new LackError("device", error)
+      : error;
   });
+  sessions.set(request.session, { runtime, bound: new Map() });
 }
 
 function sessionOf({ session }: { readonly session: number }): OpenSession {
@@ -216,7 +229,8 @@ port.on("message", ({ id, request }: { id: number; request: EngineRequest }) => 
       reply = outputs ? { id, ok: true, outputs } : { id, ok: true };
       buffers = Object.values(outputs ?? {}).map(({ data }) => data.buffer as ArrayBuffer);
     } catch (error) {
-      reply = { id, ok: false, message: messageOf(error), loadFailed: error instanceof LoadError };
+      const lacking = error instanceof LackError ? error.lacking : undefined;
+      reply = { id, ok: false, message: messageOf(error), lacking };
     }
     port.postMessage(reply, [...new Set(buffers)]);
     if (request.kind === "close") port.close();

@@ -14,3 +14,4 @@ export type {
 export { type ExternalPlaces, externalPlaces, type NamedBytes } from "./external.ts";
 export { limitedEngine } from "./limited.ts";
 export { referenceEngine } from "./reference.ts";
+export { webgpuOps } from "./webgpu.ts";

@@ -49,4 +49,10 @@ export type EngineRequest =
 
 export type EngineReply =
   | { readonly id: number; readonly ok: true; readonly outputs?: TensorMap }
-  | { readonly id: number; readonly ok: false; readonly message: string; readonly loadFailed: boolean };
+  | {
+      readonly id: number;
+      readonly ok: false;
+      readonly message: string;
+      /** What is not there, where that is why. */
+      readonly lacking: "library" | "device" | undefined;
+    };

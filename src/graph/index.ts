@@ -11,6 +11,6 @@ export { mergeDuplicates } from "./passes/merge.ts";
 export { prune } from "./passes/prune.ts";
 export { simplify } from "./passes/simplify.ts";
 export { printGraph } from "./print.ts";
-export { everyOp, isSupported, type OpLimits, type OpSupport, standardOps } from "./support.ts";
+export { everyOp, isSupported, type OpLimits, type OpSupport, standardOps, withoutOps } from "./support.ts";
 export { type OpAttributes, type OpName, ops, specOf } from "./table.ts";
 export { verify } from "./verify.ts";

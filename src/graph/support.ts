@@ -19,6 +19,11 @@ export const everyOp: OpSupport = supportOf(names);
 /** ONNX's own ops, which every runtime of its operator set has. */
 export const standardOps: OpSupport = supportOf(names.filter((op) => ops[op].domain === ""));
 
+/** These ops without some. */
+export function withoutOps(support: OpSupport, lacking: readonly OpName[]): OpSupport {
+  return Object.fromEntries(Object.entries(support).filter(([op]) => !lacking.includes(op as OpName)));
+}
+
 /** Whether a node is run as it is. */
 export function isSupported({ op, outputs }: Node, support: OpSupport): boolean {
   const limits = support[op];

@@ -2,7 +2,8 @@
 import { Adapter, mergeAdapter, referenceTo } from "ptuning/adapters";
 import { type Backbone, loadBackbone, type RowsRead, withPrecision } from "ptuning/backbones";
 import { floats, int32s, type Params, Rng, type Tensor, type TensorMap } from "ptuning/core";
-import { nodeEngine } from "ptuning/engine";
+import { limitedEngine, nodeEngine } from "ptuning/engine";
+import { standardOps } from "ptuning/graph";
 import type { Head } from "ptuning/heads";
 import { deepPrompt, linearProbe, lora, type Method, promptTuning } from "ptuning/methods";
 import {
@@ -19,8 +20,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { architectures, batch, feeds, length } from "../support/architectures.ts";
 import { goldenPath, perTensorError } from "../support/golden.ts";
 
-const engine = nodeEngine({ threads: 1 });
-afterAll(() => engine.close());
+const native = nodeEngine({ threads: 1 });
+afterAll(() => native.close());
 /** A head that hands out the states it reads. */
 const states = (rows: RowsRead): Head => ({
   name: "states",
@@ -40,7 +41,12 @@ const marks: TensorMap = {
   mark_counts: int32s([batch], [2, 2, 2]),
 };
 
-describe.each(architectures)("%s", (architecture) => {
+const engines = [native, limitedEngine(native, { ops: standardOps })];
+const tested = architectures.flatMap((architecture) =>
+  engines.map((engine) => ({ architecture, engine, name: engine.name })),
+);
+
+describe.each(tested)("$architecture on $name", ({ architecture, engine }) => {
   let backbone: Backbone;
   beforeAll(async () => {
     backbone = await loadBackbone(goldenPath(architecture), { engine });

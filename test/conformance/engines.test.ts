@@ -3,7 +3,7 @@ import { floats, type Params } from "ptuning/core";
 import { nodeEngine, referenceEngine } from "ptuning/engine";
 import { GraphBuilder } from "ptuning/graph";
 import { afterAll, describe, expect, test } from "vitest";
-import { closeEngines, testedEngines } from "../support/engines.ts";
+import { closeEngines, noGpu, testedEngines } from "../support/engines.ts";
 
 const engines = testedEngines.map(({ engine }) => engine);
 afterAll(closeEngines);
@@ -16,6 +16,11 @@ for (const name of ["first", "second"]) twice.output(name, double);
 /** x ← x + y */
 const sum = new GraphBuilder("sum");
 sum.output("next", sum.op("Add", [sum.input("x", "float32", ["N"]), sum.input("y", "float32", ["N"])]));
+
+test("WebGPU is among them", ({ skip }) => {
+  skip(noGpu !== undefined, noGpu);
+  expect(engines.map(({ facts }) => facts.device)).toContain("webgpu");
+});
 
 describe.each(engines)("$name", (engine) => {
   const feeds = { x: floats([2], [1, 2]) };

@@ -18,8 +18,9 @@ import { inferenceGraph, initializeParams, lossScaleInput, trainingGraph } from 
 import { dropoutBanks, dropoutOffsets, formNames } from "ptuning/nn";
 import { decodeModel, encodeModel } from "ptuning/onnx";
 import { sequenceClassification } from "ptuning/tasks";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { architectures, batch, feeds, length } from "../support/architectures.ts";
+import { closeEngines, noGpu } from "../support/engines.ts";
 import {
   goldenPath,
   hostTensor,
@@ -30,7 +31,7 @@ import {
 } from "../support/golden.ts";
 
 const [reference, native] = [referenceEngine(), nodeEngine({ threads: 1 })];
-afterAll(() => native.close());
+afterAll(() => Promise.all([native.close(), closeEngines()]));
 const { cases } = readGolden<{ cases: OpCase[] }>("ops.json");
 
 const opsOf = ({ nodes }: Graph): OpName[] => [...new Set(nodes.map(({ op }) => op))];
@@ -148,56 +149,68 @@ test("integers of a quantised product are those that ONNX defines, to the bit", 
   if (bits === 8) expect([...found[3]!.data]).toEqual(sums);
 });
 
-describe.each(architectures)("%s in ONNX's own ops", (architecture) => {
-  let backbone: Backbone;
-  beforeAll(async () => {
-    backbone = await loadBackbone(goldenPath(architecture), { engine: native });
-  });
+/** Prediction and a training step with dropout of a tiny checkpoint, each with what it is fed. */
+async function passes(backbone: Backbone): Promise<readonly (readonly [Graph, TensorMap])[]> {
+  const task = sequenceClassification({ labels: ["a", "b"] });
+  const method = deepPrompt({ promptLength: 3, initScale: 0.5 });
+  const parts = { backbone, method, head: task.head };
+  const params = await initializeParams(parts, new Rng(1));
+  const labels = Int32Array.of(0, 1, 1);
+  const encoded = { count: batch, sequences: undefined as never, labels, examples: [] };
+  const { graph, dropout } = trainingGraph(parts, task, params, { hidden: 0.1, attention: 0.1 });
+  const sizes = { B: batch, S: length };
+  const rng = new Rng(2);
+  const stepFeeds = {
+    ...feeds,
+    ...task.targets(encoded, { rows: Int32Array.of(0, 1, 2), length }),
+    ...dropoutBanks(dropout, sizes, rng),
+    ...dropoutOffsets(dropout, sizes, sizes, rng),
+    [lossScaleInput]: floats([], [1 / batch]),
+    ...params,
+  };
+  return [
+    [inferenceGraph(parts, params), { ...feeds, ...params }],
+    [graph, stepFeeds],
+  ];
+}
 
+/** Greatest relative difference of any output between two engines. */
+async function difference(found: Engine, wanted: Engine, graph: Graph, given: TensorMap): Promise<number> {
+  const [own, expected] = [await run(found, graph, given), await run(wanted, graph, given)];
+  expect(Object.keys(own)).toEqual(Object.keys(expected));
+  return Math.max(
+    ...Object.entries(expected).map(([name, tensor]) => perTensorError(own[name]!, tensor, 1e-3)),
+  );
+}
+
+describe.each(architectures)("%s in ONNX's own ops", (architecture) => {
   test.each(formNames)("predicts and learns the same: %s", async (precision) => {
-    const task = sequenceClassification({ labels: ["a", "b"] });
-    const method = deepPrompt({ promptLength: 3, initScale: 0.5 });
-    const parts = { backbone: await withPrecision(backbone, precision), method, head: task.head };
-    const params = await initializeParams(parts, new Rng(1));
-    const encoded = {
-      count: batch,
-      sequences: undefined as never,
-      labels: Int32Array.of(0, 1, 1),
-      examples: [],
-    };
-    const { graph, dropout } = trainingGraph(parts, task, params, { hidden: 0.1, attention: 0.1 });
-    const sizes = { B: batch, S: length };
-    const rng = new Rng(2);
-    const stepFeeds = {
-      ...feeds,
-      ...task.targets(encoded, { rows: Int32Array.of(0, 1, 2), length }),
-      ...dropoutBanks(dropout, sizes, rng),
-      ...dropoutOffsets(dropout, sizes, sizes, rng),
-      [lossScaleInput]: floats([], [1 / batch]),
-      ...params,
-    };
-    const forward = inferenceGraph(parts, params);
-    for (const [written, fed] of [
-      [forward, { ...feeds, ...params }],
-      [graph, stepFeeds],
-    ] as const) {
-      const model = encodeModel(simplify(written, standardOps));
+    const backbone = await loadBackbone(goldenPath(architecture), { engine: native });
+    for (const [graph, given] of await passes(await withPrecision(backbone, precision))) {
+      const model = encodeModel(simplify(graph, standardOps));
       expect(Buffer.from(model).includes("com.microsoft")).toBe(false);
       expect(opsOf(decodeModel(model)).filter((op) => !(op in standardOps))).toEqual([]);
+      const plain = limitedEngine(native, { ops: standardOps });
+      expect(await difference(plain, native, graph, given)).toBeLessThan(1e-6);
       // ONNX Runtime may put parts together again; in the reference engine they stay apart.
-      for (const [engine, tolerance] of [
-        [native, 1e-6],
-        ...(precision === "fp32" ? [[reference, 1e-12] as const] : []),
-      ] as const) {
-        const expected = await run(engine, written, fed);
-        const found = await run(limitedEngine(engine, { ops: standardOps }), written, fed);
-        expect(Object.keys(found)).toEqual(Object.keys(expected));
-        for (const [name, tensor] of Object.entries(expected))
-          expect(perTensorError(found[name]!, tensor, 1e-3), name).toBeLessThan(tolerance);
-      }
+      if (precision !== "fp32") continue;
+      const exact = limitedEngine(reference, { ops: standardOps });
+      expect(await difference(exact, reference, graph, given)).toBeLessThan(1e-12);
     }
   });
 });
+
+test.for(["bert", "modernbert"])(
+  "%s predicts and learns the same by WebGPU",
+  async (architecture, { skip }) => {
+    skip(noGpu !== undefined, noGpu);
+    const gpu = nodeEngine({ device: "webgpu" });
+    const backbone = await loadBackbone(goldenPath(architecture), { engine: native });
+    for (const [graph, given] of await passes(backbone))
+      expect(await difference(gpu, native, graph, given)).toBeLessThan(3e-6);
+    await gpu.close();
+  },
+);
 
 async function run(engine: Engine, graph: Graph, given: TensorMap): Promise<Record<string, Tensor>> {
   await using session = await engine.compile(graph);
