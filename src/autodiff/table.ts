@@ -24,7 +24,6 @@ export const rules: { readonly [O in OpName]: Rule<O> | null } = {
   DynamicQuantizeLinear: null,
   MatMulIntegerToFloat: null,
   MatMulNBits: null,
-  GatherBlockQuantized: null,
   DynamicQuantizeMatMul: null,
   Shape: null,
 };

@@ -1,4 +1,5 @@
 export { type GradientRegion, GraphBuilder, inferTypes, type NodeRange } from "./builder.ts";
+export { fourBitFloats } from "./four-bits.ts";
 export type { Graph, Node, Value, ValueType } from "./graph.ts";
 export { executionOrder, type MemoryPlan, planMemory } from "./memory.ts";
 export type { NdArray } from "./ndarray.ts";

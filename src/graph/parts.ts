@@ -1,6 +1,7 @@
-/** What ops are made of, for engines that lack them. Legend: N rows, K columns of a matrix, nb = K / block, M rows that are picked. */
-import { addDims, type Dim, floats, type Tensor } from "../core/index.ts";
+/** What ops are made of, for engines that lack them. Legend: N rows, K columns of a matrix. */
+import { addDims, type Dim } from "../core/index.ts";
 import type { GraphBuilder } from "./builder.ts";
+import { fourBitFloats } from "./four-bits.ts";
 import type { Node, Value } from "./graph.ts";
 import { axisFromFront, required } from "./op.ts";
 import type { OpName } from "./table.ts";
@@ -62,30 +63,11 @@ const DynamicQuantizeMatMul: Parts<"DynamicQuantizeMatMul"> = ({ b, inputs }) =>
   return [integerProduct(b, codes!, weight!, zeroPoint!, b.op("Mul", [scale!, scales!]), inputs[4])];
 };
 
-/** Both 4-bit numbers of each byte, the lower half first; 8 stands for 0. */
-const pairsOfNumbers = (): Tensor =>
-  floats([256, 2], Array.from({ length: 256 }, (_, byte) => [(byte & 15) - 8, (byte >> 4) - 8]).flat());
-
-const GatherBlockQuantized: Parts<"GatherBlockQuantized"> = ({ b, inputs, attributes }) => {
-  const [data, rows, scales] = [0, 1, 2].map((i) => required(inputs, i)) as [Value, Value, Value];
-  const bytes = b.op("Cast", [b.op("Gather", [data, rows], { axis: 0 })], { to: "int32" });
-  // [M, nb, block / 2, 2]: no arithmetic on bits, which some engines lack.
-  const pairs = b.op("Gather", [b.shared("pairs of 4-bit numbers", pairsOfNumbers), bytes], { axis: 0 });
-  const numbers = b.reshape(pairs, [rows.shape[0]!, data.shape[1]!, attributes.block_size]);
-  return [b.op("Mul", [numbers, b.op("Gather", [scales, rows], { axis: 0 })])];
-};
-
-const MatMulNBits: Parts<"MatMulNBits"> = ({ b, inputs, attributes: { K, N, bits, block_size } }) => {
+const MatMulNBits: Parts<"MatMulNBits"> = ({ b, inputs, attributes: { K, N, block_size } }) => {
   const [x, data, scales] = [0, 1, 2].map((i) => required(inputs, i)) as [Value, Value, Value];
   const bias = inputs[5];
   // Made when x is there: from constants alone a runtime would make the matrix once for all, and keep it.
-  const rows = b.after(b.integers(Array.from({ length: N }, (_, row) => row)), x);
-  const blocks = b.op("GatherBlockQuantized", [data, rows, b.reshape(scales, [N, K / block_size, 1])], {
-    bits,
-    block_size,
-    gather_axis: 0,
-    quantize_axis: 2,
-  });
+  const blocks = fourBitFloats(b, b.after(data, x), b.reshape(scales, [N, K / block_size, 1]));
   const matrix = b.reshape(blocks, [N, K]);
   if (x.shape.length === 2) return [b.op("Gemm", [x, matrix, bias], { transB: 1 })];
   const product = b.op("FusedMatMul", [x, matrix], { transB: 1 });
@@ -120,7 +102,6 @@ export const parts: { readonly [O in OpName]?: Parts<O> } = {
   MatMulIntegerToFloat,
   DynamicQuantizeMatMul,
   MatMulNBits,
-  GatherBlockQuantized,
   LogSoftmax,
   Split,
 };

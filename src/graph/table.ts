@@ -30,7 +30,6 @@ export interface OpAttributes {
   MatMulIntegerToFloat: NoAttributes;
   DynamicQuantizeMatMul: NoAttributes;
   MatMulNBits: blocks.MatMulNBitsAttributes;
-  GatherBlockQuantized: blocks.GatherBlockQuantizedAttributes;
   MatMul: NoAttributes;
   Gemm: matmul.GemmAttributes;
   FusedMatMul: matmul.FusedMatMulAttributes;

@@ -80,7 +80,7 @@ const withoutGradient: readonly OpName[] = [
   ...(["Shape", "Abs", "ReduceMax"] as const),
   ...(["QuantizeLinear", "DequantizeLinear", "MatMulInteger", "MatMulIntegerToFloat"] as const),
   ...(["DynamicQuantizeLinear", "DynamicQuantizeMatMul"] as const),
-  ...(["MatMulNBits", "GatherBlockQuantized"] as const),
+  "MatMulNBits",
 ];
 const differentiable = cases.filter(
   ({ op, outputs, inputs }) =>

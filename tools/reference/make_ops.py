@@ -221,9 +221,6 @@ sizes = {"K": K, "N": N, "bits": 4, "block_size": block}
 for name, x in {"one row": rand(1, K), "rows": rand(5, K)}.items():
     case("MatMulNBits", [x, packed, scales], x @ matrix.T, sizes, name=name)
     case("MatMulNBits", [x, packed, scales, None, None, bias], x @ matrix.T + bias, sizes, name=f"{name} with bias")
-rows = ints(2, 0, 0, 1)
-layout = {"bits": 4, "block_size": block, "gather_axis": 0, "quantize_axis": 2}
-case("GatherBlockQuantized", [packed, rows, scales[..., None]], matrix[rows].reshape(4, K // block, block), layout)
 
 target = Path(__file__).resolve().parents[2] / "test" / "golden" / "ops.json"
 target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-/** ONNX Runtime's ops on matrices of 4-bit numbers with a scale per block. Legend: N rows, K columns, nb = K / block. */
+/** ONNX Runtime's product of 4-bit numbers with a scale per block. Legend: N rows, K columns, nb = K / block. */
 import { type NdArray, ndMap, ndMatMul, ndZeros } from "../ndarray.ts";
 import type { OpSpec } from "../op.ts";
 import { failGraph, required, shapeText } from "../op.ts";
@@ -52,53 +52,5 @@ export const MatMulNBits: OpSpec<MatMulNBitsAttributes> = {
     const turned = Float64Array.from({ length: K * N }, (_, i) => weight[(i % N) * K + Math.floor(i / N)]!);
     const product = ndMatMul(a, { shape: [K, N], data: turned });
     return [ndMap((x, c) => x + c, product, inputs[5] ?? ndZeros([N]))];
-  },
-};
-
-export interface GatherBlockQuantizedAttributes {
-  readonly bits: number;
-  readonly block_size: number;
-  readonly gather_axis: number;
-  readonly quantize_axis: number;
-}
-
-/**
- * Rows of a matrix of 4-bit numbers, as floats: uint8 `[N, nb, block / 2]`, indices `[M]`, a scale per block
- * `[N, nb, 1]` → `[M, nb, block]`.
- */
-export const GatherBlockQuantized: OpSpec<GatherBlockQuantizedAttributes> = {
-  domain: "com.microsoft",
-  attributes: { bits: "int", block_size: "int", gather_axis: "int", quantize_axis: "int" },
-  arity: [3, 3],
-  infer({ inputs, attributes, name }) {
-    const { bits, block_size: block, gather_axis: gathered, quantize_axis: quantized } = attributes;
-    const [data, indices, scales] = [0, 1, 2].map((i) => required(inputs, i, name));
-    const [rows, blocks, bytes] = data!.shape;
-    if (
-      bits !== 4 ||
-      gathered !== 0 ||
-      quantized !== 2 ||
-      data!.dtype !== "uint8" ||
-      2 * Number(bytes) !== block
-    ) {
-      failGraph(name, "expected rows of whole blocks of 4 bits.");
-    }
-    if (`${scales!.shape}` !== `${[rows, blocks, 1]}` || indices!.shape.length !== 1) {
-      failGraph(
-        name,
-        `expected a scale per block of ${shapeText(data!.shape)}, got ${shapeText(scales!.shape)}.`,
-      );
-    }
-    return [{ dtype: scales!.dtype, shape: [indices!.shape[0]!, blocks!, block] }];
-  },
-  reference({ inputs, attributes: { block_size: block } }) {
-    const [data, indices, scales] = [0, 1, 2].map((i) => required(inputs, i)) as [NdArray, NdArray, NdArray];
-    const [, blocks] = data.shape as [number, number, number];
-    const numbers = scaled(unpacked(data), scales, block);
-    const width = blocks * block;
-    const found = new Float64Array(indices.data.length * width);
-    for (const [i, row] of indices.data.entries())
-      found.set(numbers.subarray(row * width, (row + 1) * width), i * width);
-    return [{ shape: [indices.data.length, blocks, block], data: found }];
   },
 };

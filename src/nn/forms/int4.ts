@@ -4,8 +4,7 @@
  *
  * Legend: N rows, I and O widths of a linear layer.
  */
-import { floats, type Tensor } from "../../core/index.ts";
-import type { GraphBuilder, Value } from "../../graph/index.ts";
+import { fourBitFloats, type GraphBuilder, type Value } from "../../graph/index.ts";
 import { affine } from "../affine.ts";
 import type { LayerContext } from "../context.ts";
 import type { FrozenLinear, WeightForm } from "./form.ts";
@@ -70,16 +69,9 @@ function tensorsOf(ctx: LayerContext, { name, inWidth, outWidth }: FrozenLinear)
   return [ctx.weight(own, [outWidth, blocks, block / 2]), ctx.weight(`${own}.scale`, [outWidth, blocks, 1])];
 }
 
-/** The two numbers of every byte, `[256, 2]`. */
-const pairs: Tensor<"float32"> = floats(
-  [256, 2],
-  Array.from({ length: 512 }, (_, i) => (((i >> 1) >> (i % 2 === 0 ? 0 : 4)) & largest) - zero),
-);
-
 /**
- * The matrix `[O, I]` as floats: the numbers of each byte are looked up, which takes a quarter of the time of the
- * runtime's own op for it. Made when `trigger` is there: from constants alone the runtime would make it once for all, and keep
- * eight times the bytes.
+ * The matrix `[O, I]` as floats, made when `trigger` is there: from constants alone the runtime would make it once for all,
+ * and keep eight times the bytes.
  */
 function dequantized(
   b: GraphBuilder,
@@ -88,10 +80,7 @@ function dequantized(
   trigger: Value,
   { inWidth, outWidth }: FrozenLinear,
 ): Value {
-  const bytes = b.op("Cast", [b.after(numbers, trigger)], { to: "int32" });
-  const found = b.op("Gather", [b.initializer("int4.pairs", pairs), bytes], { axis: 0 });
-  const multiples = b.reshape(found, [outWidth, inWidth / block, block]);
-  return b.reshape(b.op("Mul", [multiples, scales]), [outWidth, inWidth]);
+  return b.reshape(fourBitFloats(b, b.after(numbers, trigger), scales), [outWidth, inWidth]);
 }
 
 /** The number of each block that is farthest from 0 becomes −8. */
