@@ -83,23 +83,20 @@ function dequantized(
   return b.reshape(fourBitFloats(b, b.after(numbers, trigger), scales), [outWidth, inWidth]);
 }
 
-/** The number of each block that is farthest from 0 becomes −8. */
+/** The number of each block that is farthest from 0, of two the first, becomes −8. */
 function blockScales(matrix: Float32Array): Float32Array {
+  // Without their sign the bits of floats have the order of floats, and are compared in a quarter of the time.
+  const bits = new Int32Array(matrix.buffer, matrix.byteOffset, matrix.length);
   const scales = new Float32Array(matrix.length / block);
   for (let i = 0; i < scales.length; i++) {
-    let [lowest, highest] = [0, 0];
-    const end = (i + 1) * block;
-    for (let j = i * block; j < end; j++) {
-      const value = matrix[j]!;
-      if (value < lowest) lowest = value;
-      else if (value > highest) highest = value;
+    let [most, farthest] = [0, i * block];
+    for (let j = i * block, end = j + block; j < end; j++) {
+      const magnitude = bits[j]! & 0x7fffffff;
+      if (magnitude <= most) continue;
+      most = magnitude;
+      farthest = j;
     }
-    // Of two that are equally far the first.
-    const isLow =
-      -lowest === highest
-        ? matrix.subarray(i * block, end).find((value) => Math.abs(value) === highest)! < 0
-        : -lowest > highest;
-    scales[i] = -(isLow ? lowest : highest) / zero || 1;
+    scales[i] = -matrix[farthest]! / zero || 1;
   }
   return scales;
 }
