@@ -13,7 +13,7 @@ import { common, equalTexts, fileTexts } from "./predict.mjs";
 import { inTurns, median, ratios, startContender } from "./processes.mjs";
 import { checkpointFolder } from "./random-backbone.mjs";
 
-const base = process.env.PTUNING_BASE ?? "3a76d35";
+export const base = process.env.PTUNING_BASE ?? "3a76d35";
 const rng = new Rng(1);
 const sst2 = () =>
   fileTexts("sst2/stsa.binary.test", { text: 1, labelPattern: "^(?<label>\\d) (?<text>.*)$" });
@@ -47,7 +47,7 @@ const works = [
 ];
 
 /** The earlier commit with its packages, built, and this commit's benchmark programs beside it. */
-function buildOf(commit) {
+export function buildOf(commit) {
   const folder = join(root, ".cache/builds", commit);
   const run = (command, ...args) => {
     const { status, stderr } = spawnSync(command, args, { cwd: root, encoding: "utf8" });

@@ -1,4 +1,4 @@
-/** From the start of the process to the answer: one sentence, ours against a plain transformers script. */
+/** From the start of the process to the answer: one sentence, this build, an earlier one and a plain transformers script. */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,12 +7,16 @@ import { loadBackbone } from "ptuning/backbones";
 import { markdownTable } from "ptuning/report";
 import { root } from "../tools/prepare.mjs";
 import { referencePython } from "../tools/reference/run.mjs";
+import { base, buildOf } from "./builds.mjs";
+import { inTurns, ratios } from "./processes.mjs";
 
 const sentence = "Where is my parcel?";
 
 export async function measure({ quick }) {
   const folder = mkdtempSync(join(tmpdir(), "ptuning-cold-"));
-  const adapter = join(root, ".cache/bench/cold");
+  const earlier = buildOf(base);
+  // Made by the earlier build: this one reads what that wrote.
+  const adapter = join(root, ".cache/bench", `cold-${base}`);
   if (!existsSync(join(adapter, "result.json"))) {
     mkdirSync(join(root, ".cache/bench"), { recursive: true });
     const train = [
@@ -24,7 +28,7 @@ export async function measure({ quick }) {
       "--output",
       adapter,
     ];
-    spawnSync(process.execPath, ["dist/cli/main.js", ...train], { cwd: root, stdio: "ignore" });
+    spawnSync(process.execPath, ["dist/cli/main.js", ...train], { cwd: earlier, stdio: "ignore" });
   }
   const backbone = await loadBackbone("minilm");
   await backbone.close();
@@ -40,23 +44,26 @@ with torch.no_grad():
 `,
   );
   const commands = {
-    "ptuning predict": [process.execPath, ["dist/cli/main.js", "predict", adapter, sentence]],
+    "ptuning predict": [process.execPath, [join(root, "dist/cli/main.js"), "predict", adapter, sentence]],
+    [`ptuning predict, ${base}`]: [
+      process.execPath,
+      [join(earlier, "dist/cli/main.js"), "predict", adapter, sentence],
+    ],
     "transformers script": [referencePython(), [script]],
   };
   const seconds = Object.fromEntries(Object.keys(commands).map((name) => [name, []]));
-  for (let round = 0; round < (quick ? 3 : 11); round++) {
-    for (const [name, [command, args]] of Object.entries(commands)) {
-      const started = performance.now();
-      const { status, stderr } = spawnSync(command, args, {
-        cwd: root,
-        encoding: "utf8",
-        env: { ...process.env, HF_HUB_OFFLINE: "1" },
-      });
-      if (status !== 0) throw new Error(stderr);
-      // The first round fills the page cache.
-      if (round > 0) seconds[name].push((performance.now() - started) / 1000);
-    }
-  }
+  await inTurns(Object.keys(commands), quick ? 3 : 21, (name, round) => {
+    const [command, args] = commands[name];
+    const started = performance.now();
+    const { status, stderr } = spawnSync(command, args, {
+      cwd: root,
+      encoding: "utf8",
+      env: { ...process.env, HF_HUB_OFFLINE: "1" },
+    });
+    if (status !== 0) throw new Error(stderr);
+    // The first round fills the page cache.
+    if (round > 0) seconds[name].push((performance.now() - started) / 1000);
+  });
   return { seconds };
 }
 
@@ -65,10 +72,11 @@ export function table({ seconds }) {
     const sorted = values.toSorted((a, b) => a - b);
     return [name, sorted[Math.floor(sorted.length / 2)], sorted[0], sorted.at(-1)];
   });
-  rows.push(["ratio of medians", rows[0][1] / rows[1][1], "", ""]);
+  const [ours, ...others] = Object.entries(seconds);
+  const against = others.map(([name, values]) => `÷ ${name}: ${ratios(ours[1], values)}`);
   const columns = [
     { title: "cold answer to one sentence" },
     ...["median s", "least", "most"].map((title) => ({ title, digits: 2 })),
   ];
-  return `## Cold prediction\n\n${markdownTable(columns, rows)}`;
+  return `## Cold prediction\n\n${markdownTable(columns, rows)}\n\nOurs, ratios of the same round: ${against.join("; ")}.`;
 }
