@@ -2,7 +2,6 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Adapter, backboneDoubts, loadAdapter } from "../adapters/index.ts";
 import { type Backbone, loadBackbone } from "../backbones/index.ts";
-import { isConfigFile } from "../config/index.ts";
 import { nodeEngine } from "../engine/index.ts";
 import { settleFolder } from "../files/index.ts";
 import { threadsOf } from "./numbers.ts";
@@ -27,7 +26,14 @@ export async function loadAdapterAndBackbone(
   path: string,
   options: { readonly backbone?: string; readonly threads?: string; readonly head?: string },
 ): Promise<{ adapter: Adapter; backbone: Backbone }> {
-  if (await isConfigFile(path)) return (await import("./zero-shot.ts")).untrainedAdapter(path, options);
+  // What reads configurations, and trains, takes longer to load than a prediction takes.
+  const isFolder = await stat(path).then(
+    (status) => status.isDirectory(),
+    () => false,
+  );
+  if (!isFolder && (await (await import("../config/index.ts")).isConfigFile(path))) {
+    return (await import("./zero-shot.ts")).untrainedAdapter(path, options);
+  }
   const folder = await adapterFolder(path);
   const adapter = await loadAdapter(folder, options.head === undefined ? {} : { head: options.head });
   const engine = nodeEngine(threadsOf(options.threads));

@@ -16,7 +16,8 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 // Nobody can be told of it.
 process.stderr.on("error", () => {});
 heedNohup();
-keepHeapSmall();
+// Of no use to a single answer, whose start it would slow down.
+setTimeout(keepHeapSmall, 1000).unref();
 
 onCacheRefusal(({ message }) =>
   warn(`what is computed is kept for this run alone, as the cache cannot be written: ${message}`),
