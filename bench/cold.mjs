@@ -44,7 +44,7 @@ with torch.no_grad():
 `,
   );
   const commands = {
-    "ptuning predict": [process.execPath, [join(root, "dist/cli/main.js"), "predict", adapter, sentence]],
+    "ptuning predict": [process.execPath, [join(root, "dist/bin/ptuning.js"), "predict", adapter, sentence]],
     [`ptuning predict, ${base}`]: [
       process.execPath,
       [join(earlier, "dist/cli/main.js"), "predict", adapter, sentence],

@@ -41,5 +41,5 @@ export function prepare() {
     mkdirSync(dirname(marker), { recursive: true });
     writeFileSync(marker, lock);
   }
-  run("building", process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"]);
+  run("building", "npm", ["run", "--silent", "build"]);
 }
