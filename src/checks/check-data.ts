@@ -93,13 +93,13 @@ function markingFindings(split: CheckedSplit): Finding[] {
   for (let row = 0; row < count; row++) {
     const example = split.look(row);
     for (const [sort] of sorts) {
-      for (const what of new Set(example[sort])) {
+      for (const what of example[sort].length > 1 ? new Set(example[sort]) : example[sort]) {
         const places = wrong[sort].get(what) ?? new Places();
         places.add(split.place(row));
         wrong[sort].set(what, places);
       }
     }
-    if (split.answer(row) === undefined) unanswered.add(split.place(row));
+    if (example.answer === undefined) unanswered.add(split.place(row));
   }
   const findings = sorts.flatMap(([sort, severity, advice]) =>
     [...wrong[sort]].map(([what, places]) => {

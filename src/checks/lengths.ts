@@ -1,7 +1,8 @@
 import type { Dataset } from "../data/index.ts";
 import type { Task } from "../tasks/index.ts";
-import { itemCount, type Tokenizer, tokenCount } from "../text/index.ts";
+import { itemCount, longestSequence, type Tokenizer, tokenCount } from "../text/index.ts";
 import { countOf, type Finding, finding, type SplitName } from "./finding.ts";
+import { LengthCounts } from "./length-counts.ts";
 
 /** What the lengths are held against. */
 export interface LengthLimits {
@@ -48,59 +49,59 @@ const notableShare = 0.01;
 
 /**
  * Measures every sequence as the task makes it, uncut.
- * @returns also the training sequences' tokens, ascending, and the number of training items
+ * @returns also the lengths of the training sequences, and the number of training items
  * @throws DATA_INVALID if the task cannot take an example
  */
 export async function measureLengths<E>(
   data: Dataset<E>,
   task: Task<E>,
   limits: LengthLimits,
-): Promise<{ lengths: Lengths; findings: Finding[]; train: Int32Array; items: number }> {
+): Promise<{ lengths: Lengths; findings: Finding[]; train: LengthCounts; items: number }> {
   const { tokenizer, maxLength, longest } = limits;
-  const measured: { split: SplitName; tokens: Int32Array }[] = [];
+  const measured: { split: SplitName; counts: LengthCounts }[] = [];
+  const all = new LengthCounts();
   let cut = 0;
   let items = 0;
   for (const split of ["train", "dev", "test"] as const) {
     if (data[split].length === 0) continue;
-    const parts: Int32Array[] = [];
+    const counts = new LengthCounts();
     for (const examples of partsOf(data[split], task)) {
       const encoded = await task.encode(examples, tokenizer, unlimited);
       const { sequences } = encoded;
       if (split === "train") items += itemCount(encoded);
-      const tokens = Int32Array.from({ length: sequences.count }, (_, i) => tokenCount(sequences, i));
-      parts.push(tokens);
+      for (let i = 0; i < sequences.count; i++) counts.add(tokenCount(sequences, i));
       // Whether a long text loses words or is read in windows is the task's affair: ask it.
-      if (tokens.some((count) => count > maxLength)) {
+      if (longestSequence(sequences) > maxLength) {
         cut += (await task.encode(examples, tokenizer, maxLength)).sequences.truncated;
       }
     }
-    measured.push({ split, tokens: joined(parts).sort() });
+    measured.push({ split, counts });
+    for (const [tokens, sequences] of counts.entries()) all.add(tokens, sequences);
   }
-  const all = joined(measured.map(({ tokens }) => tokens)).sort();
   const tried = [...usualLengths.filter((length) => length < longest), longest, maxLength];
   const lengths: Lengths = {
-    splits: measured.map(({ split, tokens }) => ({
+    splits: measured.map(({ split, counts }) => ({
       split,
-      sequences: tokens.length,
-      median: quantile(tokens, 0.5),
-      p95: quantile(tokens, 0.95),
-      max: quantile(tokens, 1),
+      sequences: counts.total,
+      median: counts.quantile(0.5),
+      p95: counts.quantile(0.95),
+      max: counts.max,
     })),
     longer: [...new Set(tried)]
       .sort((a, b) => a - b)
       .map((length) => ({
         maxLength: length,
-        sequences: countLonger(all, length),
-        share: all.length === 0 ? 0 : countLonger(all, length) / all.length,
+        sequences: all.longerThan(length),
+        share: all.total === 0 ? 0 : all.longerThan(length) / all.total,
       })),
-    histogram: histogramOf(measured[0]?.tokens ?? new Int32Array()),
+    histogram: histogramOf(measured[0]?.counts ?? new LengthCounts()),
     maxLength,
     longest,
   };
   return {
     lengths,
-    findings: lengthFindings(lengths, countLonger(all, maxLength), cut, all.length),
-    train: measured.find(({ split }) => split === "train")?.tokens ?? new Int32Array(),
+    findings: lengthFindings(lengths, all.longerThan(maxLength), cut, all.total),
+    train: measured.find(({ split }) => split === "train")?.counts ?? new LengthCounts(),
     items,
   };
 }
@@ -125,11 +126,6 @@ function lengthFindings(
   return [finding(cut / total >= notableShare ? "warning" : "info", "cut-texts", message, { advice })];
 }
 
-/** The smallest value that the given share of the sorted values does not exceed. */
-export function quantile(sorted: ArrayLike<number>, share: number): number {
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
-}
-
 /** Only lengths are kept, so few examples are encoded at once, where the task does not compare them. */
 function* partsOf<E>(examples: readonly E[], { comparesExamples = false }: Task<E>): Generator<readonly E[]> {
   if (comparesExamples) yield examples;
@@ -138,26 +134,11 @@ function* partsOf<E>(examples: readonly E[], { comparesExamples = false }: Task<
   }
 }
 
-function joined(parts: readonly Int32Array[]): Int32Array {
-  const all = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
-
-function countLonger(sorted: Int32Array, length: number): number {
-  const first = sorted.findIndex((tokens) => tokens > length);
-  return first < 0 ? 0 : sorted.length - first;
-}
-
-function histogramOf(sorted: Int32Array): Lengths["histogram"] {
-  const max = sorted.at(-1) ?? 0;
+function histogramOf(lengths: LengthCounts): Lengths["histogram"] {
+  const { max } = lengths;
   let width = 1;
   while ((max + 1) / width > histogramBins) width *= 2;
-  const counts = new Int32Array(Math.floor(max / width) + 1);
-  for (const tokens of sorted) counts[Math.floor(tokens / width)]!++;
-  return [...counts].map((sequences, i) => ({ from: i * width, to: (i + 1) * width, sequences }));
+  const counts = new Array<number>(Math.floor(max / width) + 1).fill(0);
+  for (const [tokens, sequences] of lengths.entries()) counts[Math.floor(tokens / width)]! += sequences;
+  return counts.map((sequences, i) => ({ from: i * width, to: (i + 1) * width, sequences }));
 }

@@ -13,6 +13,7 @@ interface Checked {
   readonly labels: readonly string[];
   readonly problems: readonly string[];
   readonly oddities: readonly string[];
+  readonly answer: string | undefined;
 }
 
 /** The examples of one part of a data set: each is asked when it is looked at, so that millions take no memory. */
@@ -39,17 +40,18 @@ export function checkedSplits<E>(data: Dataset<E>, kind: ExampleKind): CheckedSp
         name,
         count: examples.length,
         place(row) {
-          const { line } = examples[row] as { readonly line?: number };
+          const { line } = examples.at(row) as { readonly line?: number };
           return { split: name, ...(line !== undefined && { line }) };
         },
-        key: (row) => exampleKey(kind, examples[row] as ExampleKinds[ExampleKind]),
-        answer: (row) => answer(examples[row]!),
+        key: (row) => exampleKey(kind, examples.at(row) as ExampleKinds[ExampleKind]),
+        answer: (row) => answer(examples.at(row)!),
         look(row) {
-          const example = examples[row]!;
+          const example = examples.at(row)!;
           return {
             labels: labels(example),
             problems: problems(example),
             oddities: oddities?.(example) ?? [],
+            answer: answer(example),
           };
         },
       };

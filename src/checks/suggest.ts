@@ -1,4 +1,4 @@
-import { quantile } from "./lengths.ts";
+import type { LengthCounts } from "./length-counts.ts";
 
 /** Settings that suit a data set, and why. */
 export interface Suggestions {
@@ -18,18 +18,17 @@ const updatesPerEpoch = 25;
 
 /**
  * Settings from the lengths of the training sequences.
- * @param sorted tokens per sequence, ascending
  * @param items number of training items
  * @param longest the most that the backbone takes
  */
-export function suggest(sorted: Int32Array, items: number, longest: number): Suggestions {
-  const fitting = quantile(sorted, fitShare);
-  const max = quantile(sorted, 1);
+export function suggest(lengths: LengthCounts, items: number, longest: number): Suggestions {
+  const fitting = lengths.quantile(fitShare);
+  const { max } = lengths;
   // Where the longest is not much longer than that, nothing needs to be cut.
   const wanted = max <= 1.5 * fitting ? max : fitting;
   const maxLength = Math.min(longest, 8 * Math.ceil(wanted / 8));
   const batchSize = [32, 16].find((size) => items / size >= updatesPerEpoch) ?? 8;
-  const fits = sorted.filter((tokens) => tokens <= maxLength).length / Math.max(1, sorted.length);
+  const fits = (lengths.total - lengths.longerThan(maxLength)) / Math.max(1, lengths.total);
   const pass = [32, 16, 8, 4, 2].find((size) => size * maxLength <= passTokens) ?? 1;
   return {
     maxLength,

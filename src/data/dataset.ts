@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { PtuningError } from "../core/index.ts";
+import { lazyJoin, PtuningError } from "../core/index.ts";
 import type { Dataset, ExampleFile, ExampleKind, ExampleKinds } from "./example.ts";
 import type { Split } from "./format.ts";
 import { formats } from "./formats.ts";
@@ -70,13 +70,9 @@ export async function readDataset<K extends ExampleKind>(
   }
   if (parts.train === undefined) throw noTrainingFile([path].flat().join(", "));
   const { files: filesRead, settled } = await readAlike<K>(parts, reading);
-  const examplesOf = (name: Split): ExampleKinds[K][] | undefined => {
+  const examplesOf = (name: Split): readonly ExampleKinds[K][] | undefined => {
     if (parts[name] === undefined) return undefined;
-    const examples: ExampleKinds[K][] = [];
-    for (const { split: own, file } of filesRead) {
-      if (own === name) for (const example of file.examples) examples.push(example);
-    }
-    return examples;
+    return lazyJoin(filesRead.flatMap(({ split: own, file }) => (own === name ? [file.examples] : [])));
   };
   const all = examplesOf("train")!;
   const devExamples = examplesOf("dev");

@@ -122,5 +122,5 @@ function tagLabels(tags: readonly string[]): string[] {
 }
 
 function distinct<T>(values: readonly T[]): T[] {
-  return [...new Set(values)];
+  return values.length < 2 ? [...values] : [...new Set(values)];
 }

@@ -89,6 +89,7 @@ export type ExampleKind = keyof ExampleKinds;
 /** Examples from one file. */
 export interface ExampleFile<E = TextExample> {
   readonly path: string;
+  /** Packed: an example is made each time it is read, and changes to it change nothing here. */
   readonly examples: readonly E[];
   /** SHA-256 of the bytes on disk. */
   readonly sha256: string;
@@ -102,7 +103,7 @@ export interface ExampleFile<E = TextExample> {
   readonly settled?: Readonly<Record<string, unknown>>;
 }
 
-/** Labelled examples of a task, split for training. */
+/** Labelled examples of a task, split for training: arrays of any make; those of readers are packed, as {@link ExampleFile} has them. */
 export interface Dataset<E = TextExample> {
   readonly train: readonly E[];
   readonly dev: readonly E[];

@@ -1,6 +1,8 @@
-/** Slots of a table for so many entries: at most half of them are taken. */
+/** At most this share of a table's slots is taken. */
+const fullShare = 0.8;
+
 function slotsFor(entries: number): number {
-  return 2 ** Math.max(4, Math.ceil(Math.log2(2 * entries + 1)));
+  return Math.max(16, Math.ceil((entries + 1) / fullShare));
 }
 
 /**
@@ -36,29 +38,36 @@ export class FirstRows {
     if (this.#rows[slot] !== 0) return this.#rows[slot]! - 1;
     this.#rows[slot] = row + 1;
     this.#hashes[slot] = hash;
-    if (2 * ++this.#entries > this.#rows.length) this.#grow();
+    if (++this.#entries > this.#rows.length * fullShare) this.#grow();
     return row;
   }
 
   /** Where a key is, or the free slot where it belongs. */
   #slotOf(key: string, hash: number): number {
-    const mask = this.#rows.length - 1;
-    let slot = hash & mask;
-    for (; this.#rows[slot] !== 0; slot = (slot + 1) & mask) {
+    let slot = this.#homeOf(hash);
+    for (; this.#rows[slot] !== 0; slot = this.#after(slot)) {
       if (this.#hashes[slot] === hash && this.#keysOf(this.#rows[slot]! - 1).includes(key)) break;
     }
     return slot;
+  }
+
+  /** The slot where a hash is looked for first: its share of all hashes, of all slots. */
+  #homeOf(hash: number): number {
+    return Math.floor(((hash >>> 0) / 2 ** 32) * this.#rows.length);
+  }
+
+  #after(slot: number): number {
+    return slot + 1 === this.#rows.length ? 0 : slot + 1;
   }
 
   #grow(): void {
     const [rows, hashes] = [this.#rows, this.#hashes];
     this.#rows = new Int32Array(2 * rows.length);
     this.#hashes = new Int32Array(this.#rows.length);
-    const mask = this.#rows.length - 1;
     for (const [i, row] of rows.entries()) {
       if (row === 0) continue;
-      let slot = hashes[i]! & mask;
-      while (this.#rows[slot] !== 0) slot = (slot + 1) & mask;
+      let slot = this.#homeOf(hashes[i]!);
+      while (this.#rows[slot] !== 0) slot = this.#after(slot);
       this.#rows[slot] = row;
       this.#hashes[slot] = hashes[i]!;
     }

@@ -1,54 +1,81 @@
+import { totalmem } from "node:os";
 import { getHeapStatistics } from "node:v8";
 import { PtuningError } from "../core/index.ts";
 
-/** What examples may take of the heap: a run needs as much again to compare them and lay out their tokens. */
+/** What examples may take of the memory of the machine or container: a run needs as much again to lay out their tokens. */
+const shareOfMemory = 1 / 3;
+/** What a run may need of the heap for what it notes of each example: its answer, its place in the order. */
 const shareOfHeap = 1 / 3;
 /** With that much in use, whatever it is, the process is about to end. */
 const fullShare = 0.85;
-/** An object with some fields. */
-const exampleBytes = 160;
-const partBytes = 24;
+/** Notes of an example, and of each item of its lists: a word has a tag. */
+const exampleBytes = 64;
+const itemBytes = 16;
 /** How much is taken in between two looks at the heap. */
 const lookBytes = 16 * 2 ** 20;
 
 /**
- * Counts what examples take in memory. A small compressed file can hold more rows than there is memory, and a heap that
- * overflows ends the process.
+ * Counts what examples take in memory: packed, outside of the heap, and what a run needs of the heap for them. A small
+ * compressed file can hold more rows than there is memory, and a process that has none left ends.
  */
 export class HeldExamples {
-  readonly #limit = getHeapStatistics().heap_size_limit;
-  #bytes = 0;
+  readonly #memory = memoryLimit();
+  readonly #heap = getHeapStatistics().heap_size_limit;
+  #packed = 0;
+  #noted = 0;
   #count = 0;
   #nextLook = lookBytes;
 
-  /** @throws DATA_INVALID where memory ends */
-  add(example: unknown, path: string): void {
+  /**
+   * @param packed bytes that it takes
+   * @throws DATA_INVALID where memory ends
+   */
+  add(example: unknown, packed: number, path: string): void {
     this.#count++;
-    this.#bytes += exampleBytes + sizeOf(example);
-    if (this.#bytes > this.#limit * shareOfHeap) throw this.#full(path);
-    if (this.#bytes < this.#nextLook) return;
-    this.#nextLook = this.#bytes + lookBytes;
-    if (getHeapStatistics().used_heap_size > this.#limit * fullShare) throw this.#full(path);
+    this.#packed += packed;
+    this.#noted += exampleBytes + itemBytes * itemsOf(example);
+    if (this.#packed > this.#memory * shareOfMemory) {
+      throw this.#full(path, this.#packed, `${megabytes(this.#memory)} that this machine or container has`);
+    }
+    if (this.#noted > this.#heap * shareOfHeap) throw this.#heapFull(path);
+    if (this.#packed + this.#noted < this.#nextLook) return;
+    this.#nextLook = this.#packed + this.#noted + lookBytes;
+    if (getHeapStatistics().used_heap_size > this.#heap * fullShare) throw this.#heapFull(path);
   }
 
-  #full(path: string): PtuningError {
-    const [held, limit] = [this.#bytes, this.#limit].map((bytes) => `${Math.round(bytes / 2 ** 20)} MB`);
+  #heapFull(path: string): PtuningError {
+    return this.#full(
+      path,
+      this.#noted,
+      `${megabytes(this.#heap)} that the process may use of its heap`,
+      ", or give Node more memory: NODE_OPTIONS=--max-old-space-size=16000 (in MB)",
+    );
+  }
+
+  #full(path: string, bytes: number, limit: string, remedy = ""): PtuningError {
     return new PtuningError(
       "DATA_INVALID",
-      `${path}: expected examples that fit in memory, got more: ${this.#count} take ${held} of the ${limit} that the process may use.`,
-      {
-        hint: "Train on a part of the file, or give Node more memory: NODE_OPTIONS=--max-old-space-size=16000 (in MB).",
-      },
+      `${path}: expected examples that fit in memory, got more: ${this.#count} need ${megabytes(bytes)} of the ${limit}.`,
+      { hint: `Train on a part of the file${remedy}.` },
     );
   }
 }
 
-/** Bytes of the texts and lists inside a value, roughly. */
-function sizeOf(value: unknown): number {
-  if (typeof value === "string") return value.length + partBytes;
-  if (typeof value !== "object" || value === null) return 8;
-  let bytes = partBytes;
-  if (Array.isArray(value)) for (const part of value) bytes += sizeOf(part);
-  else for (const key in value) bytes += sizeOf((value as Record<string, unknown>)[key]);
-  return bytes;
+/** Memory of the container, where one is set, else of the machine. */
+function memoryLimit(): number {
+  const machine = totalmem();
+  const constrained = process.constrainedMemory();
+  return constrained > 0 ? Math.min(constrained, machine) : machine;
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20)} MB`;
+}
+
+/** Items of the lists inside a value. */
+function itemsOf(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  let items = Array.isArray(value) ? value.length : 0;
+  for (const part of Object.values(value)) items += itemsOf(part);
+  return items;
 }

@@ -20,6 +20,7 @@ export { type Guess, guessReading } from "./guess.ts";
 export { isByColumn, isJsonLines, outlineOf } from "./json-outline.ts";
 export { exampleKey } from "./kinds.ts";
 export { type Column, type ColumnOptions, goldOptions, type ReadOptions } from "./options.ts";
+export { PackedExamples } from "./packed.ts";
 export {
   formatsOf,
   type OpenedExamples,

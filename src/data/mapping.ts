@@ -84,19 +84,6 @@ type Mapping<E> = (
   survey: () => AsyncIterable<Fields>,
 ) => ReadRow<E> | Promise<ReadRow<E>>;
 
-/** Different texts that are kept at most, to be given again. */
-const keptTexts = 10_000;
-
-/** Gives the same string for equal texts, of which there are few: a file has its labels once, memory need not have more. */
-function onceEach(): (text: string) => string {
-  const known = new Map<string, string>();
-  return (text) => {
-    const own = known.get(text);
-    if (own === undefined && known.size < keptTexts) known.set(text, text);
-    return own ?? text;
-  };
-}
-
 const texts: Mapping<TextExample> = async (input, survey) => {
   const { notice, path } = input;
   let { options } = input;
@@ -107,7 +94,6 @@ const texts: Mapping<TextExample> = async (input, survey) => {
   let found = new Map<number, FoundGroups>();
   const labelsOf =
     options.labels === undefined ? undefined : await labelsReader(input, options.labels, survey);
-  const once = onceEach();
   const spellings = new LabelSpellings(path, options.label ?? columns[0]!);
   const read: ReadRow<TextExample> = (fields): TextExample | undefined => {
     let text = fields.text(columns[0]!);
@@ -135,7 +121,6 @@ const texts: Mapping<TextExample> = async (input, survey) => {
     if (label === "") return notice("rows with an empty label were left out");
     const score = options.score === undefined ? undefined : fields.number(options.score);
     labels ??= labelsOf?.(fields);
-    if (label !== undefined) label = once(label);
     // Most examples are this; millions of them take less memory where nothing is spread.
     const isPlain = pair === undefined && labels === undefined && score === undefined;
     if (isPlain && label !== undefined && options.group === undefined)

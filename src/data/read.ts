@@ -9,6 +9,7 @@ import { HeldExamples } from "./held.ts";
 import { isDataError } from "./lines.ts";
 import { choosesColumns, kindOfColumns } from "./mapping.ts";
 import type { ReadOptions } from "./options.ts";
+import { PackedExamples } from "./packed.ts";
 import { type DataRecord, RecordFollower } from "./records.ts";
 import { openBytesAt, openTextFile, readFolder, startOf } from "./source.ts";
 
@@ -102,11 +103,9 @@ export async function collectExamples<K extends ExampleKind>(
   held: HeldExamples,
 ): Promise<ExampleFile<ExampleKinds[K]>> {
   const opened = await openExamples<K>(path, options);
-  const examples: ExampleKinds[K][] = [];
-  for await (const example of opened.examples) {
-    held.add(example, path);
-    examples.push(example);
-  }
+  const packed = new PackedExamples<ExampleKinds[K]>();
+  for await (const example of opened.examples) held.add(example, packed.push(example), path);
+  const examples = packed.finish();
   const warnings = opened.warnings();
   if (examples.length === 0) {
     const { title } = formats[opened.format];

@@ -67,7 +67,7 @@ export async function encodeAnswers(
   const passages = await tokenizer.encodeTexts(texts);
   const numbers = new Map(texts.map((text, i) => [text, i]));
 
-  const collected = new SequenceCollector();
+  const collected = new SequenceCollector(examples.length);
   const contexts: TokenOffsets[] = [];
   const owners: number[] = [];
   const places: WindowPlace[] = [];

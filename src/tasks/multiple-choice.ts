@@ -1,6 +1,6 @@
 /** Legend: B sequences of a pass, N items (examples), K alternatives of the item that has most. */
 import * as z from "zod";
-import { floats, greatest, int64s, PtuningError, type TensorMap } from "../core/index.ts";
+import { floats, greatest, int64s, lazyArray, PtuningError, type TensorMap } from "../core/index.ts";
 import type { ChoiceExample } from "../data/index.ts";
 import { type SequenceHeadOptions, sequenceHead } from "../heads/index.ts";
 import { ClassificationMetrics } from "../metrics/index.ts";
@@ -62,14 +62,19 @@ export function multipleChoice(
     selectBy: "accuracy",
     async encode(examples, tokenizer, maxLength) {
       const labels = Int32Array.from(examples, checkedLabel);
-      const texts = examples.flatMap(({ text, choices }) =>
-        choices.map((choice): TextInput => [text, choice]),
-      );
-      const starts = [0];
-      for (const { choices } of examples) starts.push(starts.at(-1)! + choices.length);
-      const items = Int32Array.from(examples.flatMap(({ choices }, item) => choices.map(() => item)));
+      const itemStarts = new Int32Array(examples.length + 1);
+      for (const [item, { choices }] of examples.entries()) {
+        itemStarts[item + 1] = itemStarts[item]! + choices.length;
+      }
+      const items = new Int32Array(itemStarts[examples.length]!);
+      for (let item = 0; item < examples.length; item++) {
+        items.fill(item, itemStarts[item], itemStarts[item + 1]);
+      }
+      const texts = lazyArray(items.length, (row): TextInput => {
+        const { text, choices } = examples.at(items[row]!)!;
+        return [text, choices[row - itemStarts[items[row]!]!]!];
+      });
       const sequences = await tokenizer.encode(texts, maxLength);
-      const itemStarts = Int32Array.from(starts);
       return { count: examples.length, sequences, itemStarts, owners: items, items, labels, examples };
     },
     weight: (encoded, rows) => rows.reduce((sum, row) => sum + Number(counts(encoded, row)), 0),

@@ -391,7 +391,10 @@ export const questionAnsweringFamily: TaskFamily = family<
   settings,
   saved: settings,
   fits: (examples) => examples.every(({ answers }) => answers !== undefined),
-  resolve: (settings, { train, dev }) => ({ answerless: hasAnswerless([...train, ...dev]), ...settings }),
+  resolve: (settings, { train, dev }) => ({
+    answerless: hasAnswerless(train) || hasAnswerless(dev),
+    ...settings,
+  }),
   create: (options) => questionAnswering(options) as Task,
   sample: {},
 });

@@ -1,6 +1,6 @@
 /** Legend: B batch, C outputs of the head. What all tasks on one text or pair share. */
 import * as z from "zod";
-import { floats, type TensorMap } from "../core/index.ts";
+import { floats, lazyMap, type TensorMap } from "../core/index.ts";
 import type { TextExample } from "../data/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
 import type { Head } from "../heads/index.ts";
@@ -123,13 +123,20 @@ export function textTask<G, P>(kind: TextKind<G, P>): Task<TextExample, EncodedT
     ...(lowerIsBetter && { lowerIsBetter }),
     ...(pseudoTokens && { pseudoTokens }),
     async encode(examples, tokenizer, maxLength) {
-      const labels = examples.map((example) => kind.gold(example) ?? kind.unlabelled);
-      const texts = examples.map(({ text, pair }): TextInput => (pair === undefined ? text : [text, pair]));
+      const goldOf = (example: TextExample): G => kind.gold(example) ?? kind.unlabelled;
+      // Looked at once for what is wrong with them, and again where they are asked for: lists of millions take memory.
+      for (const example of examples) goldOf(example);
+      const labels = lazyMap(examples, goldOf);
+      const texts = lazyMap(
+        examples,
+        ({ text, pair }): TextInput => (pair === undefined ? text : [text, pair]),
+      );
       const sequences = await maker.encode(texts, tokenizer, maxLength);
       const { length: count } = examples;
       const perText = sequences.count / Math.max(1, count);
+      if (perText <= 1) return { count, sequences, labels, examples };
       const itemStarts = Int32Array.from({ length: count + 1 }, (_, i) => i * perText);
-      return { count, sequences, ...(perText > 1 && { itemStarts }), labels, examples };
+      return { count, sequences, itemStarts, labels, examples };
     },
     weight: (encoded, rows) =>
       textsOf(encoded, rows).reduce((sum, text) => sum + weightOf(encoded.labels[text]!), 0),

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { lazyMap } from "../core/index.ts";
 import { detectTagScheme, formerCut, splitWords, type TokenExample, type WordCut } from "../data/index.ts";
 import { type TokenHeadOptions, tokenHead } from "../heads/index.ts";
 import { scoreDigits } from "./answer-columns.ts";
@@ -135,7 +136,7 @@ export const tokenClassificationFamily: TaskFamily = family<
   resolve: (settings, { train, table }) => ({
     ...(table?.cut !== undefined && { cut: table.cut as WordCut }),
     labels: spanLabels(train),
-    scheme: detectTagScheme(train.flatMap(({ tags }) => (tags === undefined ? [] : [tags]))) ?? "IOB2",
+    scheme: detectTagScheme(lazyMap(train, ({ tags = [] }) => tags)) ?? "IOB2",
     ...settings,
   }),
   create: (options) => tokenClassification(options) as Task,

@@ -69,7 +69,7 @@ export function layOutSentences<E extends { readonly words: readonly string[] }>
   EncodedWords,
   "count" | "sequences" | "owners" | "wordStarts" | "answerStarts" | "answered" | "positions"
 > {
-  const collected = new SequenceCollector();
+  const collected = new SequenceCollector(examples.length);
   const wordStarts = new Int32Array(examples.length + 1);
   const owners: number[] = [];
   const answerStarts = [0];

@@ -5,7 +5,7 @@
  * Legend: B batch, S sequence, C tags.
  */
 import * as z from "zod";
-import { floats, PtuningError } from "../core/index.ts";
+import { floats, lazyMap, PtuningError } from "../core/index.ts";
 import {
   decodeTags,
   type ExampleKind,
@@ -124,24 +124,22 @@ export function wordTask<E extends TaggedWords, P>(
     scores,
     selectBy: "f1",
     async encode(examples, tokenizer, maxLength) {
-      const gold = examples.map((example) => {
+      for (const example of examples) {
         kind.check?.(example);
-        return normalised(example);
-      });
-      const pieces = await tokenizer.encodeWords(examples.map(({ words }) => words));
-      const labelOf = (tag: string): number => index.get(tag) ?? -1;
-      return {
-        ...layOutSentences(examples, pieces, stride, (example, own) =>
-          kind.layout(example, own, tokenizer, maxLength),
-        ),
-        labels: Int32Array.from(
-          gold.flatMap(
-            (tags, i) => tags?.map(labelOf) ?? new Array<number>(examples[i]!.words.length).fill(-1),
-          ),
-        ),
-        gold,
-        examples,
-      };
+        normalised(example);
+      }
+      const gold = lazyMap(examples, normalised);
+      const words = lazyMap(examples, (example) => example.words);
+      const pieces = await tokenizer.encodeWords(words);
+      const layout = layOutSentences(examples, pieces, stride, (example, own) =>
+        kind.layout(example, own, tokenizer, maxLength),
+      );
+      const numbers = new Int32Array(layout.wordStarts[examples.length]!).fill(-1);
+      for (const [i, tags = []] of gold.entries()) {
+        for (const [word, tag] of tags.entries())
+          numbers[layout.wordStarts[i]! + word] = index.get(tag) ?? -1;
+      }
+      return { ...layout, labels: numbers, gold, examples };
     },
     weight: (encoded, rows) => rows.reduce((sum, row) => sum + labelledWords(encoded, row), 0),
     targets(encoded, { rows, length }) {

@@ -1,4 +1,4 @@
-import type { Rng, Tensor } from "../core/index.ts";
+import { lazyArray, type Rng, type Tensor } from "../core/index.ts";
 import { type Marks, type TokenSequences, tokenCount } from "./sequences.ts";
 
 /** Training items: some sequences each, that must be in one batch. */
@@ -44,9 +44,9 @@ export function itemTokens(items: BatchItems, item: number): number {
  * The batches of one epoch: every item once, at random. Batches of like length would pad less, but learn worse
  * (docs/speed.md).
  */
-export function shuffledBatches(items: BatchItems, batchSize: number, rng: Rng): Int32Array[] {
+export function shuffledBatches(items: BatchItems, batchSize: number, rng: Rng): readonly Int32Array[] {
   const order = rng.shuffle(Int32Array.from({ length: itemCount(items) }, (_, item) => item));
-  return Array.from({ length: Math.ceil(order.length / batchSize) }, (_, batch) =>
+  return lazyArray(Math.ceil(order.length / batchSize), (batch) =>
     order.slice(batch * batchSize, (batch + 1) * batchSize),
   );
 }

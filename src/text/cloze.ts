@@ -128,7 +128,7 @@ export async function encodeCloze(
   const pieces = await tokenizer.encodeTexts(strings);
   const literalLength = written.starts[written.count]!;
   const pseudoTokens = withoutPseudoTokens ? 0 : cloze.pseudoTokens;
-  const collected = new SequenceCollector();
+  const collected = new SequenceCollector(texts.length * masks.length);
   for (let i = 0; i < texts.length; i++) {
     const rows = slots.map((_, s) => i * slots.length + s);
     const lengths = rows.map((row) => tokenCount(pieces, row));

@@ -45,7 +45,7 @@ export async function openTokenizer(place: string | Files, trust: TrustOptions =
     ...template,
     specialTokens: specialTokensOf(native, definition),
     async encode(texts, maxLength, signal) {
-      const collected = new SequenceCollector();
+      const collected = new SequenceCollector(texts.length);
       for (const chunk of chunks(texts, chunkSize)) {
         signal?.throwIfAborted();
         const encodings = await encodeBatch(native, chunk.flat() as string[]);
@@ -64,9 +64,10 @@ export async function openTokenizer(place: string | Files, trust: TrustOptions =
     async encodeWords(sentences, signal) {
       nativeForWords ??= openForWords(definition.json, folder) ?? native;
       // The binding takes no words. The library itself encodes each word by itself, so each is done once.
-      const words = [...new Set(sentences.flat())];
+      const words = new Set<string>();
+      for (const sentence of sentences) for (const word of sentence) words.add(word);
       const idsOf = new Map<string, readonly number[]>();
-      for (const chunk of chunks(words, wordChunkSize)) {
+      for (const chunk of chunks([...words], wordChunkSize)) {
         signal?.throwIfAborted();
         const encodings = await encodeBatch(nativeForWords, chunk);
         for (const [i, encoding] of encodings.entries()) idsOf.set(chunk[i]!, encoding.getIds());

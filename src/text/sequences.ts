@@ -43,13 +43,20 @@ const noMarks: readonly number[] = [];
 
 /** Collects {@link TokenSequences} example by example. */
 export class SequenceCollector {
-  readonly #ids = new Growing((length) => new Int32Array(length));
-  readonly #typeIds = new Growing((length) => new Uint8Array(length));
-  readonly #starts = new Growing((length) => new Int32Array(length));
+  readonly #progress = (): number => this.#starts.length / this.#expected;
+  readonly #ids = new Growing((length) => new Int32Array(length), this.#progress);
+  readonly #typeIds = new Growing((length) => new Uint8Array(length), this.#progress);
+  readonly #starts: Growing<Int32Array> = new Growing((length) => new Int32Array(length), this.#progress);
+  readonly #cut = new Growing((length) => new Uint8Array(length), this.#progress);
   readonly #marks = new Growing((length) => new Int32Array(length));
   readonly #markCounts = new Growing((length) => new Int32Array(length));
-  readonly #cut = new Growing((length) => new Uint8Array(length));
+  readonly #expected: number;
   #truncated = 0;
+
+  /** @param expected sequences that will be added, about */
+  constructor(expected: number = Number.POSITIVE_INFINITY) {
+    this.#expected = expected;
+  }
 
   /** @param marks positions that a head reads; every sequence has some, or none has */
   add(
@@ -58,8 +65,7 @@ export class SequenceCollector {
     truncated: boolean,
     marks: readonly number[] = noMarks,
   ): void {
-    this.#marks.append(marks);
-    this.#markCounts.push(marks.length);
+    if (marks.length > 0) this.#mark(marks);
     this.#starts.push(this.#ids.length);
     this.#ids.append(ids);
     this.#typeIds.append(typeIds);
@@ -81,10 +87,18 @@ export class SequenceCollector {
     };
   }
 
+  #mark(marks: readonly number[]): void {
+    // Those before it have none.
+    while (this.#markCounts.length < this.#starts.length) this.#markCounts.push(0);
+    this.#marks.append(marks);
+    this.#markCounts.push(marks.length);
+  }
+
   #finishMarks(): Pick<TokenSequences, "marks"> {
+    if (this.#markCounts.length === 0) return {};
+    while (this.#markCounts.length < this.#cut.length) this.#markCounts.push(0);
     const [counts, marks] = [this.#markCounts.finish(), this.#marks.finish()];
     const most = counts.reduce((a, b) => Math.max(a, b), 0);
-    if (most === 0) return {};
     const positions = new Int32Array(counts.length * most);
     let at = 0;
     for (const [i, count] of counts.entries()) {

@@ -123,7 +123,7 @@ interface PreparedUpdate {
 
 /** Makes the feeds of updates: each task goes through its own data again and again, every time in another order. */
 function updatePreparer({ tasks, mix, settings }: Run): (step: number) => PreparedUpdate {
-  const orders = new Map<RunTask, { pass: number; batches: Int32Array[] }>();
+  const orders = new Map<RunTask, { pass: number; batches: readonly Int32Array[] }>();
   return (step) => {
     const { task: number, done } = mix.at(step);
     const task = tasks[number]!;

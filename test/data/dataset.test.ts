@@ -32,7 +32,7 @@ describe("splitOff", () => {
   test("parts no group and no equal texts, and loses nothing", () => {
     fc.assert(
       fc.property(fc.array(example, { minLength: 2, maxLength: 60 }), fc.nat(), (examples, seed) => {
-        let split: { kept: (typeof examples)[number][]; taken: (typeof examples)[number][] };
+        let split: ReturnType<typeof splitOff<(typeof examples)[number]>>;
         try {
           split = splitOff(examples, 0.3, seed);
         } catch (error) {

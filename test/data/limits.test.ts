@@ -61,31 +61,54 @@ describe("a pattern of the user's", () => {
   });
 });
 
-test("more rows than memory are an error, not the end of the process", async () => {
-  const path = join(folder, "large.csv.gz");
-  function* rows(): Generator<string> {
-    yield "text,label\n";
-    for (let i = 0; i < 4000; i++) {
-      let block = "";
-      for (let k = 0; k < 500; k++)
-        block += `row ${i * 500 + k} of a file that unpacks to more than there is room for,${k % 2}\n`;
-      yield block;
-    }
-  }
-  await pipeline(Readable.from(rows()), createGzip({ level: 1 }), createWriteStream(path));
+describe("more rows than memory are an error, not the end of the process", () => {
   const program = `
     import { readDataset } from "ptuning/data";
     await readDataset(process.argv[1], { kind: "text", text: "text", label: "label" }).catch((error) => {
-      console.log(error.code, error.message);
+      console.log(error.code, error.message, error.hint);
     });`;
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    ["--max-old-space-size=160", "--input-type=module", "-e", program, path],
-    { cwd: repository, encoding: "utf8" },
+  let path: string;
+
+  beforeAll(async () => {
+    path = join(folder, "large.csv.gz");
+    function* rows(): Generator<string> {
+      yield "text,label\n";
+      for (let i = 0; i < 4000; i++) {
+        let block = "";
+        for (let k = 0; k < 500; k++)
+          block += `row ${i * 500 + k} of a file that unpacks to more than there is room for,${k % 2}\n`;
+        yield block;
+      }
+    }
+    await pipeline(Readable.from(rows()), createGzip({ level: 1 }), createWriteStream(path));
+  });
+
+  /** A container of 90 MB. */
+  const container = "data:text/javascript,process.constrainedMemory = () => 90 * 2 ** 20;";
+  test.each([
+    [
+      "the heap",
+      ["--max-old-space-size=160"],
+      /need \d+ MB of the \d+ MB that the process may use of its heap.*max-old-space/s,
+    ],
+    ["the container", ["--import", container], /need 30 MB of the 90 MB that this machine or container has/],
+  ])(
+    "that of %s",
+    (_, options, limit) => {
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        [...options, "--input-type=module", "-e", program, path],
+        { cwd: repository, encoding: "utf8" },
+      );
+      expect(status, stderr).toBe(0);
+      expect(stdout).toMatch(
+        /^DATA_INVALID .*large\.csv\.gz: expected examples that fit in memory, got more/,
+      );
+      expect(stdout).toMatch(limit);
+    },
+    120_000,
   );
-  expect(status, stderr).toBe(0);
-  expect(stdout).toMatch(/^DATA_INVALID .*large\.csv\.gz: expected examples that fit in memory, got more/);
-}, 120_000);
+});
 
 test.each(["1", "2"])(
   "a page header without a number is an error, not a loop without an end: %s",
