@@ -1,4 +1,4 @@
-/** How Node asks a value for its own form in `console.log`; it would show what stands behind a proxy. */
+/** How Node asks values for the form in which they are shown; it would show what stands behind a proxy. */
 const inspected = Symbol.for("nodejs.util.inspect.custom");
 /** Elements that are shown so; one more, and Node says that there are more. */
 const shownElements = 101;
