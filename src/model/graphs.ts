@@ -16,17 +16,23 @@ import {
 } from "./model.ts";
 import type { ParamShapes } from "./parameters.ts";
 
-/** The graph of prediction: batch and trained tensors in, and the states of a trunk if there is one; `logits` out. */
+/** The graph of prediction: batch and trained tensors in, and the states of a trunk if there is one; {@link logitsOutput} out. */
 export function inferenceGraph(parts: ModelParts, params: ParamShapes, trunk?: Trunk): Graph {
   const b = new GraphBuilder("inference");
-  b.output("logits", buildLogits(b, parts, paramInputs(b, params), undefined, trunk));
+  b.output(logitsOutput, buildLogits(b, parts, paramInputs(b, params), undefined, trunk));
   return b.build();
 }
 
-/** The graph of embeddings by the untouched backbone: batch in, mean-pooled vectors out under the name `logits`. */
+/** Output of {@link inferenceGraph}. */
+export const logitsOutput = "logits";
+
+/** Output of {@link meanPoolingGraph}. */
+export const embeddingsOutput = "embeddings";
+
+/** The graph of embeddings by the untouched backbone: batch in, mean-pooled vectors out, {@link embeddingsOutput}. */
 export function meanPoolingGraph(backbone: ModelParts["backbone"]): Graph {
   const b = new GraphBuilder("mean pooling");
-  b.output("logits", buildMeanPooled(b, backbone));
+  b.output(embeddingsOutput, buildMeanPooled(b, backbone));
   return b.build();
 }
 

@@ -1,9 +1,10 @@
-export { keysAndValues } from "./activations.ts";
 export {
   type BackboneDropout,
+  embeddingsOutput,
   foldParams,
   gradientOutput,
   inferenceGraph,
+  logitsOutput,
   lossScaleInput,
   type MemoryMode,
   meanPoolingGraph,
@@ -12,6 +13,7 @@ export {
   trainingGraph,
 } from "./graphs.ts";
 export { type Inventory, inventory } from "./inventory.ts";
+export { keysAndValues } from "./keys-and-values.ts";
 export {
   batchFeeds,
   checkMaxLength,

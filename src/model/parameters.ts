@@ -2,8 +2,8 @@ import { type Backbone, readWeight } from "../backbones/index.ts";
 import { type Params, PtuningError, Rng, type Tensor } from "../core/index.ts";
 import type { StartingPoint } from "../methods/index.ts";
 import type { RateFactors } from "../optim/index.ts";
-import { keysAndValues } from "./activations.ts";
 import { inferenceGraph } from "./graphs.ts";
+import { keysAndValues } from "./keys-and-values.ts";
 import { headParameter, type ModelParts, missingWeights, weightPrefix } from "./model.ts";
 
 /** Names and shapes of trainable tensors. */

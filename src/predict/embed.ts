@@ -1,7 +1,7 @@
 import { abortable, type Backbone } from "../backbones/index.ts";
-import { meanPoolingGraph } from "../model/index.ts";
+import { embeddingsOutput, meanPoolingGraph } from "../model/index.ts";
 import type { TextInput } from "../text/index.ts";
-import { forward } from "./forward.ts";
+import { outputs } from "./forward.ts";
 
 /**
  * Vectors of texts by the untouched backbone: its last layer averaged over the tokens, brought to length 1.
@@ -21,9 +21,10 @@ export async function embedTexts(
   await using session = await backbone.engine.compile(meanPoolingGraph(backbone));
   const width = backbone.config.hiddenSize;
   const vectors = new Array<Float32Array>(texts.length);
-  for await (const { rows, logits } of forward(session, { sequences }, backbone, maxLength)) {
+  const passes = outputs(session, embeddingsOutput, sequences, backbone, maxLength);
+  for await (const { rows, values } of passes) {
     for (const [i, row] of rows.entries()) {
-      const vector = Float32Array.from({ length: width }, (_, j) => logits[i * width + j]!);
+      const vector = Float32Array.from({ length: width }, (_, j) => values[i * width + j]!);
       const norm = Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0));
       vectors[row] = vector.map((x) => x / norm);
     }

@@ -1,7 +1,7 @@
 import type { Backbone } from "../backbones/index.ts";
 import type { TensorMap } from "../core/index.ts";
 import type { Session } from "../engine/index.ts";
-import { batchFeeds } from "../model/index.ts";
+import { batchFeeds, logitsOutput } from "../model/index.ts";
 import type { Encoded, Evaluation, HeadOutput, PassShape, Task } from "../tasks/index.ts";
 import { forwardBatches, padBatch } from "../text/index.ts";
 
@@ -14,23 +14,51 @@ export interface ForwardPass extends HeadOutput {
 /** Feeds of a pass beside its tokens. */
 export type PassFeeds = (pass: PassShape) => TensorMap;
 
-/**
- * Runs an inference session over all sequences. What comes out for a sequence does not depend on the others, to the bit.
- * @param maxLength the greatest length that the model takes
- */
+/** One output of a pass: a row or more for each of its sequences. */
+interface OutputPass extends PassShape {
+  readonly values: Float32Array;
+  /** Share of the sequences done so far, 0 … 1. */
+  readonly done: number;
+}
+
+/** Runs an inference session over all sequences; the passes with their logits. See {@link outputs}. */
 export async function* forward(
   session: Session,
   { sequences }: Pick<Encoded, "sequences">,
   backbone: Pick<Backbone, "config">,
   maxLength: number,
-  more: PassFeeds = () => ({}),
+  more?: PassFeeds,
 ): AsyncGenerator<ForwardPass> {
+  for await (const { values, ...pass } of outputs(
+    session,
+    logitsOutput,
+    sequences,
+    backbone,
+    maxLength,
+    more,
+  ))
+    yield { ...pass, logits: values };
+}
+
+/**
+ * Runs a session over all sequences. What comes out for a sequence does not depend on the others, to the bit.
+ * @param output name of the one that is handed out
+ * @param maxLength the greatest length that the model takes
+ */
+export async function* outputs(
+  session: Session,
+  output: string,
+  sequences: Encoded["sequences"],
+  backbone: Pick<Backbone, "config">,
+  maxLength: number,
+  more: PassFeeds = () => ({}),
+): AsyncGenerator<OutputPass> {
   let done = 0;
   for (const { rows, length } of forwardBatches(sequences, maxLength)) {
     const batch = padBatch(sequences, rows, backbone.config.padTokenId, length);
-    const { logits } = await session.run({ ...batchFeeds(batch), ...more({ rows, length }) });
+    const { [output]: found } = await session.run({ ...batchFeeds(batch), ...more({ rows, length }) });
     done += rows.length;
-    yield { rows, length, logits: logits!.data as Float32Array, done: done / sequences.count };
+    yield { rows, length, values: found!.data as Float32Array, done: done / sequences.count };
   }
 }
 
