@@ -12,7 +12,8 @@ import {
 } from "../model/index.ts";
 import type { Task } from "../tasks/index.ts";
 import type { CheckpointSource } from "./checkpoint.ts";
-import { saveAdapter } from "./save.ts";
+import { collectContents } from "./contents.ts";
+import { adapterContents, saveAdapter } from "./save.ts";
 
 /** What an adapter knows of the backbone that it was trained on. */
 export interface BackboneReference {
@@ -91,6 +92,14 @@ export class Adapter implements AdapterFields {
    */
   save(folder: string): Promise<void> {
     return saveAdapter(this, folder);
+  }
+
+  /**
+   * What {@link save} writes, by the names of the files, in memory: for places that have no folders.
+   * @throws DATA_INVALID if a label or a setting looks like a secret
+   */
+  async files(): Promise<Map<string, Uint8Array>> {
+    return collectContents(await adapterContents(this));
   }
 }
 

@@ -1,4 +1,4 @@
-import { catalog } from "../backbones/index.ts";
+import { catalog } from "../backbones/portable.ts";
 import { inventory } from "../model/index.ts";
 import type { AdapterFields, BackboneReference } from "./adapter.ts";
 import type { MultiTaskFields } from "./multi-task.ts";

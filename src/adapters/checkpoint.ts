@@ -1,15 +1,14 @@
 /** Fine-tuned models: a folder that transformers loads, with our sidecar beside its files. */
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { type Backbone, openCheckpoint, parseArchitecture, readWeight } from "../backbones/index.ts";
+import { type Backbone, openCheckpoint, parseArchitecture, readWeight } from "../backbones/portable.ts";
 import type { Params, Tensor } from "../core/index.ts";
-import { type Files, fileBytes, fileJson, type PendingTensor, streamSafetensors } from "../files/index.ts";
+import { type Files, fileBytes, fileJson, type PendingTensor, streamSafetensors } from "../files/portable.ts";
 import { listedNames } from "../methods/index.ts";
 import { weightPrefix } from "../model/index.ts";
-import { tokenizerFileNames } from "../text/index.ts";
+import { tokenizerFileNames } from "../text/portable.ts";
 import type { AdapterFields } from "./adapter.ts";
 import { checkpointConfig, checkpointWeights } from "./adapter-files.ts";
-import { peftNames } from "./save.ts";
+import type { FolderContents } from "./contents.ts";
+import { peftNames } from "./peft-names.ts";
 
 /** Where the weights come from that were not trained, and the files beside them. */
 export type CheckpointSource = Pick<Backbone, "files" | "architecture" | "weights">;
@@ -35,15 +34,14 @@ export function checkpointNames(adapter: AdapterFields, source: CheckpointSource
   return Object.fromEntries(Object.keys({ ...params, ...frozen }).map((name) => [name, nameOf(name)]));
 }
 
-/** Writes weights, configuration and tokenizer into a folder. */
-export async function writeCheckpoint(
+/** Weights, configuration and tokenizer of a folder that transformers loads. */
+export async function checkpointContents(
   adapter: AdapterFields,
   source: CheckpointSource,
-  folder: string,
-): Promise<void> {
+): Promise<FolderContents> {
   const { params, frozen = {}, backbone } = adapter;
-  const { architecture } = source;
-  const lmHead = architecture.lmHead.weights((await parseArchitecture(source.files)).config);
+  const { architecture, files } = source;
+  const lmHead = architecture.lmHead.weights((await parseArchitecture(files)).config);
   // Where it was not tuned with the rest, it does not fit the rest any more.
   const weights = new Map(
     [...source.weights].filter(([name]) => adapter.task.head.usesLmHead || !(name in lmHead)),
@@ -58,15 +56,16 @@ export async function writeCheckpoint(
     const tensor = trained[name]!;
     tensors[target] = { dtype: "float32", shape: tensor.shape, bytes: () => bytesOf(tensor) };
   }
-  await writeFile(join(folder, checkpointWeights), streamSafetensors(tensors, { format: "pt" }));
-  const config = (await fileJson(source.files, "config.json")) as Record<string, unknown>;
-  await writeFile(
-    join(folder, checkpointConfig),
-    `${JSON.stringify({ ...config, ...headConfig(adapter, architecture.transformersClasses), ...float32Config }, null, 2)}\n`,
-  );
-  const there = new Set(await source.files.list());
+  const config = (await fileJson(files, "config.json")) as Record<string, unknown>;
+  const ownConfig = { ...headConfig(adapter, architecture.transformersClasses), ...float32Config };
+  const contents: Record<string, FolderContents[string]> = {
+    [checkpointWeights]: streamSafetensors(tensors, { format: "pt" }),
+    [checkpointConfig]: `${JSON.stringify({ ...config, ...ownConfig }, null, 2)}\n`,
+  };
+  const there = new Set(await files.list());
   for (const name of tokenizerFileNames.filter((file) => there.has(file)))
-    await writeFile(join(folder, name), await fileBytes(source.files, name));
+    contents[name] = await fileBytes(files, name);
+  return contents;
 }
 
 /** What `config.json` says of the numbers: all are written in 32 bits, whatever the checkpoint had; older versions' key goes. */

@@ -1,16 +1,2 @@
-export {
-  Adapter,
-  type AdapterFields,
-  attach,
-  type BackboneReference,
-  backboneDoubts,
-  checkBackbone,
-  type Provenance,
-  referenceTo,
-} from "./adapter.ts";
-export type { CheckpointSource } from "./checkpoint.ts";
-export { headOf, type LoadAdapterOptions, loadAdapter, openAdapter, type SavedAdapter } from "./load.ts";
-export { mergeAdapter } from "./merge.ts";
-export { MultiTaskAdapter, type MultiTaskFields, type TaskHead } from "./multi-task.ts";
-export { expectPublishable } from "./publishable.ts";
-export { saveAdapter } from "./save.ts";
+export { loadAdapter, openAdapter } from "./load.ts";
+export * from "./portable.ts";

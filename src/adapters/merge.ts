@@ -1,4 +1,4 @@
-import { type Backbone, readWeight } from "../backbones/index.ts";
+import { type Backbone, readWeight } from "../backbones/portable.ts";
 import { type Params, PtuningError } from "../core/index.ts";
 import { fineTuning, methods } from "../methods/index.ts";
 import { headShapes, paramShapes, weightPrefix } from "../model/index.ts";

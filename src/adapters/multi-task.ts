@@ -1,14 +1,15 @@
-import { join } from "node:path";
 import { closest, type Params, PtuningError } from "../core/index.ts";
-import { encodeSafetensors } from "../files/index.ts";
+import { encodeSafetensors } from "../files/portable.ts";
 import type { Method } from "../methods/index.ts";
 import { headParameter } from "../model/index.ts";
 import type { Task } from "../tasks/index.ts";
 import { Adapter, type BackboneReference, type Provenance } from "./adapter.ts";
-import { cardFile, peftConfigFile, sidecarFile, weightsFile, writeAdapterFolder } from "./adapter-files.ts";
+import { cardFile, peftConfigFile, sidecarFile, weightsFile } from "./adapter-files.ts";
 import { multiTaskCard } from "./card.ts";
+import { collectContents, type FolderContents, writeContents } from "./contents.ts";
+import { ownPeftType } from "./peft-names.ts";
 import { expectPublishable } from "./publishable.ts";
-import { formatVersion, ownPeftType, savedReference } from "./save.ts";
+import { formatVersion, savedReference } from "./save.ts";
 
 /** One task of a multi-task adapter: what it does not share with the others. */
 export interface TaskHead {
@@ -75,6 +76,18 @@ export class MultiTaskAdapter implements MultiTaskFields {
    *   DATA_INVALID if a label, a setting or the name of a head looks like a secret
    */
   async save(folder: string): Promise<void> {
+    await writeContents(folder, this.#contents());
+  }
+
+  /**
+   * What {@link save} writes, by the names of the files, in memory: for places that have no folders.
+   * @throws DATA_INVALID as {@link save}
+   */
+  files(): Promise<Map<string, Uint8Array>> {
+    return collectContents(this.#contents());
+  }
+
+  #contents(): FolderContents {
     const { method, shared, heads, backbone, maxLength } = this;
     const own = Object.entries(heads).flatMap(([name, { params, frozen }]) =>
       Object.entries({ ...params, ...frozen }).map(
@@ -99,13 +112,12 @@ export class MultiTaskAdapter implements MultiTaskFields {
       peft_type: ownPeftType,
       not_for_peft: "one prompt with several heads; each head split off is an adapter of its own",
     };
-    const files = {
+    return {
       [cardFile]: multiTaskCard(this),
       [weightsFile]: encodeSafetensors({ ...shared, ...Object.fromEntries(own) }, { format: "pt" }),
       [peftConfigFile]: `${JSON.stringify(peft, null, 2)}\n`,
       [sidecarFile]: `${JSON.stringify(sidecar, null, 2)}\n`,
     };
-    await writeAdapterFolder(folder, files);
   }
 
   /**
@@ -114,6 +126,6 @@ export class MultiTaskAdapter implements MultiTaskFields {
    * @throws OUTPUT_EXISTS, STORAGE_FULL
    */
   async split(folder: string): Promise<void> {
-    for (const name of Object.keys(this.heads)) await this.head(name).save(join(folder, name));
+    for (const name of Object.keys(this.heads)) await this.head(name).save(`${folder}/${name}`);
   }
 }

@@ -1,19 +1,16 @@
-import { peftModulesOf, peftRefusalOf } from "../backbones/index.ts";
+import { peftModulesOf, peftRefusalOf } from "../backbones/portable.ts";
 import type { Tensor } from "../core/index.ts";
-import { encodeSafetensors } from "../files/index.ts";
-import type { PeftHead } from "../heads/index.ts";
-import { listedNames, type PeftMethod, type PeftNames } from "../methods/index.ts";
+import { encodeSafetensors } from "../files/portable.ts";
 import type { AdapterFields, BackboneReference } from "./adapter.ts";
-import { cardFile, peftConfigFile, sidecarFile, weightsFile, writeAdapterFolder } from "./adapter-files.ts";
+import { cardFile, peftConfigFile, sidecarFile, weightsFile } from "./adapter-files.ts";
 import { modelCard } from "./card.ts";
-import { checkpointNames, writeCheckpoint } from "./checkpoint.ts";
+import { checkpointContents, checkpointNames } from "./checkpoint.ts";
+import { type FolderContents, writeContents } from "./contents.ts";
+import { moduleOf, ownPeftType, peftNames, placed } from "./peft-names.ts";
 import { expectPublishable } from "./publishable.ts";
 
 /** Version of the sidecar's layout; readers refuse newer ones. 2: fingerprints of backbones see every byte. */
 export const formatVersion = 2;
-
-/** `peft_type` of adapters that PEFT cannot compute: it refuses what it does not know. */
-export const ownPeftType = "PTUNING_DEEP_PROMPT";
 
 /** The PEFT release that the reference tools test against. */
 const peftVersion = "0.21.2";
@@ -26,18 +23,31 @@ const peftVersion = "0.21.2";
  *   a setting looks like a secret
  */
 export async function saveAdapter(adapter: AdapterFields, folder: string): Promise<void> {
+  await writeContents(folder, await adapterContents(adapter));
+}
+
+/**
+ * What the folder of an adapter holds.
+ * @throws DATA_INVALID if a label or a setting looks like a secret
+ */
+export async function adapterContents(adapter: AdapterFields): Promise<FolderContents> {
   expectPublishable({ adapter: sidecar(adapter) });
   const { source } = adapter;
-  const files: Record<string, string | Uint8Array> = { [cardFile]: modelCard(adapter) };
+  const card = { [cardFile]: modelCard(adapter) };
   if (source === undefined) {
     const { tensors, peftConfig } = interchange(adapter);
-    files[weightsFile] = encodeSafetensors(tensors, { format: "pt" });
-    files[peftConfigFile] = json(peftConfig);
-    files[sidecarFile] = json(sidecar(adapter));
-  } else files[sidecarFile] = json({ ...sidecar(adapter), tensors: checkpointNames(adapter, source) });
-  await writeAdapterFolder(folder, files, async (temporary) => {
-    if (source) await writeCheckpoint(adapter, source, temporary);
-  });
+    return {
+      ...card,
+      [weightsFile]: encodeSafetensors(tensors, { format: "pt" }),
+      [peftConfigFile]: json(peftConfig),
+      [sidecarFile]: json(sidecar(adapter)),
+    };
+  }
+  return {
+    ...(await checkpointContents(adapter, source)),
+    ...card,
+    [sidecarFile]: json({ ...sidecar(adapter), tensors: checkpointNames(adapter, source) }),
+  };
 }
 
 function json(value: unknown): string {
@@ -115,40 +125,3 @@ function ours(
 ): { tensors: Record<string, Tensor>; peftConfig: object } {
   return { tensors, peftConfig: { ...shared, peft_type: ownPeftType, not_for_peft: reasons.join("; ") } };
 }
-
-/** Our tensor names and PEFT's, from what the parts and the architecture say of themselves. */
-export function peftNames(
-  method: Pick<PeftMethod, "names" | "modulePrefix">,
-  head: PeftHead,
-  { modelType }: Pick<BackboneReference, "modelType">,
-): PeftNames {
-  const modules = peftModulesOf(modelType, head.taskType);
-  const rename = (name: string): string => {
-    const module = moduleOf(name);
-    return placed(`${modules[module] ?? module}${name.slice(module.length)}`, method);
-  };
-  const names: Record<string, string> = {};
-  for (const [name, theirs] of Object.entries(head.tensors)) names[name] = rename(theirs);
-  const moved = Object.keys(modules).filter((module) => !module.startsWith(peftPrefix));
-  for (const name of moved.flatMap((module) => [`${module}.weight`, `${module}.bias`])) {
-    names[name] = rename(name);
-  }
-  const others = listedNames(names);
-  return {
-    toPeft: (name) => method.names.toPeft(name) ?? others.toPeft(name),
-    fromPeft: (name) => method.names.fromPeft(name) ?? others.fromPeft(name),
-  };
-}
-
-/** A module's name as PEFT has it beside a method. */
-export function placed(
-  name: string,
-  { modulePrefix = peftPrefix }: Pick<PeftMethod, "modulePrefix">,
-): string {
-  return name.startsWith(peftPrefix) ? `${modulePrefix}${name.slice(peftPrefix.length)}` : name;
-}
-
-/** What PEFT's names of modules outside the method start with. */
-const peftPrefix = "base_model.";
-
-const moduleOf = (name: string): string => name.replace(/\.(weight|bias)$/, "");

@@ -1,6 +1,6 @@
 /** What the files of an adapter folder say beside the tensors. */
 import * as z from "zod";
-import { limits } from "../backbones/index.ts";
+import { limits } from "../backbones/portable.ts";
 import { issueText, PtuningError } from "../core/index.ts";
 import type { BackboneReference } from "./adapter.ts";
 

@@ -73,8 +73,9 @@ export interface ParseBackboneOptions {
  *
  * @throws BACKBONE_UNSUPPORTED, BACKBONE_INVALID, FILE_INVALID
  * @example
- * const files = memoryFiles("minilm", [["config.json", config], ["tokenizer.json", words], ["model.safetensors", weights]]);
- * const backbone = await parseBackbone(files, { engine: nodeEngine(), tokenizer: await openTokenizer(files) });
+ * const { files, engine, tokenizer } = backbone;
+ * const same = await parseBackbone(files, { engine, tokenizer });
+ * same.fingerprint === backbone.fingerprint; // true
  */
 export async function parseBackbone(files: Files, options: ParseBackboneOptions): Promise<Backbone> {
   const { engine, tokenizer, host = portableHost } = options;

@@ -1,4 +1,5 @@
-import { type ByteSource, messageOf, PtuningError } from "../core/index.ts";
+import { type ByteSource, messageOf, PtuningError, withOpen } from "../core/index.ts";
+import { parseSafetensors, type SafetensorsContents } from "./safetensors.ts";
 import { blobSource, memorySource } from "./source.ts";
 
 /** Texts are read as a whole: a tokenizer takes some ten megabytes, and JavaScript has no strings above 512 MiB. */
@@ -63,7 +64,24 @@ export async function fileBytes(
 ): Promise<Uint8Array> {
   const bytes = await files.read(file, maxBytes);
   if (bytes !== undefined) return bytes;
-  throw new PtuningError("FILE_INVALID", `${files.where(file)}: expected a readable file, got no such file.`);
+  throw noFile(files, file);
+}
+
+function noFile(files: Files, file: string): PtuningError {
+  return new PtuningError(
+    "FILE_INVALID",
+    `${files.where(file)}: expected a readable file, got no such file.`,
+  );
+}
+
+/**
+ * The whole of a safetensors file.
+ * @throws FILE_INVALID as {@link fileBytes}, or if it is damaged
+ */
+export async function fileTensors(files: Files, file: string): Promise<SafetensorsContents> {
+  const source = await files.find(file);
+  if (source === undefined) throw noFile(files, file);
+  return withOpen(source, parseSafetensors);
 }
 
 /**

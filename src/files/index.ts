@@ -40,5 +40,4 @@ export {
 export { inCacheOrAside, onCacheRefusal } from "./stand-in.ts";
 export { isTemporaryName, sweepTemporaries, temporariesIn, temporaryName } from "./temporary.ts";
 export { readTorchHeader, type TorchHeader } from "./torch.ts";
-export { packageVersion } from "./version.ts";
 export { type Wheel, type WheelFetch, type WheelSource, withWheelFiles } from "./wheels.ts";

@@ -5,6 +5,7 @@ export {
   type Files,
   fileBytes,
   fileJson,
+  fileTensors,
   fileTextIfThere,
   memoryFiles,
 } from "./files.ts";
@@ -21,3 +22,4 @@ export {
 } from "./safetensors.ts";
 export { blobSource, memorySource } from "./source.ts";
 export { readTensor, type TensorEntry } from "./tensors.ts";
+export { packageVersion, versions } from "./version.ts";

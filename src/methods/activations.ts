@@ -6,7 +6,7 @@
  * Legend: P prompt length, k prompted layers, L layers, E hidden size.
  */
 import { PtuningError, type Rng, type Tensor } from "../core/index.ts";
-import { type Tokenizer, type TokenSequences, tokenCount } from "../text/index.ts";
+import { type Tokenizer, type TokenSequences, tokenCount } from "../text/portable.ts";
 import type { Parameter, StartingPoint } from "./method.ts";
 
 /** Makes `count` rows of keys and values at all layers, `[count, 2·L·E]`. */

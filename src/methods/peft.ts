@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type Architecture, limits } from "../backbones/index.ts";
+import { type Architecture, limits } from "../backbones/portable.ts";
 import type { Method } from "./method.ts";
 import { count, promptLength } from "./settings.ts";
 

@@ -1,4 +1,4 @@
-import { choosePrecision, type Precision } from "../backbones/index.ts";
+import { choosePrecision, type Precision } from "../backbones/portable.ts";
 import { PtuningError } from "../core/index.ts";
 import type { EngineFacts } from "../engine/index.ts";
 import type { FormName } from "../nn/index.ts";

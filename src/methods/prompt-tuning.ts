@@ -4,7 +4,7 @@
  * Legend: P prompt length, E hidden size, V vocabulary.
  */
 import * as z from "zod";
-import { wordTable } from "../backbones/index.ts";
+import { wordTable } from "../backbones/portable.ts";
 import { PtuningError, type Tensor } from "../core/index.ts";
 import type { MethodFamily } from "./family.ts";
 import {

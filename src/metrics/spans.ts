@@ -1,5 +1,5 @@
 import { PtuningError } from "../core/index.ts";
-import { decodeTags, type TypedSpan } from "../data/index.ts";
+import { decodeTags, type TypedSpan } from "../data/portable.ts";
 import { type FScore, fScore, macroAverage, ratio, weightedAverage } from "./f-score.ts";
 import type { MetricAccumulator, Scores } from "./metric.ts";
 

@@ -1,7 +1,7 @@
 /** Legend: B batch, S sequence, L layers, E hidden size, N tokens. */
 import { int32s, type Tensor } from "../core/index.ts";
 import type { Engine } from "../engine/index.ts";
-import { padBatch, type TokenSequences, tokenCount } from "../text/index.ts";
+import { padBatch, type TokenSequences, tokenCount } from "../text/portable.ts";
 import { keysAndValuesGraph, keysAndValuesOutput } from "./graphs.ts";
 import { batchFeeds, type ModelParts, wantedRows } from "./model.ts";
 

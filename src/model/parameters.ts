@@ -1,4 +1,4 @@
-import { type Backbone, readWeight } from "../backbones/index.ts";
+import { type Backbone, readWeight } from "../backbones/portable.ts";
 import { type Params, PtuningError, Rng, type Tensor } from "../core/index.ts";
 import type { StartingPoint } from "../methods/index.ts";
 import type { RateFactors } from "../optim/index.ts";

@@ -1,4 +1,4 @@
-import { abortable, type Backbone } from "../backbones/index.ts";
+import { abortable, type Backbone } from "../backbones/portable.ts";
 import { embeddingsOutput, meanPoolingGraph } from "../model/index.ts";
 import type { TextInput } from "../text/index.ts";
 import { outputs } from "./forward.ts";

@@ -3,7 +3,7 @@ import type { TensorMap } from "../core/index.ts";
 import type { Session } from "../engine/index.ts";
 import { batchFeeds, logitsOutput } from "../model/index.ts";
 import type { Encoded, Evaluation, HeadOutput, PassShape, Task } from "../tasks/index.ts";
-import { forwardBatches, padBatch } from "../text/index.ts";
+import { forwardBatches, padBatch } from "../text/portable.ts";
 
 /** The logits of one pass, and how far the work is. */
 export interface ForwardPass extends HeadOutput {

@@ -1,8 +1,8 @@
-import { type Adapter, attach, backboneDoubts } from "../adapters/index.ts";
-import { abortable, type Backbone, type Precision, withPrecision } from "../backbones/index.ts";
+import { type Adapter, attach, backboneDoubts } from "../adapters/portable.ts";
+import { abortable, type Backbone, type Precision, withPrecision } from "../backbones/portable.ts";
 import { Resources } from "../core/index.ts";
-import { type ExampleKinds, exampleKinds, type KindDescription } from "../data/index.ts";
-import { abortableSession } from "../engine/index.ts";
+import { type ExampleKinds, exampleKinds, type KindDescription } from "../data/portable.ts";
+import { abortableSession } from "../engine/portable.ts";
 import { precisionFor } from "../methods/index.ts";
 import { inferenceGraph, prepackFor } from "../model/index.ts";
 import { cutExamples, type Encoded, type Evaluation, type Review } from "../tasks/index.ts";

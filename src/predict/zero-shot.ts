@@ -1,8 +1,8 @@
-import { Adapter, referenceTo } from "../adapters/index.ts";
-import { abortable, type Backbone } from "../backbones/index.ts";
+import { Adapter, referenceTo } from "../adapters/portable.ts";
+import { abortable, type Backbone } from "../backbones/portable.ts";
 import { PtuningError } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
-import { packageVersion } from "../files/index.ts";
+import { versions } from "../files/portable.ts";
 import { linearProbe } from "../methods/index.ts";
 import { paramShapes } from "../model/index.ts";
 import type { Task } from "../tasks/index.ts";
@@ -50,7 +50,7 @@ export async function zeroShot(
     maxLength: maxLength ?? backbone.architecture.maxLength(backbone.config, 0),
     provenance: {
       createdAt: new Date().toISOString(),
-      versions: { ptuning: packageVersion(), node: process.versions.node },
+      versions: versions(),
       ...(data && {
         data: { fingerprint: data.fingerprint, train: 0, dev: 0, ...(data.table && { table: data.table }) },
       }),

@@ -7,7 +7,7 @@ import {
   type Tokenizer,
   type TokenWindow,
   tokenWindows,
-} from "../text/index.ts";
+} from "../text/portable.ts";
 import type { WindowPlace } from "./answer-spans.ts";
 import type { Encoded } from "./task.ts";
 import { roomFor } from "./word-windows.ts";

@@ -5,7 +5,7 @@ import type { AnswerExample } from "../data/index.ts";
 import { spanHead, type TokenHeadOptions } from "../heads/index.ts";
 import { AnswerMetrics, type Scores } from "../metrics/index.ts";
 import { positionCrossEntropy } from "../nn/index.ts";
-import { tokenCount } from "../text/index.ts";
+import { tokenCount } from "../text/portable.ts";
 import { reviewAnswers } from "./answer-review.ts";
 import { bestSpans, mergeSpans, type ScoredSpan, spanLoss, windowLogits } from "./answer-spans.ts";
 import { answerTable } from "./answer-table.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { lazyMap } from "../core/index.ts";
-import { detectTagScheme, formerCut, splitWords, type TokenExample, type WordCut } from "../data/index.ts";
+import { detectTagScheme, formerCut, splitWords, type TokenExample, type WordCut } from "../data/portable.ts";
 import { type TokenHeadOptions, tokenHead } from "../heads/index.ts";
 import { scoreDigits } from "./answer-columns.ts";
 import { family, savedLabels, type TaskFamily } from "./family.ts";

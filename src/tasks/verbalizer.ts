@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { PtuningError } from "../core/index.ts";
 import { type Head, type LabelPieces, pieceCounts, verbalizerHead } from "../heads/index.ts";
-import { type Cloze, encodeCloze, parseCloze, type TextInput, type Tokenizer } from "../text/index.ts";
+import { type Cloze, encodeCloze, parseCloze, type TextInput, type Tokenizer } from "../text/portable.ts";
 import type { TaskGround } from "./task.ts";
 import type { TextSequences } from "./text-task.ts";
 

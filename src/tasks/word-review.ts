@@ -1,4 +1,4 @@
-import { decodeTags } from "../data/index.ts";
+import { decodeTags } from "../data/portable.ts";
 import { SpanMetrics } from "../metrics/index.ts";
 import { scoreTable } from "./label-review.ts";
 import { argmax, logSumExp } from "./logits.ts";

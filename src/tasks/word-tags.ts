@@ -1,4 +1,4 @@
-import { decodeTags, encodeSpans } from "../data/index.ts";
+import { decodeTags, encodeSpans } from "../data/portable.ts";
 import type { EncodedWords } from "./word-windows.ts";
 
 /** The tags chosen so far; words that no window answers for stay `O`. */

@@ -10,7 +10,7 @@ import {
   tokenWindows,
   type WordPieces,
   windowWithMostContext,
-} from "../text/index.ts";
+} from "../text/portable.ts";
 import type { Encoded, HeadOutput } from "./task.ts";
 
 /** How the sentence of one example is laid out as model inputs. */

@@ -13,7 +13,7 @@ import {
   type ReadOptions,
   type TagScheme,
   type TypedSpan,
-} from "../data/index.ts";
+} from "../data/portable.ts";
 import type { Head } from "../heads/index.ts";
 import { type Scores, SpanMetrics } from "../metrics/index.ts";
 import { crossEntropy } from "../nn/index.ts";

@@ -8,7 +8,7 @@ import {
 } from "../adapters/index.ts";
 import { abortable } from "../backbones/index.ts";
 import { byteSize, elementCount, type Params, Rng } from "../core/index.ts";
-import { packageVersion } from "../files/index.ts";
+import { versions } from "../files/portable.ts";
 import type { Scores } from "../metrics/index.ts";
 import { foldParams, headParameter, headShapes, inferenceGraph, missingWeights } from "../model/index.ts";
 import { weightForms } from "../nn/index.ts";
@@ -121,7 +121,7 @@ const recorded = [
 function provenanceOf({ options, settings, best, step }: Run, { name, data }: RunTask): Provenance {
   return {
     createdAt: new Date().toISOString(),
-    versions: { ptuning: packageVersion(), node: process.versions.node },
+    versions: versions(),
     data: {
       fingerprint: data.fingerprint,
       train: data.train.length,

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { errorCodes } from "ptuning/core";
+import { packageVersion } from "ptuning/files";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
 import { repository } from "../support/requirements.ts";
@@ -52,6 +53,81 @@ test("a folder imports only folders above it, through their doors", () => {
     }
   }
   expect(violations).toEqual([]);
+});
+
+describe("what runs without Node", () => {
+  const entries = [
+    ...architecture
+      .split("<!-- portable -->")[1]!
+      .split("<!-- /portable -->")[0]!
+      .matchAll(/`(\w+\/[\w-]+)\.ts`/g),
+  ].map(([, entry]) => `${entry}.js`);
+  /** Written in JavaScript, for every platform. */
+  const packages = [
+    "zod",
+    "@bufbuild/protobuf",
+    "@bufbuild/protobuf/codegenv2",
+    "@bufbuild/protobuf/wire",
+    "fastest-levenshtein",
+  ];
+  const { imports } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8"));
+  const built = join(repository, "dist");
+
+  /** What a built file imports, as another platform than Node finds it: paths, and names of packages. */
+  function importsOf(file: string): string[] {
+    return ts.preProcessFile(readFileSync(file, "utf8")).importedFiles.map(({ fileName }) => {
+      if (fileName.startsWith("#")) return join(repository, imports[fileName].default);
+      return fileName.startsWith(".") ? resolve(dirname(file), fileName) : fileName;
+    });
+  }
+
+  /** What is not portable of the files that an entry leads to. */
+  function violationsOf(entry: string): string[] {
+    const violations: string[] = [];
+    const files = new Set([join(built, entry)]);
+    for (const file of files) {
+      const code = readFileSync(file, "utf8").replace(/^\s*(\/\/|\*|\/\*).*$/gm, "");
+      const [global] = /\bBuffer\b|(?<!globalThis\.)\bprocess\.|\b__dirname\b|\brequire\(/.exec(code) ?? [];
+      if (global) violations.push(`${relative(built, file)}: ${global}`);
+      for (const imported of importsOf(file)) {
+        if (imported.startsWith(built)) files.add(imported);
+        else if (!packages.includes(imported)) violations.push(`${relative(built, file)} → ${imported}`);
+      }
+    }
+    return violations;
+  }
+
+  test("each folder above train/ has a door that does", () => {
+    expect(entries.map((entry) => entry.split("/")[0])).toEqual(order.slice(0, order.indexOf("baselines")));
+    for (const entry of entries) {
+      const door = join(source, dirname(entry), "portable.ts");
+      expect(existsSync(door), entry).toBe(entry.endsWith("/portable.js"));
+    }
+  });
+
+  test.each(entries)("%s", (entry) => {
+    expect(violationsOf(entry)).toEqual([]);
+  });
+
+  test("is seen where it does not", () => {
+    expect(violationsOf("files/index.js")).toContain("files/disk.js → node:fs");
+    expect(violationsOf("text/index.js")).toContain("text/native.js → node:module");
+    expect(violationsOf("text/index.js")).toContain("text/trust.js: process.");
+  });
+
+  test("is there for Node as well", async () => {
+    for (const folder of entries.filter((entry) => entry.endsWith("/portable.js")).map(dirname)) {
+      const [portable, all] = await Promise.all(
+        ["portable", "index"].map((door): Promise<object> => import(join(built, folder, `${door}.js`))),
+      );
+      expect(Object.keys(all!), folder).toEqual(expect.arrayContaining(Object.keys(portable!)));
+    }
+  });
+});
+
+test("the version is that of package.json", () => {
+  const { version } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8"));
+  expect(packageVersion()).toBe(version);
 });
 
 test("only engine/ imports a runtime", () => {
