@@ -75,7 +75,7 @@ export async function openCheckpoint(
   return {
     weights,
     sources,
-    ...(former && { formerFingerprint: await former.digest() }),
+    ...(former && { formerFingerprint: former.digest() }),
     parameterCount: [...weights.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
   };
 }

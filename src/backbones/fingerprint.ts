@@ -1,12 +1,29 @@
 import type { ByteSource } from "../core/index.ts";
-import { type Files, fileBytes, type SafetensorsHeader, sha256 } from "../files/portable.ts";
+import {
+  createSha256,
+  type Files,
+  fileBytes,
+  hashText,
+  hex,
+  type SafetensorsHeader,
+} from "../files/portable.ts";
 import { tokenizerFingerprint } from "../text/portable.ts";
 
 /** SHA-256 of a source as lower-case hex. */
 export type HashSource = (source: ByteSource, signal?: AbortSignal) => Promise<string>;
 
+/** Bytes that are read at once. */
+const pieceBytes = 1 << 24;
+
 /** Reads the whole source. */
-export const hashWhole: HashSource = async (source) => sha256([await source.read(0, source.size)]);
+export const hashWhole: HashSource = async (source, signal) => {
+  const hash = createSha256();
+  for (let at = 0; at < source.size; at += pieceBytes) {
+    signal?.throwIfAborted();
+    hash.update(await source.read(at, Math.min(pieceBytes, source.size - at)));
+  }
+  return hex(hash.digest());
+};
 
 /**
  * Identifies a backbone: a SHA-256 over all that changes its answers. That is every byte of its weight files, its
@@ -21,11 +38,11 @@ export async function fingerprintOf(
   signal?: AbortSignal,
 ): Promise<string> {
   const parts = [
-    `config ${await sha256([await fileBytes(files, "config.json")])}\n`,
+    `config ${hashText(await fileBytes(files, "config.json"))}\n`,
     `tokenizer ${await tokenizerFingerprint(files)}\n`,
   ];
   for (const source of weights) parts.push(`weights ${await hash(source, signal)}\n`);
-  return `sha256-v2:${await sha256(parts)}`;
+  return `sha256-v2:${hashText(parts.join(""))}`;
 }
 
 /** Samples of the weights that went into the former fingerprint. */
@@ -37,26 +54,26 @@ const sampleBytes = 64;
  * type and shape, and bytes sampled from the data. Two checkpoints may share it, so it is no key of anything.
  */
 export async function formerFingerprint(files: Files): Promise<FormerFingerprint> {
-  const parts: (string | Uint8Array)[] = [];
+  const hash = createSha256();
   for (const name of ["config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"]) {
-    parts.push(await fileBytes(files, name).catch(() => ""));
+    hash.update(await fileBytes(files, name).catch(() => ""));
   }
   return {
     async add(source, tensors) {
       for (const [name, { dtype, shape }] of [...tensors].sort(([a], [b]) => (a < b ? -1 : 1))) {
-        parts.push(`${name}:${dtype}:${shape}\n`);
+        hash.update(`${name}:${dtype}:${shape}\n`);
       }
       for (let i = 0; i < samples; i++) {
         const offset = Math.floor((i / samples) * (source.size - sampleBytes));
-        parts.push(await source.read(Math.max(0, offset), Math.min(sampleBytes, source.size)));
+        hash.update(await source.read(Math.max(0, offset), Math.min(sampleBytes, source.size)));
       }
     },
-    digest: async () => `sha256-sampled:${await sha256(parts)}`,
+    digest: () => `sha256-sampled:${hex(hash.digest())}`,
   };
 }
 
 interface FormerFingerprint {
   /** A weight file, in the order of their names. */
   add(source: ByteSource, tensors: SafetensorsHeader["tensors"]): Promise<void>;
-  digest(): Promise<string>;
+  digest(): string;
 }

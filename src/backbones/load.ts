@@ -24,7 +24,7 @@ function nodeHost({ env }: Pick<LoadBackboneOptions, "env">): BackboneHost {
     formats: weightFormats,
     hash: (source, signal) =>
       source.path === undefined
-        ? hashWhole(source)
+        ? hashWhole(source, signal)
         : hashFileOnce(source.path, { ...inEnv, ...(signal && { signal }) }),
     makeWeights: (backbone, wanted, signal) => cachedWeights(backbone, wanted, env, signal),
   };

@@ -1,22 +1,24 @@
-/**
- * SHA-256 of texts (UTF-8) and bytes one behind another, as lower-case hex. They are all in memory at once: weights that lie
- * in files are hashed as streams.
- */
-export async function sha256(parts: readonly (string | Uint8Array)[]): Promise<string> {
-  const encoder = new TextEncoder();
-  const chunks = parts.map((part) => (typeof part === "string" ? encoder.encode(part) : part));
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", joined(chunks)));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+// An entry of package.json: by Node's own library where it is there.
+import { createSha256 } from "#sha256";
+
+export { createSha256 };
+
+/** A SHA-256 on its way. */
+export interface Sha256 {
+  /** @param content bytes, or a text as UTF-8 */
+  update(content: string | Uint8Array): this;
+  /** Another one that goes on from here. */
+  copy(): Sha256;
+  /** The 32 bytes of what came so far; more may come. */
+  digest(): Uint8Array;
 }
 
-function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  // One alone is large.
-  if (chunks.length === 1) return chunks[0] as Uint8Array<ArrayBuffer>;
-  const all = new Uint8Array(chunks.reduce((sum, { byteLength }) => sum + byteLength, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return all;
+/** Bytes as lower-case hex. */
+export function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** SHA-256 of a text or bytes as lower-case hex. */
+export function hashText(content: string | Uint8Array): string {
+  return hex(createSha256().update(content).digest());
 }

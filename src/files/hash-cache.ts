@@ -2,7 +2,8 @@ import { mkdir, readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "./atomic.ts";
 import { cacheFolder, type Environment } from "./cache.ts";
-import { hashFile, hashText } from "./hash.ts";
+import { hashText } from "./digest.ts";
+import { hashFile } from "./hash.ts";
 
 /** What changes when a file does. Of the times nobody can set the second back. */
 interface FileState {

@@ -14,8 +14,3 @@ export async function hashFile(path: string | readonly string[], signal?: AbortS
   }
   return hash.digest("hex");
 }
-
-/** SHA-256 of a text or bytes as lower-case hex. */
-export function hashText(content: string | Uint8Array): string {
-  return createHash("sha256").update(content).digest("hex");
-}

@@ -17,7 +17,7 @@ export {
   readText,
   readTextIfThere,
 } from "./disk.ts";
-export { hashFile, hashText } from "./hash.ts";
+export { hashFile } from "./hash.ts";
 export { type HashOptions, hashFileOnce, rememberHash } from "./hash-cache.ts";
 export { askHub, downloadFromHub, type HubAnswer, type HubDownload } from "./hub.ts";
 export {

@@ -2,7 +2,7 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { systemCode } from "../core/index.ts";
-import { hashText } from "./hash.ts";
+import { hashText } from "./digest.ts";
 
 /** A process, told from every other one. */
 export interface ProcessMark {

@@ -1,6 +1,6 @@
 /** What needs no Node of this folder. */
 export type { ByteSource, OpenSource } from "../core/index.ts";
-export { sha256 } from "./digest.ts";
+export { createSha256, hashText, hex, type Sha256 } from "./digest.ts";
 export {
   type Files,
   fileBytes,

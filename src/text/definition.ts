@@ -1,4 +1,4 @@
-import { type Files, fileBytes, fileTextIfThere, sha256 } from "../files/portable.ts";
+import { createSha256, type Files, fileBytes, fileTextIfThere, hex } from "../files/portable.ts";
 import { type Json, type SpecialRole, specialRoles } from "./builders/builder.ts";
 import { asInvalid, readJsonIfThere, readSettings, tokenizerFiles } from "./builders/folder.ts";
 import { builderOf, builtFrom, chooseBuilder, type Kind, vocabularyFiles } from "./builders/registry.ts";
@@ -76,23 +76,23 @@ const furtherFiles = builtFrom.filter((name) => !hashedFiles.includes(name));
  * @throws BACKBONE_INVALID if a file is damaged
  */
 export async function tokenizerFingerprint(files: Files): Promise<string> {
-  const hashed: (string | Uint8Array)[] = [];
+  const hash = createSha256();
   const there = new Set(await files.list());
   for (const name of hashedFiles.filter((file) => there.has(file))) {
     const text = (await fileTextIfThere(files, name).catch(asInvalid)) ?? "";
-    hashed.push(`${name} ${text.length}\n`, text);
+    hash.update(`${name} ${text.length}\n`).update(text);
   }
   const settings = await readSettings(files);
   const valuesOf = (keys: readonly string[]): unknown[] => keys.map((key) => settings[key] ?? null);
-  hashed.push(JSON.stringify(valuesOf(decisiveSettings)));
-  if (there.has(complete)) return sha256(hashed);
+  hash.update(JSON.stringify(valuesOf(decisiveSettings)));
+  if (there.has(complete)) return hex(hash.digest());
   for (const name of furtherFiles.filter((file) => there.has(file))) {
     const bytes = await fileBytes(files, name).catch(asInvalid);
-    hashed.push(`${name} ${bytes.length}\n`, bytes);
+    hash.update(`${name} ${bytes.length}\n`).update(bytes);
   }
   const further = await furtherFacts(files);
-  if (further.length > 0) hashed.push(JSON.stringify(further));
-  return sha256(hashed);
+  if (further.length > 0) hash.update(JSON.stringify(further));
+  return hex(hash.digest());
 }
 
 /** Tokens beside the vocabulary and how they are found, a class that is not the usual one, and switches of some kinds. */

@@ -1,8 +1,8 @@
-import { referenceTo } from "../adapters/index.ts";
+import { referenceTo } from "../adapters/portable.ts";
 import { PtuningError } from "../core/index.ts";
 import type { CheckpointEvent } from "./events.ts";
 import type { Run } from "./set-up.ts";
-import { collectState, type ReadableState, readable, writeReadableState } from "./state.ts";
+import { collectState, type ReadableState, readable } from "./state.ts";
 
 /** A checkpoint while it is offered. */
 export interface OfferedCheckpoint extends AsyncDisposable {
@@ -33,8 +33,13 @@ export function offerCheckpoint(run: Run): OfferedCheckpoint {
     event: {
       type: "checkpoint",
       step,
-      state: () => take(() => collectState(readableState(run))),
-      save: (path) => take(() => writeReadableState(path, readableState(run))),
+      state: () => take(() => collectState(stateOf(run))),
+      save: (path) =>
+        take(async () => {
+          // An entry of package.json: what this is depends on where it runs.
+          const { writeReadableState } = await import("#state-file");
+          await writeReadableState(path, stateOf(run));
+        }),
     },
     async [Symbol.asyncDispose]() {
       isOver = true;
@@ -43,7 +48,7 @@ export function offerCheckpoint(run: Run): OfferedCheckpoint {
   };
 }
 
-function readableState(run: Run): ReadableState {
+function stateOf(run: Run): ReadableState {
   const { step, store, best, evaluations, lossSum, lossCount, identity, frozen, backbone, tasks } = run;
   const { method } = run.options;
   const origin = {

@@ -5,8 +5,8 @@ import {
   type Provenance,
   referenceTo,
   type SavedAdapter,
-} from "../adapters/index.ts";
-import { abortable } from "../backbones/index.ts";
+} from "../adapters/portable.ts";
+import { abortable } from "../backbones/portable.ts";
 import { byteSize, elementCount, type Params, Rng } from "../core/index.ts";
 import { versions } from "../files/portable.ts";
 import type { Scores } from "../metrics/index.ts";
@@ -15,6 +15,7 @@ import { weightForms } from "../nn/index.ts";
 import { evaluateSession } from "../predict/index.ts";
 import { evaluationOf, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
 import type { TrainEvent } from "./events.ts";
+import { freeBytes } from "./memory.ts";
 import type { ResolvedSettings } from "./options.ts";
 import type { Run, RunTask } from "./set-up.ts";
 
@@ -38,7 +39,7 @@ export async function* finish(
   let exact: Scores | undefined;
   const isRounded =
     weightForms[settings.precision].stored !== undefined && run.tasks.some(({ devSet }) => devSet.count > 0);
-  const [needed, free] = [exactBytes(run), process.availableMemory()];
+  const [needed, free] = [exactBytes(run), freeBytes()];
   if (reason !== "aborted" && isRounded && needed > free) {
     const inGB = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
     yield {

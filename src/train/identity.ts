@@ -1,7 +1,6 @@
-import { createHash } from "node:crypto";
 import { PtuningError } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
-import { hashText } from "../files/index.ts";
+import { createSha256, hashText, hex } from "../files/portable.ts";
 import type { AnyTrainOptions, NamedTask, ResolvedSettings } from "./options.ts";
 import { startIdentity } from "./start.ts";
 
@@ -80,10 +79,10 @@ function identityOf(
 
 /** A hash over the rows in their order; where in a file each began decides nothing. */
 function rowsHash(rows: readonly unknown[]): string {
-  const hash = createHash("sha256");
+  const hash = createSha256();
   for (const row of rows) {
     const { line, ...decisive } = row as { readonly line?: number };
     hash.update(`${JSON.stringify(decisive)}\n`);
   }
-  return hash.digest("hex");
+  return hex(hash.digest());
 }

@@ -91,3 +91,8 @@ export function fitMicroBatch(
     { hint: "Use memory: lean, precision: int8 or int4, a smaller maxLength, or a smaller backbone." },
   );
 }
+
+/** Bytes that this process may still take; without end where nobody can tell. */
+export function freeBytes(): number {
+  return globalThis.process?.availableMemory?.() ?? Number.POSITIVE_INFINITY;
+}

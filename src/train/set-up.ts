@@ -1,5 +1,5 @@
-import { expectPublishable } from "../adapters/index.ts";
-import { abortable, type Backbone, withPrecision } from "../backbones/index.ts";
+import { expectPublishable } from "../adapters/portable.ts";
+import { abortable, type Backbone, withPrecision } from "../backbones/portable.ts";
 import { elementCount, type Params, PtuningError, Resources, Rng } from "../core/index.ts";
 import type { Session } from "../engine/index.ts";
 import {
@@ -19,7 +19,7 @@ import {
 import { optimizers, type Schedule, schedule } from "../optim/index.ts";
 import { settleTask } from "../predict/index.ts";
 import type { Encoded } from "../tasks/index.ts";
-import { itemCount } from "../text/index.ts";
+import { itemCount } from "../text/portable.ts";
 import { checkIdentity, runIdentity } from "./identity.ts";
 import { labelsOf } from "./labels.ts";
 import { idleBytes } from "./memory.ts";

@@ -1,7 +1,7 @@
-import { type Adapter, backboneDoubts, checkBackbone, type SavedAdapter } from "../adapters/index.ts";
+import { type Adapter, backboneDoubts, checkBackbone, type SavedAdapter } from "../adapters/portable.ts";
 import type { Backbone } from "../backbones/index.ts";
 import { elementCount, type Params, PtuningError, type Tensor, zeros } from "../core/index.ts";
-import { encodeSafetensors, hashText } from "../files/index.ts";
+import { encodeSafetensors, hashText } from "../files/portable.ts";
 import { type Method, methodFrom, type Parameter } from "../methods/index.ts";
 import {
   foldParams,

@@ -1,15 +1,15 @@
-import { createHash, type Hash } from "node:crypto";
 import * as z from "zod";
 import type { BackboneReference } from "../adapters/index.ts";
-import { type Params, PtuningError, type Tensor } from "../core/index.ts";
+import { type ByteSource, type Params, PtuningError, type Tensor, withOpen } from "../core/index.ts";
 import {
-  openFile,
+  createSha256,
+  hex,
   type PendingTensor,
   readSafetensorsHeader,
   readTensor,
+  type Sha256,
   streamSafetensors,
-  writeFileAtomic,
-} from "../files/index.ts";
+} from "../files/portable.ts";
 import type { OptimizerState } from "../optim/index.ts";
 import type { Evaluation } from "../tasks/index.ts";
 
@@ -115,14 +115,11 @@ const formatVersion = 2;
 const checksumName = "sha256";
 
 /**
- * Writes a training state as one safetensors file, a tensor at a time. The file appears as a whole.
- * @throws STORAGE_FULL if the disk is full; the old file is kept
+ * A training state as the pieces of one safetensors file, of which one tensor is in memory at a time.
+ * Nothing may change the state until the last piece is taken.
  */
-export async function writeReadableState(
-  path: string,
-  { facts, best, tensors }: ReadableState,
-): Promise<void> {
-  const hash = createHash("sha256");
+export function encodeState({ facts, best, tensors }: ReadableState): AsyncGenerator<Uint8Array> {
+  const hash = createSha256();
   const pending: Record<string, PendingTensor> = {};
   for (const group of groups) {
     for (const [name, { shape, read }] of Object.entries(tensors[group])) {
@@ -134,20 +131,13 @@ export async function writeReadableState(
     }
   }
   // Elements of one byte come last in the file, and there are no others of them.
-  pending[checksumName] = {
-    dtype: "uint8",
-    shape: [hash.copy().digest().length],
-    bytes: () => hash.copy().digest(),
-  };
+  pending[checksumName] = { dtype: "uint8", shape: [hash.digest().length], bytes: () => hash.digest() };
   const text = writeFacts({ formatVersion, ...facts, ...(best && { best }) });
-  await writeFileAtomic(path, hashed(streamSafetensors(pending, { ptuning: text }), hash));
+  return hashed(streamSafetensors(pending, { ptuning: text }), hash);
 }
 
-/**
- * Writes a training state as one safetensors file, which appears as a whole.
- * @throws STORAGE_FULL if the disk is full; the old file is kept
- */
-export function writeState(path: string, state: TrainingState): Promise<void> {
+/** A state in memory as one that is read tensor by tensor. */
+export function readableState(state: TrainingState): ReadableState {
   const { params, optimizer, best, frozen, fixed, ...facts } = state;
   const tensors = {
     params: readable(params),
@@ -156,7 +146,7 @@ export function writeState(path: string, state: TrainingState): Promise<void> {
     frozen: readable(frozen),
     fixed: readable(fixed),
   };
-  return writeReadableState(path, { facts, best: best?.evaluation, tensors });
+  return { facts, best: best?.evaluation, tensors };
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
@@ -170,7 +160,7 @@ function* inPieces(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
 }
 
-async function* hashed(chunks: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
+async function* hashed(chunks: AsyncIterable<Uint8Array>, hash: Sha256): AsyncGenerator<Uint8Array> {
   for await (const chunk of chunks) {
     for (const piece of inPieces(chunk)) {
       hash.update(piece);
@@ -231,27 +221,28 @@ const factsSchema = z.looseObject({
 });
 
 /**
- * Reads a training state, of this version or an older one.
- * @throws RUN_INVALID if the file is damaged or of a newer version
+ * Reads the bytes of a training state, of this version or an older one.
+ * @throws RUN_INVALID if they are damaged or of a newer version
  */
-export async function readState(path: string): Promise<TrainingState> {
+export async function parseState(source: ByteSource): Promise<TrainingState> {
   try {
-    return await readStateFile(path);
+    return await withOpen(source, readWhole);
   } catch (cause) {
     if (cause instanceof PtuningError && cause.code === "RUN_INVALID") throw cause;
-    throw damaged(path, "a damaged file", cause);
+    throw damagedState(source.name, "a damaged file", cause);
   }
 }
 
-function damaged(path: string, got: string, cause?: unknown): PtuningError {
+/** RUN_INVALID about a file. */
+export function damagedState(path: string, got: string, cause?: unknown): PtuningError {
   return new PtuningError("RUN_INVALID", `${path}: expected a training state, got ${got}.`, {
     hint: "The run cannot be resumed: start it anew in another folder.",
     cause,
   });
 }
 
-async function readStateFile(path: string): Promise<TrainingState> {
-  await using source = await openFile(path);
+async function readWhole(source: ByteSource): Promise<TrainingState> {
+  const path = source.name;
   const { tensors, metadata } = await readSafetensorsHeader(source);
   const given = readFacts(metadata.ptuning ?? "");
   const version = (given as { formatVersion?: unknown } | null)?.formatVersion ?? 1;
@@ -265,10 +256,10 @@ async function readStateFile(path: string): Promise<TrainingState> {
   const parsed = factsSchema.safeParse(given);
   if (!parsed.success) {
     const { path: key, message } = parsed.error.issues[0]!;
-    throw damaged(path, `one with ${key.join(".")}: ${message}`);
+    throw damagedState(path, `one with ${key.join(".")}: ${message}`);
   }
   const entries = [...tensors].sort(([, a], [, b]) => a.offset - b.offset);
-  const hash = createHash("sha256");
+  const hash = createSha256();
   let end = entries[0]?.[1].offset ?? source.size;
   for (const piece of inPieces(await source.read(0, end))) hash.update(piece);
   const read: { [G in (typeof groups)[number]]: Record<string, Params[string]> } = {
@@ -277,17 +268,17 @@ async function readStateFile(path: string): Promise<TrainingState> {
   let sum: string | undefined;
   for (const [name, entry] of entries) {
     const tensor = await readTensor(source, entry);
-    if (entry.offset !== end || sum !== undefined) throw damaged(path, "one with bytes of no tensor");
+    if (entry.offset !== end || sum !== undefined) throw damagedState(path, "one with bytes of no tensor");
     end += entry.byteLength;
-    if (name === checksumName) sum = Buffer.from(bytesOf(tensor.data)).toString("hex");
+    if (name === checksumName) sum = hex(bytesOf(tensor.data));
     else for (const piece of inPieces(bytesOf(tensor.data))) hash.update(piece);
     const [group, ...rest] = name.split("/");
     if (group !== undefined && Object.hasOwn(read, group))
       read[group as keyof typeof read][rest.join("/")] = tensor as Params[string];
   }
-  if (end !== source.size) throw damaged(path, "one with bytes of no tensor");
-  if (version !== 1 && sum !== hash.digest("hex"))
-    throw damaged(path, "bytes that do not fit their checksum");
+  if (end !== source.size) throw damagedState(path, "one with bytes of no tensor");
+  if (version !== 1 && sum !== hex(hash.digest()))
+    throw damagedState(path, "bytes that do not fit their checksum");
   const {
     formatVersion: _,
     best,

@@ -11,7 +11,7 @@ import {
 } from "../model/index.ts";
 import { dropoutBankBytes, dropoutBanks, dropoutOffsets, weightForms } from "../nn/index.ts";
 import type { Encoded, Task } from "../tasks/index.ts";
-import { itemRows, itemTokens, largestItem, longestSequence, padBatch } from "../text/index.ts";
+import { itemRows, itemTokens, largestItem, longestSequence, padBatch } from "../text/portable.ts";
 import { estimateSessionBytes, fitMicroBatch, parseBytes } from "./memory.ts";
 import type { ResolvedSettings } from "./options.ts";
 import { cachedExamples, cutPasses } from "./passes.ts";

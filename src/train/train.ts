@@ -2,7 +2,7 @@ import type { Adapter, MultiTaskAdapter, SavedAdapter } from "../adapters/index.
 import { PtuningError, Rng } from "../core/index.ts";
 import { evaluateSession } from "../predict/index.ts";
 import type { Encoded } from "../tasks/index.ts";
-import { itemCount, shuffledBatches } from "../text/index.ts";
+import { itemCount, shuffledBatches } from "../text/portable.ts";
 import { offerCheckpoint } from "./checkpoint.ts";
 import { joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
 import type { StepEvent, TrainEvent } from "./events.ts";

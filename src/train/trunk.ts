@@ -1,25 +1,6 @@
 /** Legend: E hidden size. */
-import { closeSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
-import { statfs } from "node:fs/promises";
-import { join } from "node:path";
 import type { Backbone } from "../backbones/index.ts";
-import {
-  allocate,
-  byteSize,
-  type DType,
-  PtuningError,
-  Resources,
-  type TensorMap,
-  type TypedArray,
-} from "../core/index.ts";
-import {
-  asUnwritable,
-  cacheFolder,
-  inCacheOrAside,
-  makeFolder,
-  sweepTemporaries,
-  temporaryName,
-} from "../files/index.ts";
+import { allocate, byteSize, type DType, Resources, type TensorMap, type TypedArray } from "../core/index.ts";
 import {
   batchFeeds,
   type ModelParts,
@@ -30,15 +11,12 @@ import {
   trunkStates,
 } from "../model/index.ts";
 import type { Encoded, PassShape } from "../tasks/index.ts";
-import { forwardBatches, padBatch, type TokenSequences, tokenCount } from "../text/index.ts";
+import { forwardBatches, padBatch, type TokenSequences, tokenCount } from "../text/portable.ts";
 import type { TrunkEvent } from "./events.ts";
 import type { ResolvedSettings } from "./options.ts";
 
 /** `auto` keeps up to this many bytes in memory, and more in a file. */
 const memoryBound = 1e9;
-
-/** A file may take this share of what is free on its disk. */
-const diskShare = 0.8;
 
 /** What the lower layers compute of every sequence, once and for all. */
 export interface TrunkCache extends AsyncDisposable {
@@ -88,7 +66,7 @@ export async function createTrunkCache(
     return { trunk: { layers, dtype }, event: event(), feeds: () => ({}), async [Symbol.asyncDispose]() {} };
   }
   await using opened = new Resources();
-  const store = place === "memory" ? memoryStore(dtype, bytes) : await fileStore(dtype, bytes);
+  const store = place === "memory" ? memoryStore(dtype, bytes) : await inFile(dtype, bytes);
   opened.defer(() => store.close());
   const trunk: Trunk = { layers, dtype };
   const firstToken = new Map<TokenSequences, number>();
@@ -134,13 +112,19 @@ function copyRow(to: TypedArray, toRow: number, from: TypedArray, fromRow: numbe
 }
 
 /** Elements by their place. */
-interface Store {
+export interface TrunkStore {
   write(start: number, elements: TypedArray): void;
   read(start: number, count: number): TypedArray;
   close(): void;
 }
 
-function memoryStore(dtype: DType, bytes: number): Store {
+async function inFile(dtype: DType, bytes: number): Promise<TrunkStore> {
+  // An entry of package.json: what this is depends on where it runs.
+  const { fileStore } = await import("#trunk-file");
+  return fileStore(dtype, bytes);
+}
+
+function memoryStore(dtype: DType, bytes: number): TrunkStore {
   let all = allocate(dtype, bytes / byteSize(dtype));
   return {
     write: (start, elements) => (all as Float32Array).set(elements as Float32Array, start),
@@ -149,66 +133,4 @@ function memoryStore(dtype: DType, bytes: number): Store {
       all = allocate(dtype, 0);
     },
   };
-}
-
-/** A file in our cache folder that no other process sees and that goes with this one. */
-function fileStore(dtype: DType, bytes: number): Promise<Store> {
-  return inCacheOrAside(cacheFolder(), (folder) => fileStoreIn(folder, dtype, bytes));
-}
-
-async function fileStoreIn(folder: string, dtype: DType, bytes: number): Promise<Store> {
-  await makeFolder(folder);
-  const { bavail, bsize } = await statfs(folder);
-  if (bytes > bavail * bsize * diskShare) {
-    throw new PtuningError(
-      "OPTION_INVALID",
-      `trunkCache: expected ${Math.ceil(bytes / 1e6)} MB to be free in ${folder}, got ${Math.floor((bavail * bsize) / 1e6)} MB.`,
-      {
-        hint: "Use trunkCacheType: float16, a smaller maxLength, another PTUNING_CACHE, or trunkCache: off.",
-      },
-    );
-  }
-  await sweepTemporaries(folder, { of: "trunk" });
-  const path = temporaryName(join(folder, "trunk"));
-  const file = openSync(path, "wx+");
-  // Unlinked while it is open, so that not even a killed process leaves it behind; Windows removes it at the end.
-  const remove = (): boolean => {
-    try {
-      unlinkSync(path);
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  const removed = remove();
-  const size = byteSize(dtype);
-  return {
-    write(start, elements) {
-      try {
-        whole(elements.byteLength, (done, left) =>
-          writeSync(file, elements, done, left, start * size + done),
-        );
-      } catch (cause) {
-        throw asUnwritable(path, cause);
-      }
-    },
-    read(start, count) {
-      const elements = allocate(dtype, count);
-      whole(elements.byteLength, (done, left) => readSync(file, elements, done, left, start * size + done));
-      return elements;
-    },
-    close() {
-      closeSync(file);
-      if (!removed) remove();
-    },
-  };
-}
-
-/** Systems read and write less than they are asked to where it is much, or the disk nearly full: the rest comes next. */
-function whole(bytes: number, transfer: (done: number, left: number) => number): void {
-  for (let done = 0; done < bytes; ) {
-    const count = transfer(done, bytes - done);
-    if (count === 0) throw new Error(`expected ${bytes - done} more bytes of the trunk's file, got none`);
-    done += count;
-  }
 }

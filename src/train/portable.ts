@@ -1,0 +1,44 @@
+/** What needs no Node of this folder. */
+export { decisiveScores, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
+export type {
+  CheckpointEvent,
+  DoneEvent,
+  EvaluationEvent,
+  StartEvent,
+  StepEvent,
+  TaskFacts,
+  TrainEvent,
+  TrunkEvent,
+  WarningEvent,
+} from "./events.ts";
+export { type Mix, mixTasks } from "./mix.ts";
+export type {
+  AnyTrainOptions,
+  MultiTaskOptions,
+  ResolvedSettings,
+  Sampling,
+  TrainedTask,
+  TrainOptions,
+  TrainSettings,
+} from "./options.ts";
+export { resolveSettings, settingDefaults } from "./options.ts";
+export { cutPasses } from "./passes.ts";
+export {
+  findLearningRate,
+  type RangeTestOptions,
+  type RateEvent,
+  type RatePoint,
+  type SuggestionEvent,
+} from "./range-test.ts";
+export type { Start } from "./start.ts";
+export {
+  type EvaluationRecord,
+  encodeState,
+  parseState,
+  type ReadableState,
+  readableState,
+  type StateFacts,
+  type StateOrigin,
+  type TrainingState,
+} from "./state.ts";
+export { train } from "./train.ts";
