@@ -24,15 +24,17 @@ const recipes = {
   "squad1-minilm": "f1",
 };
 
-function train(recipe, seed, precision, output, rest) {
-  const args = ["dist/cli/main.js", "train", `recipes/${recipe}.yaml`, "--seed", String(seed)];
-  const own = ["--set", `training.precision=${precision}`, ...rest, "--output", output];
-  const { status, stderr } = spawnSync(process.execPath, [...args, ...own], { cwd: root, encoding: "utf8" });
+/** Trains as the command line does. @param recipe its file, from the root of the repository */
+export function trainRecipe(recipe, args) {
+  const { status, stderr } = spawnSync(process.execPath, ["dist/cli/main.js", "train", recipe, ...args], {
+    cwd: root,
+    encoding: "utf8",
+  });
   if (status !== 0) throw new Error(`${recipe}: ${stderr}`);
 }
 
 /** Points on the whole test set of a run. */
-async function score(adapter, backbone, precision, examples, metric) {
+export async function scoreWith(adapter, backbone, precision, examples, metric) {
   const own = await withPrecision(backbone, precision);
   if (own.precision !== precision) throw new Error(`expected ${precision} layers, got ${own.precision}.`);
   const prepack = prepackFor("lean", own.precision);
@@ -42,7 +44,7 @@ async function score(adapter, backbone, precision, examples, metric) {
     const encoded = await adapter.task.encode(examples, own.tokenizer, adapter.maxLength);
     const evaluator = adapter.task.evaluator(encoded);
     for await (const pass of forward(session, encoded, own, adapter.maxLength)) evaluator.add(pass);
-    return 100 * evaluator.result().scores[metric];
+    return rounded(100 * evaluator.result().scores[metric]);
   } finally {
     await session.release();
   }
@@ -69,11 +71,12 @@ export async function prove({ size }) {
         const { test } = await readData(config);
         for (const precision of trained) {
           const output = join(folder, `${recipe}-${seed}-${precision}`);
-          train(recipe, seed, precision, output, isSmall ? ["--epochs", "1"] : []);
+          const own = ["--seed", String(seed), "--precision", precision, "--output", output];
+          trainRecipe(`recipes/${recipe}.yaml`, [...own, ...(isSmall ? ["--epochs", "1"] : [])]);
           const adapter = await loadAdapter(join(output, "adapter"));
           const scored = {};
           for (const layers of ["fp32", "int8"])
-            scored[layers] = rounded(await score(adapter, backbone, layers, test, metric));
+            scored[layers] = await scoreWith(adapter, backbone, layers, test, metric);
           rows.push({ recipe, seed, trained: precision, examples: test.length, metric, ...scored });
           process.stderr.write(`${JSON.stringify(rows.at(-1))}\n`);
         }
