@@ -15,7 +15,7 @@ import {
 } from "ptuning/graph";
 import { deepPrompt } from "ptuning/methods";
 import { inferenceGraph, initializeParams, lossScaleInput, trainingGraph } from "ptuning/model";
-import { dropoutBanks, dropoutOffsets, formNames } from "ptuning/nn";
+import { dropoutBanks, dropoutOffsets, type FormName } from "ptuning/nn";
 import { decodeModel, encodeModel } from "ptuning/onnx";
 import { sequenceClassification } from "ptuning/tasks";
 import { afterAll, describe, expect, test } from "vitest";
@@ -29,6 +29,7 @@ import {
   readGolden,
   relativeError,
 } from "../support/golden.ts";
+import { tinyBackbone } from "../support/tiny.ts";
 
 const [reference, native] = [referenceEngine(), nodeEngine({ threads: 1 })];
 afterAll(() => Promise.all([native.close(), closeEngines()]));
@@ -183,21 +184,32 @@ async function difference(found: Engine, wanted: Engine, graph: Graph, given: Te
   );
 }
 
+/** Every pass of the backbone, with its linear layers in this form, is the same in ONNX's own ops. */
+async function expectPlainIsEqual(given: Backbone, precision: FormName): Promise<void> {
+  const backbone = await withPrecision(given, precision);
+  expect(backbone.precision).toBe(precision);
+  for (const [graph, fed] of await passes(backbone)) {
+    const model = encodeModel(simplify(graph, standardOps));
+    expect(Buffer.from(model).includes("com.microsoft")).toBe(false);
+    expect(opsOf(decodeModel(model)).filter((op) => !(op in standardOps))).toEqual([]);
+    const plain = limitedEngine(native, { ops: standardOps });
+    expect(await difference(plain, native, graph, fed)).toBeLessThan(1e-6);
+    // ONNX Runtime may put parts together again; in the reference engine they stay apart.
+    if (precision === "int8") continue;
+    const exact = limitedEngine(reference, { ops: standardOps });
+    expect(await difference(exact, reference, graph, fed)).toBeLessThan(1e-12);
+  }
+}
+
 describe.each(architectures)("%s in ONNX's own ops", (architecture) => {
-  test.each(formNames)("predicts and learns the same: %s", async (precision) => {
-    const backbone = await loadBackbone(goldenPath(architecture), { engine: native });
-    for (const [graph, given] of await passes(await withPrecision(backbone, precision))) {
-      const model = encodeModel(simplify(graph, standardOps));
-      expect(Buffer.from(model).includes("com.microsoft")).toBe(false);
-      expect(opsOf(decodeModel(model)).filter((op) => !(op in standardOps))).toEqual([]);
-      const plain = limitedEngine(native, { ops: standardOps });
-      expect(await difference(plain, native, graph, given)).toBeLessThan(1e-6);
-      // ONNX Runtime may put parts together again; in the reference engine they stay apart.
-      if (precision !== "fp32") continue;
-      const exact = limitedEngine(reference, { ops: standardOps });
-      expect(await difference(exact, reference, graph, given)).toBeLessThan(1e-12);
-    }
+  test.each(["fp32", "int8"] as const)("predicts and learns the same: %s", async (precision) => {
+    await expectPlainIsEqual(await loadBackbone(goldenPath(architecture), { engine: native }), precision);
   });
+});
+
+// The tiny checkpoints of the architectures have no whole blocks.
+test("layers in 4 bits predict and learn the same", async () => {
+  await expectPlainIsEqual(await tinyBackbone(native), "int4");
 });
 
 test.for(["bert", "modernbert"])(

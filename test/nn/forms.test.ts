@@ -1,11 +1,12 @@
 /** Every form of frozen matrices: what it makes of one, and products in both directions beside plain arithmetic. */
 import { gradients } from "ptuning/autodiff";
 import { floats, type Params, Rng, type Tensor } from "ptuning/core";
-import { type EngineFacts, nodeEngine, referenceEngine } from "ptuning/engine";
+import { type EngineFacts, referenceEngine } from "ptuning/engine";
 import { GraphBuilder, type Value } from "ptuning/graph";
 import { formNames, formOf, type LayerContext, linear, weightForms } from "ptuning/nn";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { ptuning } from "../support/cli.ts";
+import { closeEngines, testedEngines } from "../support/engines.ts";
 
 const [N, I, O] = [5, 64, 96];
 const numbers = (count: number, seed: number): Float32Array => {
@@ -76,8 +77,10 @@ const engines: Record<"8 bits" | "7 bits", EngineFacts> = {
   "7 bits": { ...facts, int8: { bits: 7, isFast: false } },
 };
 
+afterAll(closeEngines);
+
 describe.each(formNames)("%s", (name) => {
-  describe.each([referenceEngine(), nodeEngine({ threads: 1 })])("$name", (engine) => {
+  describe.each(testedEngines)("$name", ({ engine }) => {
     test.each(Object.entries(engines))("multiplies forwards and backwards, made for %s", async (_, own) => {
       for (const hasBias of [true, false]) {
         const weights = { ...stored(name, own), ...(hasBias && { "layer.bias": floats([O], bias) }) };
@@ -112,46 +115,43 @@ describe.each(formNames)("%s", (name) => {
   });
 });
 
-describe.each([referenceEngine(), nodeEngine({ threads: 1 })])(
-  "4 bits are multiplied exactly: $name",
-  (engine) => {
-    test("product and gradient are those of the matrix that the numbers stand for", async () => {
-      const weights = stored("int4", engines["8 bits"]);
-      const [codes, scales] = ["layer.weight.int4", "layer.weight.int4.scale"].map((name) => weights[name]!);
-      // Half the bytes per number, and four more for each 32 numbers.
-      expect(codes!.data.length + 4 * scales!.data.length).toBe((O * I * 5) / 8);
-      const numbers = Array.from({ length: O * I }, (_, k) => {
-        const byte = Number(codes!.data[k >> 1]);
-        return ((k % 2 === 0 ? byte & 15 : byte >> 4) - 8) * Number(scales!.data[Math.floor(k / 32)]);
-      });
-      // No number is farther from its own than half a step, or a whole one at the end that has no 8.
-      for (const [k, number] of numbers.entries())
-        expect(Math.abs(number - matrix[k]!)).toBeLessThanOrEqual(
-          1.001 * Math.abs(Number(scales!.data[Math.floor(k / 32)])),
-        );
-      const wanted = expected(false, numbers);
-      for (const rows of [1, N]) {
-        for (const batchInvariant of [true, false]) {
-          const b = new GraphBuilder("test");
-          const input = b.input("x", "float32", [rows, I]);
-          const y = linear(context(b, weights, batchInvariant), input, "layer", O, { hasBias: false });
-          b.output("y", y);
-          if (!batchInvariant) {
-            const loss = b.sum(b.op("Mul", [y, b.input("pull", "float32", [rows, O])]), [0, 1], 0);
-            b.output("grad", gradients(b, loss, [input])[0]!);
-          }
-          await using session = await engine.compile(b.build());
-          const found = await session.run({
-            x: floats([rows, I], x.slice(0, rows * I)),
-            ...(!batchInvariant && { pull: floats([rows, O], pull.slice(0, rows * O)) }),
-          });
-          expect(distance(found.y!, wanted.y.slice(0, rows * O))).toBeLessThan(1e-6);
-          if (found.grad) expect(distance(found.grad, wanted.grad.slice(0, rows * I))).toBeLessThan(1e-6);
-        }
-      }
+describe.each(testedEngines)("4 bits are multiplied exactly: $name", ({ engine }) => {
+  test("product and gradient are those of the matrix that the numbers stand for", async () => {
+    const weights = stored("int4", engines["8 bits"]);
+    const [codes, scales] = ["layer.weight.int4", "layer.weight.int4.scale"].map((name) => weights[name]!);
+    // Half the bytes per number, and four more for each 32 numbers.
+    expect(codes!.data.length + 4 * scales!.data.length).toBe((O * I * 5) / 8);
+    const numbers = Array.from({ length: O * I }, (_, k) => {
+      const byte = Number(codes!.data[k >> 1]);
+      return ((k % 2 === 0 ? byte & 15 : byte >> 4) - 8) * Number(scales!.data[Math.floor(k / 32)]);
     });
-  },
-);
+    // No number is farther from its own than half a step, or a whole one at the end that has no 8.
+    for (const [k, number] of numbers.entries())
+      expect(Math.abs(number - matrix[k]!)).toBeLessThanOrEqual(
+        1.001 * Math.abs(Number(scales!.data[Math.floor(k / 32)])),
+      );
+    const wanted = expected(false, numbers);
+    for (const rows of [1, N]) {
+      for (const batchInvariant of [true, false]) {
+        const b = new GraphBuilder("test");
+        const input = b.input("x", "float32", [rows, I]);
+        const y = linear(context(b, weights, batchInvariant), input, "layer", O, { hasBias: false });
+        b.output("y", y);
+        if (!batchInvariant) {
+          const loss = b.sum(b.op("Mul", [y, b.input("pull", "float32", [rows, O])]), [0, 1], 0);
+          b.output("grad", gradients(b, loss, [input])[0]!);
+        }
+        await using session = await engine.compile(b.build());
+        const found = await session.run({
+          x: floats([rows, I], x.slice(0, rows * I)),
+          ...(!batchInvariant && { pull: floats([rows, O], pull.slice(0, rows * O)) }),
+        });
+        expect(distance(found.y!, wanted.y.slice(0, rows * O))).toBeLessThan(1e-6);
+        if (found.grad) expect(distance(found.grad, wanted.grad.slice(0, rows * I))).toBeLessThan(1e-6);
+      }
+    }
+  });
+});
 
 test("a matrix without whole blocks stays as it is", () => {
   expect(weightForms.int4.stored!.tensors([8, 40], engines["8 bits"])).toBeUndefined();
