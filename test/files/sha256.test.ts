@@ -1,4 +1,4 @@
-/** Our own SHA-256 beside that of Node. */
+/** SHA-256 in every place beside that of Node. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import fc from "fast-check";
