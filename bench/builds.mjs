@@ -3,11 +3,11 @@
  * PTUNING_BASE names the commit; the benchmark's own programs are this commit's in both.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Rng } from "ptuning/core";
-import { markdownTable } from "ptuning/report";
+import { Rng } from "ptuning/internal/core";
+import { markdownTable } from "ptuning/internal/report";
 import { root } from "../tools/prepare.mjs";
 import { common, equalTexts, fileTexts } from "./predict.mjs";
 import { inTurns, median, ratios, startContender } from "./processes.mjs";
@@ -69,6 +69,11 @@ export function buildOf(commit) {
     );
   }
   cpSync(join(root, "bench"), join(folder, "bench"), { recursive: true });
+  // The programs import folders by today's names.
+  const manifest = join(folder, "package.json");
+  const own = JSON.parse(readFileSync(manifest, "utf8"));
+  const exports = { ...own.exports, "./internal/*": "./dist/*/index.js" };
+  writeFileSync(manifest, JSON.stringify({ ...own, exports }, null, 2));
   return folder;
 }
 

@@ -6,16 +6,22 @@
  *   node bench/contender.mjs BACKBONE B S P fp32|int8 [fast|lean]
  */
 import { readFileSync } from "node:fs";
-import { loadBackbone, withPrecision } from "ptuning/backbones";
-import { floats, int32s, Rng } from "ptuning/core";
 import { nodeEngine } from "ptuning/engine";
-import { GraphBuilder } from "ptuning/graph";
-import { deepPrompt } from "ptuning/methods";
-import { gradientOutput, initializeParams, lossScaleInput, prepackFor, trainingGraph } from "ptuning/model";
-import { dropoutBanks, dropoutOffsets } from "ptuning/nn";
-import { adamW, applyUpdates } from "ptuning/optim";
+import { loadBackbone, withPrecision } from "ptuning/internal/backbones";
+import { floats, int32s, Rng } from "ptuning/internal/core";
+import { GraphBuilder } from "ptuning/internal/graph";
+import { deepPrompt } from "ptuning/internal/methods";
+import {
+  gradientOutput,
+  initializeParams,
+  lossScaleInput,
+  prepackFor,
+  trainingGraph,
+} from "ptuning/internal/model";
+import { dropoutBanks, dropoutOffsets } from "ptuning/internal/nn";
+import { adamW, applyUpdates } from "ptuning/internal/optim";
+import { cutPasses } from "ptuning/internal/train";
 import { sequenceClassification } from "ptuning/tasks";
-import { cutPasses } from "ptuning/train";
 import { answerMeasures } from "./processes.mjs";
 import { sizes as named, randomBackbone } from "./random-backbone.mjs";
 

@@ -9,11 +9,11 @@ import { createWriteStream, existsSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { locateBackbone } from "ptuning/backbones";
-import { Rng } from "ptuning/core";
 import { readTable } from "ptuning/data";
-import { markdownTable } from "ptuning/report";
-import { openTokenizer } from "ptuning/text";
+import { locateBackbone } from "ptuning/internal/backbones";
+import { Rng } from "ptuning/internal/core";
+import { markdownTable } from "ptuning/internal/report";
+import { openTokenizer } from "ptuning/internal/text";
 import { root } from "../tools/prepare.mjs";
 
 const maxLength = 128;

@@ -1,6 +1,6 @@
 /** Step time of MiniLM as the prompt, the texts and the batch grow; ours against PEFT, one size after the other. */
-import { loadBackbone } from "ptuning/backbones";
-import { markdownTable } from "ptuning/report";
+import { loadBackbone } from "ptuning/internal/backbones";
+import { markdownTable } from "ptuning/internal/report";
 import { referencePython } from "../tools/reference/run.mjs";
 import { curveFigure } from "./figures.mjs";
 import { inTurns, median, startContender } from "./processes.mjs";

@@ -5,12 +5,12 @@
  *   node bench/fine-tuning-contender.mjs BACKBONE B S
  */
 import { readFileSync } from "node:fs";
-import { loadBackbone } from "ptuning/backbones";
-import { Rng } from "ptuning/core";
 import { nodeEngine } from "ptuning/engine";
-import { fineTuning } from "ptuning/methods";
+import { loadBackbone } from "ptuning/internal/backbones";
+import { Rng } from "ptuning/internal/core";
+import { fineTuning } from "ptuning/internal/methods";
+import { train } from "ptuning/internal/train";
 import { sequenceClassification } from "ptuning/tasks";
-import { train } from "ptuning/train";
 import { answerMeasures } from "./processes.mjs";
 
 const [backboneName, b, s] = process.argv.slice(2);

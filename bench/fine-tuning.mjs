@@ -1,5 +1,5 @@
 /** Seconds and memory of one full fine-tuning step, ours against plain PyTorch in fp32, equal shapes. */
-import { markdownTable } from "ptuning/report";
+import { markdownTable } from "ptuning/internal/report";
 import { referencePython } from "../tools/reference/run.mjs";
 import { median, startContender } from "./processes.mjs";
 import { randomBackbone } from "./random-backbone.mjs";

@@ -6,13 +6,13 @@
  *   node bench/predict-contender.mjs BACKBONE TEXTS.json fp32|int8 [single]
  */
 import { readFileSync } from "node:fs";
-import { Adapter, referenceTo } from "ptuning/adapters";
-import { loadBackbone } from "ptuning/backbones";
-import { Rng } from "ptuning/core";
 import { nodeEngine } from "ptuning/engine";
-import { deepPrompt } from "ptuning/methods";
-import { initializeParams, missingWeights } from "ptuning/model";
-import { createPredictor } from "ptuning/predict";
+import { Adapter, referenceTo } from "ptuning/internal/adapters";
+import { loadBackbone } from "ptuning/internal/backbones";
+import { Rng } from "ptuning/internal/core";
+import { deepPrompt } from "ptuning/internal/methods";
+import { initializeParams, missingWeights } from "ptuning/internal/model";
+import { createPredictor } from "ptuning/internal/predict";
 import { sequenceClassification } from "ptuning/tasks";
 import { answerMeasures } from "./processes.mjs";
 

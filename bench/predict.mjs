@@ -2,9 +2,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Rng } from "ptuning/core";
 import { readTable } from "ptuning/data";
-import { markdownTable } from "ptuning/report";
+import { Rng } from "ptuning/internal/core";
+import { markdownTable } from "ptuning/internal/report";
 import { root } from "../tools/prepare.mjs";
 import { referencePython } from "../tools/reference/run.mjs";
 import { inTurns, median, ratios, startContender } from "./processes.mjs";

@@ -5,8 +5,8 @@
 import { spawnSync } from "node:child_process";
 import { createWriteStream, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { loadBackbone } from "ptuning/backbones";
-import { Rng } from "ptuning/core";
+import { loadBackbone } from "ptuning/internal/backbones";
+import { Rng } from "ptuning/internal/core";
 import { referencePython } from "../tools/reference/run.mjs";
 
 export const sizes = {

@@ -3,8 +3,8 @@ import { spawn } from "node:child_process";
 import { createWriteStream, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Rng } from "ptuning/core";
-import { markdownTable } from "ptuning/report";
+import { Rng } from "ptuning/internal/core";
+import { markdownTable } from "ptuning/internal/report";
 import { root } from "../tools/prepare.mjs";
 
 /** Messages of about twenty words, all different, four labels. */

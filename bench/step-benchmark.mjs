@@ -1,5 +1,5 @@
 /** Seconds and memory of one training step, ours against PyTorch, equal shapes. */
-import { markdownTable } from "ptuning/report";
+import { markdownTable } from "ptuning/internal/report";
 import { referencePython } from "../tools/reference/run.mjs";
 import { barFigure } from "./figures.mjs";
 import { median, ratios, startContender } from "./processes.mjs";

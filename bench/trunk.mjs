@@ -2,12 +2,12 @@
  * Trunk caching: seconds of an epoch with prompts on the top layers, the layers beneath read from the cache, against the
  * same run that computes them. Dropout is off in both, as the cache leaves it out beneath the prompts.
  */
-import { loadBackbone } from "ptuning/backbones";
-import { Rng } from "ptuning/core";
-import { deepPrompt } from "ptuning/methods";
-import { markdownTable } from "ptuning/report";
+import { loadBackbone } from "ptuning/internal/backbones";
+import { Rng } from "ptuning/internal/core";
+import { deepPrompt } from "ptuning/internal/methods";
+import { markdownTable } from "ptuning/internal/report";
+import { train } from "ptuning/internal/train";
 import { sequenceClassification } from "ptuning/tasks";
-import { train } from "ptuning/train";
 import { randomBackbone } from "./random-backbone.mjs";
 
 const works = [

@@ -1,5 +1,6 @@
 /**
- * P-Tuning v2 in TypeScript. The parts that most programs need; each folder is also a subpath export.
+ * P-Tuning v2 in TypeScript. The parts that most programs need; `ptuning/data`, `ptuning/tasks` and `ptuning/engine` have more. What
+ * stands under `ptuning/internal/` may change with every version.
  *
  * @packageDocumentation
  */

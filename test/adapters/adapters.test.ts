@@ -1,13 +1,13 @@
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Adapter, loadAdapter } from "ptuning/adapters";
-import { type Backbone, catalog, loadBackbone } from "ptuning/backbones";
-import { encodeSafetensors, readSafetensors } from "ptuning/files";
-import { deepPrompt } from "ptuning/methods";
-import { createPredictor } from "ptuning/predict";
+import { Adapter, loadAdapter } from "ptuning/internal/adapters";
+import { type Backbone, catalog, loadBackbone } from "ptuning/internal/backbones";
+import { encodeSafetensors, readSafetensors } from "ptuning/internal/files";
+import { deepPrompt } from "ptuning/internal/methods";
+import { createPredictor } from "ptuning/internal/predict";
+import type { TrainOptions } from "ptuning/internal/train";
 import { sequenceClassification, type TextPrediction } from "ptuning/tasks";
-import type { TrainOptions } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventsOf, ofType, tinyBackbone, tinyData, tinyOptions, writeTinyBackbone } from "../support/tiny.ts";
 

@@ -2,12 +2,12 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Adapter, attach, loadAdapter, referenceTo } from "ptuning/adapters";
-import type { Backbone } from "ptuning/backbones";
-import { floats, type Params, Rng } from "ptuning/core";
-import { encodeSafetensors, readSafetensors } from "ptuning/files";
-import { lora } from "ptuning/methods";
-import { initializeParams } from "ptuning/model";
+import { Adapter, attach, loadAdapter, referenceTo } from "ptuning/internal/adapters";
+import type { Backbone } from "ptuning/internal/backbones";
+import { floats, type Params, Rng } from "ptuning/internal/core";
+import { encodeSafetensors, readSafetensors } from "ptuning/internal/files";
+import { lora } from "ptuning/internal/methods";
+import { initializeParams } from "ptuning/internal/model";
 import { sequenceClassification, type Task } from "ptuning/tasks";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { tinyBackbone } from "../support/tiny.ts";

@@ -2,14 +2,14 @@
 import { copyFile, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Adapter, attach, loadAdapter } from "ptuning/adapters";
-import { type Backbone, weightNamer } from "ptuning/backbones";
-import { readSafetensors } from "ptuning/files";
-import { deepPrompt } from "ptuning/methods";
-import { checkMaxLength, longestInput } from "ptuning/model";
-import { createPredictor } from "ptuning/predict";
+import { type Adapter, attach, loadAdapter } from "ptuning/internal/adapters";
+import { type Backbone, weightNamer } from "ptuning/internal/backbones";
+import { readSafetensors } from "ptuning/internal/files";
+import { deepPrompt } from "ptuning/internal/methods";
+import { checkMaxLength, longestInput } from "ptuning/internal/model";
+import { createPredictor } from "ptuning/internal/predict";
+import type { TrainOptions } from "ptuning/internal/train";
 import { sequenceClassification, type TextPrediction } from "ptuning/tasks";
-import type { TrainOptions } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   eventsOf,

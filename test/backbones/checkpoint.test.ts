@@ -3,11 +3,16 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } f
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import fc from "fast-check";
-import { type Backbone, type LoadBackboneOptions, loadBackbone, readWeight } from "ptuning/backbones";
-import type { Tensor } from "ptuning/core";
 import { nodeEngine } from "ptuning/engine";
-import { encodeSafetensors, readSafetensors } from "ptuning/files";
-import { embedTexts } from "ptuning/predict";
+import {
+  type Backbone,
+  type LoadBackboneOptions,
+  loadBackbone,
+  readWeight,
+} from "ptuning/internal/backbones";
+import type { Tensor } from "ptuning/internal/core";
+import { encodeSafetensors, readSafetensors } from "ptuning/internal/files";
+import { embedTexts } from "ptuning/internal/predict";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { one, op, torchFile, zipOf } from "../support/pickles.ts";
 import { tinyFolder, tinyLmFolders } from "../support/tiny.ts";

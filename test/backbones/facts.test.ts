@@ -1,7 +1,8 @@
 /** What an engine says of itself decides how a backbone is held, whatever the machine is. */
-import { type Backbone, choosePrecision, loadBackbone, withPrecision } from "ptuning/backbones";
+
 import { cpuFacts, type Int8Facts, limitedEngine, nodeEngine, referenceEngine } from "ptuning/engine";
-import { readTensor } from "ptuning/files";
+import { type Backbone, choosePrecision, loadBackbone, withPrecision } from "ptuning/internal/backbones";
+import { readTensor } from "ptuning/internal/files";
 import { afterAll, expect, test } from "vitest";
 import { goldenPath } from "../support/golden.ts";
 

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import fc from "fast-check";
-import { type Backbone, loadBackbone, readWeight, withPrecision } from "ptuning/backbones";
 import { nodeEngine } from "ptuning/engine";
-import { openFile, readSafetensorsHeader, type TensorEntry } from "ptuning/files";
+import { type Backbone, loadBackbone, readWeight, withPrecision } from "ptuning/internal/backbones";
+import { openFile, readSafetensorsHeader, type TensorEntry } from "ptuning/internal/files";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tinyFolder } from "../support/tiny.ts";
 

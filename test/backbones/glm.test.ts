@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises";
-import { architectures, loadBackbone, weightNamer } from "ptuning/backbones";
 import { nodeEngine } from "ptuning/engine";
-import { verbalizerHead } from "ptuning/heads";
-import { deepPrompt } from "ptuning/methods";
-import { checkTogether, keysAndValues, longestInput } from "ptuning/model";
-import { zeroShot } from "ptuning/predict";
+import { architectures, loadBackbone, weightNamer } from "ptuning/internal/backbones";
+import { verbalizerHead } from "ptuning/internal/heads";
+import { deepPrompt } from "ptuning/internal/methods";
+import { checkTogether, keysAndValues, longestInput } from "ptuning/internal/model";
+import { zeroShot } from "ptuning/internal/predict";
+import { SequenceCollector } from "ptuning/internal/text";
 import { sequenceClassification, type Task } from "ptuning/tasks";
-import { SequenceCollector } from "ptuning/text";
 import { expect, test } from "vitest";
 import { goldenPath, perTensorError } from "../support/golden.ts";
 

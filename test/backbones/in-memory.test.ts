@@ -1,12 +1,18 @@
 /** Backbones whose files are no files of a disk: bytes, blobs, sources of another kind. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Backbone, loadBackbone, parseBackbone, readWeight, withPrecision } from "ptuning/backbones";
-import type { ByteSource } from "ptuning/core";
 import { nodeEngine, referenceEngine } from "ptuning/engine";
-import { diskFiles, type Files, memoryFiles } from "ptuning/files";
-import { embedTexts } from "ptuning/predict";
-import { openTokenizer } from "ptuning/text";
+import {
+  type Backbone,
+  loadBackbone,
+  parseBackbone,
+  readWeight,
+  withPrecision,
+} from "ptuning/internal/backbones";
+import type { ByteSource } from "ptuning/internal/core";
+import { diskFiles, type Files, memoryFiles } from "ptuning/internal/files";
+import { embedTexts } from "ptuning/internal/predict";
+import { openTokenizer } from "ptuning/internal/text";
 import { afterAll, describe, expect, test } from "vitest";
 import { goldenPath } from "../support/golden.ts";
 

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { architectures, loadBackbone } from "ptuning/backbones";
-import { Rng } from "ptuning/core";
-import { bitfit, deepPrompt } from "ptuning/methods";
-import { initializeParams, longestInput, missingWeights } from "ptuning/model";
+import { architectures, loadBackbone } from "ptuning/internal/backbones";
+import { Rng } from "ptuning/internal/core";
+import { bitfit, deepPrompt } from "ptuning/internal/methods";
+import { initializeParams, longestInput, missingWeights } from "ptuning/internal/model";
 import { sequenceClassification } from "ptuning/tasks";
 import { expect, test } from "vitest";
 import { goldenPath } from "../support/golden.ts";

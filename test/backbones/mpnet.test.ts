@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { architectures, loadBackbone } from "ptuning/backbones";
-import { deepPrompt } from "ptuning/methods";
-import { inferenceGraph, longestInput, paramShapes } from "ptuning/model";
+import { architectures, loadBackbone } from "ptuning/internal/backbones";
+import { deepPrompt } from "ptuning/internal/methods";
+import { inferenceGraph, longestInput, paramShapes } from "ptuning/internal/model";
 import { sequenceClassification } from "ptuning/tasks";
 import { expect, test } from "vitest";
 import { goldenPath, readGolden } from "../support/golden.ts";

@@ -1,10 +1,10 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Backbone, loadBackbone, withPrecision } from "ptuning/backbones";
-import type { Tensor } from "ptuning/core";
-import { encodeSafetensors, memorySource, readSafetensorsHeader, readTensor } from "ptuning/files";
-import { embedTexts } from "ptuning/predict";
+import { type Backbone, loadBackbone, withPrecision } from "ptuning/internal/backbones";
+import type { Tensor } from "ptuning/internal/core";
+import { encodeSafetensors, memorySource, readSafetensorsHeader, readTensor } from "ptuning/internal/files";
+import { embedTexts } from "ptuning/internal/predict";
 import { afterAll, expect, test } from "vitest";
 import { goldenPath } from "../support/golden.ts";
 

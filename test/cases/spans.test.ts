@@ -5,8 +5,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PtuningError } from "ptuning/core";
 import { decodeTags, type ReadOptions, readDataset, readExamples, type TokenExample } from "ptuning/data";
+import { PtuningError } from "ptuning/internal/core";
 import { afterAll, describe, expect, test } from "vitest";
 import { ptuning } from "../support/cli.ts";
 import { tinyFolder } from "../support/tiny.ts";

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { checkData, type DataChecks, type Finding } from "ptuning/checks";
 import { type Dataset, readTable, type TextExample } from "ptuning/data";
+import { checkData, type DataChecks, type Finding } from "ptuning/internal/checks";
+import { openTokenizer } from "ptuning/internal/text";
 import { sequenceClassification } from "ptuning/tasks";
-import { openTokenizer } from "ptuning/text";
 import { beforeAll, describe, expect, test } from "vitest";
 import { has, repository } from "../support/requirements.ts";
 import { tinyExamples, tinyFolder } from "../support/tiny.ts";
@@ -183,7 +183,7 @@ describe.skipIf(!has.data || !has.minilm)("real data", () => {
   let trec: DataChecks;
   let sst2: DataChecks;
   beforeAll(async () => {
-    const { loadBackbone } = await import("ptuning/backbones");
+    const { loadBackbone } = await import("ptuning/internal/backbones");
     const backbone = await loadBackbone("minilm", { offline: true });
     const check = async (train: string, options: Parameters<typeof readTable>[1]): Promise<DataChecks> => {
       const data = await readTable(join(shared, train), options);

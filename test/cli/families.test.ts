@@ -2,9 +2,9 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { completeConfig, parseConfig, readData } from "ptuning/config";
-import { Rng } from "ptuning/core";
 import type { ChoiceExample, RoleExample, TextExample, TokenExample } from "ptuning/data";
+import { completeConfig, parseConfig, readData } from "ptuning/internal/config";
+import { Rng } from "ptuning/internal/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CliResult, ptuning } from "../support/cli.ts";
 import { textFamilies, wordFamilies } from "../support/families.ts";

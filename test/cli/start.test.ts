@@ -2,7 +2,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadAdapter } from "ptuning/adapters";
+import { loadAdapter } from "ptuning/internal/adapters";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type CliResult, ptuning } from "../support/cli.ts";
 import { tinyCsv, tinyFolder } from "../support/tiny.ts";

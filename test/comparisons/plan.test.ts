@@ -1,14 +1,20 @@
-import { type Backbone, loadBackbone } from "ptuning/backbones";
+import type { Dataset } from "ptuning/data";
+import { type Backbone, loadBackbone } from "ptuning/internal/backbones";
 import {
   type ComparisonOptions,
   type ComparisonPlan,
   planComparison,
   presetOf,
   presets,
-} from "ptuning/comparisons";
-import { type CompleteConfig, completeConfig, methodOf, parseConfig, readData } from "ptuning/config";
-import type { Dataset } from "ptuning/data";
-import { methods } from "ptuning/methods";
+} from "ptuning/internal/comparisons";
+import {
+  type CompleteConfig,
+  completeConfig,
+  methodOf,
+  parseConfig,
+  readData,
+} from "ptuning/internal/config";
+import { methods } from "ptuning/internal/methods";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ptuning } from "../support/cli.ts";
 import { goldenPath } from "../support/golden.ts";

@@ -2,8 +2,8 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { completeConfig, parseConfig, readData } from "ptuning/config";
 import type { Dataset } from "ptuning/data";
+import { completeConfig, parseConfig, readData } from "ptuning/internal/config";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 let folder: string;

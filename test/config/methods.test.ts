@@ -1,5 +1,5 @@
-import { commentedConfig, configDefaults, methodOf, parseConfig } from "ptuning/config";
-import { methods } from "ptuning/methods";
+import { commentedConfig, configDefaults, methodOf, parseConfig } from "ptuning/internal/config";
+import { methods } from "ptuning/internal/methods";
 import { describe, expect, test } from "vitest";
 
 const parse = (method: string): unknown =>

@@ -1,6 +1,7 @@
 /** Secrets never get into a configuration; what is written is exactly what was given. */
-import { formatConfig, overrideConfig, parseConfig, parseRunConfig, redact } from "ptuning/config";
+
 import { readDataset } from "ptuning/data";
+import { formatConfig, overrideConfig, parseConfig, parseRunConfig, redact } from "ptuning/internal/config";
 import { describe, expect, test } from "vitest";
 import { cores, innocent, secrets } from "../support/secrets.ts";
 

@@ -1,4 +1,4 @@
-import { parseConfig, parseRunConfig } from "ptuning/config";
+import { parseConfig, parseRunConfig } from "ptuning/internal/config";
 import { describe, expect, test } from "vitest";
 
 const refusal = (text: string, overrides: readonly string[] = []): Error & { code?: string } => {

@@ -1,11 +1,12 @@
 /** What shared code relies on whatever an architecture computes: for each one with a golden checkpoint. */
-import { Adapter, mergeAdapter, referenceTo } from "ptuning/adapters";
-import { type Backbone, loadBackbone, type RowsRead, withPrecision } from "ptuning/backbones";
-import { floats, int32s, type Params, Rng, type Tensor, type TensorMap } from "ptuning/core";
+
 import { limitedEngine, nodeEngine } from "ptuning/engine";
-import { standardOps } from "ptuning/graph";
-import type { Head } from "ptuning/heads";
-import { deepPrompt, linearProbe, lora, type Method, promptTuning } from "ptuning/methods";
+import { Adapter, mergeAdapter, referenceTo } from "ptuning/internal/adapters";
+import { type Backbone, loadBackbone, type RowsRead, withPrecision } from "ptuning/internal/backbones";
+import { floats, int32s, type Params, Rng, type Tensor, type TensorMap } from "ptuning/internal/core";
+import { standardOps } from "ptuning/internal/graph";
+import type { Head } from "ptuning/internal/heads";
+import { deepPrompt, linearProbe, lora, type Method, promptTuning } from "ptuning/internal/methods";
 import {
   gradientOutput,
   inferenceGraph,
@@ -14,7 +15,7 @@ import {
   trainingGraph,
   trunkGraph,
   trunkLayers,
-} from "ptuning/model";
+} from "ptuning/internal/model";
 import { sequenceClassification, type Task } from "ptuning/tasks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { architectures, batch, feeds, length } from "../support/architectures.ts";

@@ -1,7 +1,8 @@
 /** What every engine does alike, beyond the numbers of ops. */
-import { floats, type Params } from "ptuning/core";
+
 import { nodeEngine, referenceEngine } from "ptuning/engine";
-import { GraphBuilder } from "ptuning/graph";
+import { floats, type Params } from "ptuning/internal/core";
+import { GraphBuilder } from "ptuning/internal/graph";
 import { afterAll, describe, expect, test } from "vitest";
 import { closeEngines, noGpu, testedEngines } from "../support/engines.ts";
 

@@ -1,7 +1,8 @@
 /** Graphs in the ops that an engine has: what stands for the others computes the same. */
-import { type Backbone, loadBackbone, withPrecision } from "ptuning/backbones";
-import { floats, Rng, type Tensor, type TensorMap } from "ptuning/core";
+
 import { type Engine, limitedEngine, nodeEngine, referenceEngine } from "ptuning/engine";
+import { type Backbone, loadBackbone, withPrecision } from "ptuning/internal/backbones";
+import { floats, Rng, type Tensor, type TensorMap } from "ptuning/internal/core";
 import {
   everyOp,
   type Graph,
@@ -12,11 +13,11 @@ import {
   parts as partsOfOps,
   simplify,
   standardOps,
-} from "ptuning/graph";
-import { deepPrompt } from "ptuning/methods";
-import { inferenceGraph, initializeParams, lossScaleInput, trainingGraph } from "ptuning/model";
-import { dropoutBanks, dropoutOffsets, type FormName } from "ptuning/nn";
-import { decodeModel, encodeModel } from "ptuning/onnx";
+} from "ptuning/internal/graph";
+import { deepPrompt } from "ptuning/internal/methods";
+import { inferenceGraph, initializeParams, lossScaleInput, trainingGraph } from "ptuning/internal/model";
+import { dropoutBanks, dropoutOffsets, type FormName } from "ptuning/internal/nn";
+import { decodeModel, encodeModel } from "ptuning/internal/onnx";
 import { sequenceClassification } from "ptuning/tasks";
 import { afterAll, describe, expect, test } from "vitest";
 import { architectures, batch, feeds, length } from "../support/architectures.ts";

@@ -2,9 +2,9 @@
  * The op suite, run once per engine: every op forward against PyTorch (tools/reference/make_ops.py), and every
  * gradient rule against central differences in the float64 reference engine.
  */
-import { gradients } from "ptuning/autodiff";
-import { isFloat, Rng, type Tensor, type TensorMap } from "ptuning/core";
-import { type Graph, GraphBuilder, type OpName, ops, type Value } from "ptuning/graph";
+import { gradients } from "ptuning/internal/autodiff";
+import { isFloat, Rng, type Tensor, type TensorMap } from "ptuning/internal/core";
+import { type Graph, GraphBuilder, type OpName, ops, type Value } from "ptuning/internal/graph";
 import { afterAll, describe, expect, test } from "vitest";
 import { closeEngines, type TestedEngine, testedEngines } from "../support/engines.ts";
 import { hostTensor, type OpCase, readGolden, relativeError } from "../support/golden.ts";

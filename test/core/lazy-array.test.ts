@@ -1,6 +1,6 @@
 import { inspect, isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
-import { lazyArray, lazyJoin, lazyMap, leaveOut, pickFrom } from "ptuning/core";
+import { lazyArray, lazyJoin, lazyMap, leaveOut, pickFrom } from "ptuning/internal/core";
 import { describe, expect, test } from "vitest";
 
 const objects = (count: number): { n: number }[] => Array.from({ length: count }, (_, n) => ({ n }));

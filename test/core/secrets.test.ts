@@ -1,5 +1,5 @@
 /** Secrets are told by their exact form; folders that only sound like one stay as they are. */
-import { hideSecrets, PtuningError, secretIn } from "ptuning/core";
+import { hideSecrets, PtuningError, secretIn } from "ptuning/internal/core";
 import { expect, test } from "vitest";
 import { cores, innocent, secrets } from "../support/secrets.ts";
 

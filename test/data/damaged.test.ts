@@ -5,8 +5,8 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PtuningError, Rng } from "ptuning/core";
 import { type FormatName, formats, openExamples, type ReadOptions } from "ptuning/data";
+import { PtuningError, Rng } from "ptuning/internal/core";
 import { afterAll, describe, expect, test } from "vitest";
 import { readGolden } from "../support/golden.ts";
 import { isThorough } from "../support/requirements.ts";

@@ -1,5 +1,5 @@
-import { Rng } from "ptuning/core";
 import { FirstRows } from "ptuning/data";
+import { Rng } from "ptuning/internal/core";
 import { expect, test } from "vitest";
 
 test("rows with equal keys are found among many, as a map finds them", () => {

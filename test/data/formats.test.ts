@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { Rng } from "ptuning/core";
 import { type FormatName, formats, formatsOf, type ReadOptions, readExamples } from "ptuning/data";
+import { Rng } from "ptuning/internal/core";
 import { afterAll, describe, expect, test } from "vitest";
 import { type WrittenFormat, writeAll, writtenFormats } from "./written-formats.ts";
 

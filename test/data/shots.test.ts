@@ -1,6 +1,6 @@
 import fc from "fast-check";
-import { completeConfig, parseConfig, readData } from "ptuning/config";
 import { drawShots, type TextExample, type TokenExample } from "ptuning/data";
+import { completeConfig, parseConfig, readData } from "ptuning/internal/config";
 import { describe, expect, test } from "vitest";
 
 const labelled = (labels: readonly string[]): TextExample[] =>

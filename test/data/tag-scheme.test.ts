@@ -1,6 +1,6 @@
 import fc from "fast-check";
-import { PtuningError } from "ptuning/core";
 import { decodeTags, detectTagScheme, encodeSpans, type TagScheme, type TypedSpan } from "ptuning/data";
+import { PtuningError } from "ptuning/internal/core";
 import { describe, expect, test } from "vitest";
 
 const schemes: readonly TagScheme[] = ["IOB1", "IOB2", "IOBES", "BILOU"];

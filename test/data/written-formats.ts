@@ -1,6 +1,7 @@
 /** Every format written by hand: records with random content, and the examples that they must be read as. */
-import type { Rng } from "ptuning/core";
+
 import type { ExampleKind, FormatName, ReadOptions } from "ptuning/data";
+import type { Rng } from "ptuning/internal/core";
 
 /** One record as a file has it, without its end, and its examples without line numbers. */
 interface WrittenRecord {

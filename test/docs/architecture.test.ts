@@ -1,8 +1,8 @@
 /** The house rules that a machine can check: import law, file sizes, documented codes and exports, live links. */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
-import { errorCodes } from "ptuning/core";
-import { packageVersion } from "ptuning/files";
+import { errorCodes } from "ptuning/internal/core";
+import { packageVersion } from "ptuning/internal/files";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
 import { repository } from "../support/requirements.ts";

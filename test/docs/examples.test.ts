@@ -6,11 +6,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Adapter, referenceTo } from "ptuning/adapters";
-import { type Backbone, loadBackbone } from "ptuning/backbones";
-import { Rng } from "ptuning/core";
-import { deepPrompt, lora } from "ptuning/methods";
-import { initializeParams } from "ptuning/model";
+import { Adapter, referenceTo } from "ptuning/internal/adapters";
+import { type Backbone, loadBackbone } from "ptuning/internal/backbones";
+import { Rng } from "ptuning/internal/core";
+import { deepPrompt, lora } from "ptuning/internal/methods";
+import { initializeParams } from "ptuning/internal/model";
 import { sequenceClassification, type Task } from "ptuning/tasks";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -67,7 +67,10 @@ describe("examples in doc comments", () => {
   let folder: string;
   let tiny: Backbone;
   beforeAll(async () => {
-    exported = Object.assign({}, ...(await Promise.all(folders.map((name) => import(`ptuning/${name}`)))));
+    exported = Object.assign(
+      {},
+      ...(await Promise.all(folders.map((name) => import(`ptuning/internal/${name}`)))),
+    );
     folder = await mkdtemp(join(tmpdir(), "ptuning-examples-"));
     tiny = await tinyBackbone();
     const { task } = tinyOptions(tiny);

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Comparison } from "ptuning/report";
+import type { Comparison } from "ptuning/internal/report";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type CliOptions, type CliResult, ptuning } from "../support/cli.ts";
 import { tinyCsv, tinyFolder } from "../support/tiny.ts";

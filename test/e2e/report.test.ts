@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Browser, chromium } from "playwright-core";
-import { renderComparison, renderReport } from "ptuning/report";
+import { renderComparison, renderReport } from "ptuning/internal/report";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { depthComparison, methodComparison } from "../support/comparison.ts";
 import { hostileReport } from "../support/report.ts";

@@ -1,7 +1,7 @@
 /** The plans of variants: every cell is a run that can start, and cells differ in one thing. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { methodOf, overrideConfig, parseConfig } from "ptuning/config";
+import { methodOf, overrideConfig, parseConfig } from "ptuning/internal/config";
 import { expect, test } from "vitest";
 import { cells } from "../../tools/variants.mjs";
 import { repository } from "../support/requirements.ts";

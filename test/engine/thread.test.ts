@@ -1,9 +1,9 @@
 /** The thread behind the engine: what cannot reach it, what its death means, and that it keeps no process alive. */
 import { spawnSync } from "node:child_process";
 import { createRequire, syncBuiltinESMExports } from "node:module";
-import { floats } from "ptuning/core";
 import { nodeEngine } from "ptuning/engine";
-import { GraphBuilder } from "ptuning/graph";
+import { floats } from "ptuning/internal/core";
+import { GraphBuilder } from "ptuning/internal/graph";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { repository } from "../support/requirements.ts";
 
@@ -78,9 +78,9 @@ test.each([
   ["without close", "await session.run({ x });"],
 ])("a process ends by itself %s", (_, statement) => {
   const program = `
-    import { floats } from "ptuning/core";
+    import { floats } from "ptuning/internal/core";
     import { nodeEngine, referenceEngine } from "ptuning/engine";
-    import { GraphBuilder } from "ptuning/graph";
+    import { GraphBuilder } from "ptuning/internal/graph";
     const b = new GraphBuilder("double");
     b.output("y", b.op("Mul", [b.input("x", "float32", ["N"]), b.scalar(2)]));
     const x = floats([1], [4]);

@@ -15,9 +15,9 @@ test("what cannot compute is refused", () => {
 
 test.runIf(process.platform === "linux")("where there is no GPU, it is said and the process goes on", () => {
   const program = `
-    import { floats } from "ptuning/core";
+    import { floats } from "ptuning/internal/core";
     import { nodeEngine } from "ptuning/engine";
-    import { GraphBuilder } from "ptuning/graph";
+    import { GraphBuilder } from "ptuning/internal/graph";
     const b = new GraphBuilder("double");
     b.output("y", b.op("Mul", [b.input("x", "float32", [1]), b.scalar(2)]));
     const gpu = nodeEngine({ device: "webgpu" });

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { lockFile, writeFileAtomic, writeFolderAtomic } from "ptuning/files";
+import { lockFile, writeFileAtomic, writeFolderAtomic } from "ptuning/internal/files";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 let folder: string;
@@ -70,7 +70,7 @@ describe("locks", () => {
 
   test("the lock of a process that was killed is taken over, and so is a damaged one", async () => {
     const path = join(folder, "lock-b");
-    const program = `import { lockFile } from "ptuning/files"; await lockFile(${JSON.stringify(path)}, { what: "x" }); console.log("held"); setInterval(() => {}, 1000);`;
+    const program = `import { lockFile } from "ptuning/internal/files"; await lockFile(${JSON.stringify(path)}, { what: "x" }); console.log("held"); setInterval(() => {}, 1000);`;
     const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
       stdio: ["ignore", "pipe", "inherit"],
     });

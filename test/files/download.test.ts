@@ -3,9 +3,14 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { listCachedBackbones, loadBackbone, locateBackbone, removeCachedBackbone } from "ptuning/backbones";
 import { nodeEngine } from "ptuning/engine";
-import { readSafetensors } from "ptuning/files";
+import {
+  listCachedBackbones,
+  loadBackbone,
+  locateBackbone,
+  removeCachedBackbone,
+} from "ptuning/internal/backbones";
+import { readSafetensors } from "ptuning/internal/files";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type HubServer, startHub } from "../support/hub.ts";
 import { torchFile } from "../support/pickles.ts";

@@ -3,8 +3,8 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { Rng } from "ptuning/core";
-import { type LockWait, lockFile, onLockWait } from "ptuning/files";
+import { Rng } from "ptuning/internal/core";
+import { type LockWait, lockFile, onLockWait } from "ptuning/internal/files";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { repository } from "../support/requirements.ts";
 

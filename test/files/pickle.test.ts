@@ -4,7 +4,7 @@ import { readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { PtuningError } from "ptuning/core";
+import { PtuningError } from "ptuning/internal/core";
 import { afterAll, describe, expect, test } from "vitest";
 import {
   legacy,

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import fc from "fast-check";
-import { createSha256, hashText, hex, type Sha256 } from "ptuning/files";
+import { createSha256, hashText, hex, type Sha256 } from "ptuning/internal/files";
 import { describe, expect, test } from "vitest";
 import { repository } from "../support/requirements.ts";
 

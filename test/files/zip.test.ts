@@ -1,6 +1,6 @@
 /** Archives are read in place; what would have to be unpacked, or can be read in two ways, is refused. */
 import fc from "fast-check";
-import { PtuningError } from "ptuning/core";
+import { PtuningError } from "ptuning/internal/core";
 import { describe, expect, test } from "vitest";
 import { one, pickle, readTorch, sixFloats, torchParts, torchRefusal } from "../support/pickles.ts";
 import { zip } from "../support/zips.ts";

@@ -4,19 +4,19 @@
  * gradient.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { loadBackbone, weightNamer } from "ptuning/backbones";
-import { floats, type Params, Rng, type Tensor } from "ptuning/core";
 import { type Engine, nodeEngine, referenceEngine } from "ptuning/engine";
-import { readSafetensors } from "ptuning/files";
-import type { Pooling } from "ptuning/heads";
-import { methodFrom } from "ptuning/methods";
+import { loadBackbone, weightNamer } from "ptuning/internal/backbones";
+import { floats, type Params, Rng, type Tensor } from "ptuning/internal/core";
+import { readSafetensors } from "ptuning/internal/files";
+import type { Pooling } from "ptuning/internal/heads";
+import { methodFrom } from "ptuning/internal/methods";
 import {
   gradientOutput,
   inferenceGraph,
   initializeParams,
   lossScaleInput,
   trainingGraph,
-} from "ptuning/model";
+} from "ptuning/internal/model";
 import { sequenceClassification } from "ptuning/tasks";
 import { afterAll, describe, expect, test } from "vitest";
 import {

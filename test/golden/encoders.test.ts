@@ -2,13 +2,14 @@
  * Golden states of a tiny random checkpoint of each architecture (tools/reference/make_bert.py, make_roberta.py:
  * PyTorch in float64, checked there against transformers and PEFT): logits, loss, every gradient, ten AdamW losses.
  */
-import { loadBackbone } from "ptuning/backbones";
-import { floats, type Params, type Tensor } from "ptuning/core";
+
 import { nodeEngine, referenceEngine } from "ptuning/engine";
-import { readSafetensors } from "ptuning/files";
-import { deepPrompt } from "ptuning/methods";
-import { gradientOutput, inferenceGraph, lossScaleInput, trainingGraph } from "ptuning/model";
-import { adamW, applyUpdates, schedule } from "ptuning/optim";
+import { loadBackbone } from "ptuning/internal/backbones";
+import { floats, type Params, type Tensor } from "ptuning/internal/core";
+import { readSafetensors } from "ptuning/internal/files";
+import { deepPrompt } from "ptuning/internal/methods";
+import { gradientOutput, inferenceGraph, lossScaleInput, trainingGraph } from "ptuning/internal/model";
+import { adamW, applyUpdates, schedule } from "ptuning/internal/optim";
 import { sequenceClassification } from "ptuning/tasks";
 import { afterAll, describe, expect, test } from "vitest";
 import {

@@ -3,11 +3,12 @@
  * BertForMaskedLM and RobertaForMaskedLM in float64, and GLM in plain PyTorch, whose answers stand behind the text): logits,
  * loss and gradients.
  */
-import { type Backbone, loadBackbone, weightNamer } from "ptuning/backbones";
-import { floats, type Params, Rng, type Tensor } from "ptuning/core";
+
 import { type Engine, nodeEngine, referenceEngine } from "ptuning/engine";
-import { readSafetensors } from "ptuning/files";
-import { methodFrom } from "ptuning/methods";
+import { type Backbone, loadBackbone, weightNamer } from "ptuning/internal/backbones";
+import { floats, type Params, Rng, type Tensor } from "ptuning/internal/core";
+import { readSafetensors } from "ptuning/internal/files";
+import { methodFrom } from "ptuning/internal/methods";
 import {
   batchFeeds,
   gradientOutput,
@@ -15,9 +16,9 @@ import {
   initializeParams,
   lossScaleInput,
   trainingGraph,
-} from "ptuning/model";
+} from "ptuning/internal/model";
+import { padBatch, SequenceCollector } from "ptuning/internal/text";
 import { sequenceClassification } from "ptuning/tasks";
-import { padBatch, SequenceCollector } from "ptuning/text";
 import { afterAll, describe, expect, test } from "vitest";
 import { goldenPath, perTensorError, readGolden, relativeError } from "../support/golden.ts";
 

@@ -2,12 +2,13 @@
  * Golden states of every method on the tiny random BERT (tools/reference/make_methods.py, PyTorch in float64, checked
  * there against PEFT where it computes the same): logits, loss, every gradient, ten AdamW losses.
  */
-import { type Backbone, loadBackbone } from "ptuning/backbones";
-import { floats, int32s, type Params, Rng, type Tensor, type TensorMap } from "ptuning/core";
+
 import { type Engine, nodeEngine, referenceEngine } from "ptuning/engine";
-import { readSafetensors } from "ptuning/files";
-import type { Pooling } from "ptuning/heads";
-import { methodFrom } from "ptuning/methods";
+import { type Backbone, loadBackbone } from "ptuning/internal/backbones";
+import { floats, int32s, type Params, Rng, type Tensor, type TensorMap } from "ptuning/internal/core";
+import { readSafetensors } from "ptuning/internal/files";
+import type { Pooling } from "ptuning/internal/heads";
+import { methodFrom } from "ptuning/internal/methods";
 import {
   gradientOutput,
   inferenceGraph,
@@ -16,8 +17,8 @@ import {
   paramShapes,
   rateFactors,
   trainingGraph,
-} from "ptuning/model";
-import { adamW, applyUpdates, schedule } from "ptuning/optim";
+} from "ptuning/internal/model";
+import { adamW, applyUpdates, schedule } from "ptuning/internal/optim";
 import { sequenceClassification } from "ptuning/tasks";
 import { afterAll, describe, expect, test } from "vitest";
 import { goldenPath, perTensorError, readGolden, relativeError } from "../support/golden.ts";

@@ -2,13 +2,21 @@
  * Golden states of the heads on every token, on the tiny BERT and RoBERTa (tools/reference/make_spans.py, PyTorch in float64,
  * checked there against transformers and PEFT): logits, loss, every gradient, ten AdamW losses.
  */
-import { loadBackbone } from "ptuning/backbones";
-import { floats, type Params, type Tensor, type TensorMap } from "ptuning/core";
+
 import { type Engine, nodeEngine, referenceEngine } from "ptuning/engine";
-import { readSafetensors } from "ptuning/files";
-import { deepPrompt } from "ptuning/methods";
-import { batchFeeds, gradientOutput, inferenceGraph, lossScaleInput, trainingGraph } from "ptuning/model";
-import { adamW, applyUpdates, schedule } from "ptuning/optim";
+import { loadBackbone } from "ptuning/internal/backbones";
+import { floats, type Params, type Tensor, type TensorMap } from "ptuning/internal/core";
+import { readSafetensors } from "ptuning/internal/files";
+import { deepPrompt } from "ptuning/internal/methods";
+import {
+  batchFeeds,
+  gradientOutput,
+  inferenceGraph,
+  lossScaleInput,
+  trainingGraph,
+} from "ptuning/internal/model";
+import { adamW, applyUpdates, schedule } from "ptuning/internal/optim";
+import { padBatch, SequenceCollector, type TokenSequences } from "ptuning/internal/text";
 import {
   type EncodedAnswers,
   type EncodedWords,
@@ -16,7 +24,6 @@ import {
   type Task,
   tokenClassification,
 } from "ptuning/tasks";
-import { padBatch, SequenceCollector, type TokenSequences } from "ptuning/text";
 import { afterAll, describe, expect, test } from "vitest";
 import { goldenPath, readGolden, relativeError } from "../support/golden.ts";
 

@@ -2,15 +2,22 @@
  * Golden states of the task families on the tiny BERT (tools/reference/make_tasks.py, PyTorch in float64 with
  * PyTorch's own losses, summed): logits, loss, every gradient, ten AdamW losses. Passes of fewer examples add up to the same.
  */
-import { loadBackbone } from "ptuning/backbones";
-import { floats, type Params, type Tensor, type TensorMap } from "ptuning/core";
+
 import { type Engine, nodeEngine, referenceEngine } from "ptuning/engine";
-import { readSafetensors } from "ptuning/files";
-import { deepPrompt } from "ptuning/methods";
-import { batchFeeds, gradientOutput, inferenceGraph, lossScaleInput, trainingGraph } from "ptuning/model";
-import { adamW, applyUpdates, schedule } from "ptuning/optim";
+import { loadBackbone } from "ptuning/internal/backbones";
+import { floats, type Params, type Tensor, type TensorMap } from "ptuning/internal/core";
+import { readSafetensors } from "ptuning/internal/files";
+import { deepPrompt } from "ptuning/internal/methods";
+import {
+  batchFeeds,
+  gradientOutput,
+  inferenceGraph,
+  lossScaleInput,
+  trainingGraph,
+} from "ptuning/internal/model";
+import { adamW, applyUpdates, schedule } from "ptuning/internal/optim";
+import { itemRows, padBatch, SequenceCollector, type Tokenizer } from "ptuning/internal/text";
 import { taskFrom } from "ptuning/tasks";
-import { itemRows, padBatch, SequenceCollector, type Tokenizer } from "ptuning/text";
 import { afterAll, describe, expect, test } from "vitest";
 import { goldenPath, readGolden, relativeError } from "../support/golden.ts";
 

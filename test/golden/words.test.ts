@@ -3,14 +3,14 @@
  * (tools/reference/make_architectures.py, transformers in float64).
  */
 import { existsSync, readdirSync } from "node:fs";
-import { loadBackbone } from "ptuning/backbones";
-import { int32s, type Tensor } from "ptuning/core";
 import { type Engine, nodeEngine, referenceEngine } from "ptuning/engine";
-import { readSafetensors } from "ptuning/files";
-import type { Head } from "ptuning/heads";
-import { linearProbe } from "ptuning/methods";
-import { checkTogether, inferenceGraph } from "ptuning/model";
-import { affine } from "ptuning/nn";
+import { loadBackbone } from "ptuning/internal/backbones";
+import { int32s, type Tensor } from "ptuning/internal/core";
+import { readSafetensors } from "ptuning/internal/files";
+import type { Head } from "ptuning/internal/heads";
+import { linearProbe } from "ptuning/internal/methods";
+import { checkTogether, inferenceGraph } from "ptuning/internal/model";
+import { affine } from "ptuning/internal/nn";
 import { afterAll, describe, expect, test } from "vitest";
 import { goldenPath, relativeError } from "../support/golden.ts";
 

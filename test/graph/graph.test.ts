@@ -1,10 +1,11 @@
 /** Writing, checking, printing and simplifying graphs; ModelProto and back. */
-import { gradients } from "ptuning/autodiff";
-import { type ExternalTensor, floats, int64s } from "ptuning/core";
+
 import { nodeEngine, referenceEngine } from "ptuning/engine";
-import { memorySource } from "ptuning/files";
-import { type Graph, GraphBuilder, printGraph, simplify, verify } from "ptuning/graph";
-import { decodeModel, encodeModel } from "ptuning/onnx";
+import { gradients } from "ptuning/internal/autodiff";
+import { type ExternalTensor, floats, int64s } from "ptuning/internal/core";
+import { memorySource } from "ptuning/internal/files";
+import { type Graph, GraphBuilder, printGraph, simplify, verify } from "ptuning/internal/graph";
+import { decodeModel, encodeModel } from "ptuning/internal/onnx";
 import { describe, expect, test } from "vitest";
 
 const weights = memorySource("/weights/model.safetensors", new Uint8Array(256));

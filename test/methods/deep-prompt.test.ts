@@ -1,14 +1,15 @@
 /** What deep prompts start from, and gates on them; the float64 states are PyTorch's (tools/reference/make_methods.py). */
-import { type Backbone, loadBackbone, withPrecision } from "ptuning/backbones";
-import { type Params, Rng } from "ptuning/core";
+
 import type { Dataset } from "ptuning/data";
 import { nodeEngine, referenceEngine } from "ptuning/engine";
-import { readSafetensors } from "ptuning/files";
-import { type DeepPromptOptions, deepPrompt, promptEmbeddings } from "ptuning/methods";
-import { initializeParams, keysAndValues } from "ptuning/model";
+import { type Backbone, loadBackbone, withPrecision } from "ptuning/internal/backbones";
+import { type Params, Rng } from "ptuning/internal/core";
+import { readSafetensors } from "ptuning/internal/files";
+import { type DeepPromptOptions, deepPrompt, promptEmbeddings } from "ptuning/internal/methods";
+import { initializeParams, keysAndValues } from "ptuning/internal/model";
+import { SequenceCollector, type TokenSequences } from "ptuning/internal/text";
+import type { TrainOptions } from "ptuning/internal/train";
 import { familyOf, sequenceClassification } from "ptuning/tasks";
-import { SequenceCollector, type TokenSequences } from "ptuning/text";
-import type { TrainOptions } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { textFamilies, wordFamilies } from "../support/families.ts";
 import { goldenPath, readGolden, relativeError } from "../support/golden.ts";

@@ -2,10 +2,17 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Adapter, loadAdapter, mergeAdapter } from "ptuning/adapters";
-import { type Backbone, withPrecision } from "ptuning/backbones";
-import { Rng } from "ptuning/core";
-import { bitfit, deepPrompt, type LoraOptions, linearProbe, lora, methodFrom } from "ptuning/methods";
+import { Adapter, loadAdapter, mergeAdapter } from "ptuning/internal/adapters";
+import { type Backbone, withPrecision } from "ptuning/internal/backbones";
+import { Rng } from "ptuning/internal/core";
+import {
+  bitfit,
+  deepPrompt,
+  type LoraOptions,
+  linearProbe,
+  lora,
+  methodFrom,
+} from "ptuning/internal/methods";
 import {
   batchFeeds,
   inferenceGraph,
@@ -13,11 +20,11 @@ import {
   paramShapes,
   trainingGraph,
   trunkLayers,
-} from "ptuning/model";
-import { createPredictor } from "ptuning/predict";
+} from "ptuning/internal/model";
+import { createPredictor } from "ptuning/internal/predict";
+import { padBatch } from "ptuning/internal/text";
+import type { TrainOptions } from "ptuning/internal/train";
 import { sequenceClassification } from "ptuning/tasks";
-import { padBatch } from "ptuning/text";
-import type { TrainOptions } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ptuning } from "../support/cli.ts";
 import { relativeError } from "../support/golden.ts";

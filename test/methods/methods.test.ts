@@ -1,9 +1,9 @@
 /** What each method says of itself, and short runs on a tiny backbone. */
-import type { Backbone } from "ptuning/backbones";
-import { bitfit, fineTuning, linearProbe, methodFrom, methods } from "ptuning/methods";
-import { paramShapes } from "ptuning/model";
+import type { Backbone } from "ptuning/internal/backbones";
+import { bitfit, fineTuning, linearProbe, methodFrom, methods } from "ptuning/internal/methods";
+import { paramShapes } from "ptuning/internal/model";
+import type { TrainOptions } from "ptuning/internal/train";
 import { sequenceClassification } from "ptuning/tasks";
-import type { TrainOptions } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { relativeError } from "../support/golden.ts";
 import { eventsOf, ofType, tinyBackbone, tinyData, tinyOptions } from "../support/tiny.ts";

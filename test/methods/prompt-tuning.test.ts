@@ -1,12 +1,13 @@
 /** Where input prompts start from, what they put in front of a text, and which row heads get. */
-import type { Backbone } from "ptuning/backbones";
-import { readWeight } from "ptuning/backbones";
-import { Rng } from "ptuning/core";
+
 import { referenceEngine } from "ptuning/engine";
-import { promptInput, promptTuning, pTuning } from "ptuning/methods";
-import { batchFeeds, inferenceGraph, initializeParams, longestInput } from "ptuning/model";
+import type { Backbone } from "ptuning/internal/backbones";
+import { readWeight } from "ptuning/internal/backbones";
+import { Rng } from "ptuning/internal/core";
+import { promptInput, promptTuning, pTuning } from "ptuning/internal/methods";
+import { batchFeeds, inferenceGraph, initializeParams, longestInput } from "ptuning/internal/model";
+import { padBatch } from "ptuning/internal/text";
 import { sequenceClassification } from "ptuning/tasks";
-import { padBatch } from "ptuning/text";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { relativeError } from "../support/golden.ts";
 import { tinyBackbone } from "../support/tiny.ts";

@@ -1,6 +1,6 @@
 /** What was decided where the reference implementations leave it open, warn or fail. */
 import fc from "fast-check";
-import { PtuningError } from "ptuning/core";
+import { PtuningError } from "ptuning/internal/core";
 import {
   AnswerMetrics,
   answerScore,
@@ -10,7 +10,7 @@ import {
   RegressionMetrics,
   SpanMetrics,
   ThresholdTuner,
-} from "ptuning/metrics";
+} from "ptuning/internal/metrics";
 import { describe, expect, test } from "vitest";
 
 describe("ClassificationMetrics", () => {

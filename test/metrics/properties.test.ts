@@ -15,7 +15,7 @@ import {
   RegressionMetrics,
   SpanMetrics,
   ThresholdTuner,
-} from "ptuning/metrics";
+} from "ptuning/internal/metrics";
 import { describe, expect, test } from "vitest";
 
 type Pair<P, G> = readonly [predicted: P, gold: G];

@@ -1,11 +1,11 @@
 /** Methods see every frozen linear layer, with its input and output. */
-import { type Backbone, withPrecision } from "ptuning/backbones";
-import { Rng } from "ptuning/core";
-import type { Method } from "ptuning/methods";
-import { linearProbe } from "ptuning/methods";
-import { batchFeeds, inferenceGraph, initializeParams } from "ptuning/model";
+import { type Backbone, withPrecision } from "ptuning/internal/backbones";
+import { Rng } from "ptuning/internal/core";
+import type { Method } from "ptuning/internal/methods";
+import { linearProbe } from "ptuning/internal/methods";
+import { batchFeeds, inferenceGraph, initializeParams } from "ptuning/internal/model";
+import { padBatch } from "ptuning/internal/text";
 import { sequenceClassification } from "ptuning/tasks";
-import { padBatch } from "ptuning/text";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { tinyBackbone } from "../support/tiny.ts";
 

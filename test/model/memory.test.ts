@@ -1,18 +1,18 @@
 import { spawn } from "node:child_process";
-import type { Backbone } from "ptuning/backbones";
-import { withPrecision } from "ptuning/backbones";
-import { floats, int32s, Rng, type TensorMap } from "ptuning/core";
 import { type Engine, nodeEngine, referenceEngine } from "ptuning/engine";
-import { GraphBuilder, planMemory, simplify } from "ptuning/graph";
-import { deepPrompt } from "ptuning/methods";
+import type { Backbone } from "ptuning/internal/backbones";
+import { withPrecision } from "ptuning/internal/backbones";
+import { floats, int32s, Rng, type TensorMap } from "ptuning/internal/core";
+import { GraphBuilder, planMemory, simplify } from "ptuning/internal/graph";
+import { deepPrompt } from "ptuning/internal/methods";
 import {
   gradientOutput,
   initializeParams,
   lossScaleInput,
   type MemoryMode,
   trainingGraph,
-} from "ptuning/model";
-import { dropoutBanks, dropoutOffsets } from "ptuning/nn";
+} from "ptuning/internal/model";
+import { dropoutBanks, dropoutOffsets } from "ptuning/internal/nn";
 import { sequenceClassification } from "ptuning/tasks";
 import { describe, expect, test } from "vitest";
 import { relativeError } from "../support/golden.ts";

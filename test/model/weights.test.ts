@@ -1,6 +1,6 @@
-import { floats } from "ptuning/core";
-import { fineTuning } from "ptuning/methods";
-import { inferenceGraph, paramShapes } from "ptuning/model";
+import { floats } from "ptuning/internal/core";
+import { fineTuning } from "ptuning/internal/methods";
+import { inferenceGraph, paramShapes } from "ptuning/internal/model";
 import { expect, test } from "vitest";
 import { tinyBackbone, tinyOptions } from "../support/tiny.ts";
 

@@ -1,9 +1,10 @@
 /** Every form of frozen matrices: what it makes of one, and products in both directions beside plain arithmetic. */
-import { gradients } from "ptuning/autodiff";
-import { floats, type Params, Rng, type Tensor } from "ptuning/core";
+
 import { type EngineFacts, referenceEngine } from "ptuning/engine";
-import { GraphBuilder, type Value } from "ptuning/graph";
-import { formNames, formOf, type LayerContext, linear, weightForms } from "ptuning/nn";
+import { gradients } from "ptuning/internal/autodiff";
+import { floats, type Params, Rng, type Tensor } from "ptuning/internal/core";
+import { GraphBuilder, type Value } from "ptuning/internal/graph";
+import { formNames, formOf, type LayerContext, linear, weightForms } from "ptuning/internal/nn";
 import { afterAll, describe, expect, test } from "vitest";
 import { ptuning } from "../support/cli.ts";
 import { closeEngines, testedEngines } from "../support/engines.ts";

@@ -1,8 +1,8 @@
-import { gradients } from "ptuning/autodiff";
-import { floats, type Tensor } from "ptuning/core";
 import { nodeEngine, referenceEngine } from "ptuning/engine";
-import { GraphBuilder, type Value } from "ptuning/graph";
-import { type LayerContext, linear } from "ptuning/nn";
+import { gradients } from "ptuning/internal/autodiff";
+import { floats, type Tensor } from "ptuning/internal/core";
+import { GraphBuilder, type Value } from "ptuning/internal/graph";
+import { type LayerContext, linear } from "ptuning/internal/nn";
 import { describe, expect, test } from "vitest";
 
 const width = 8;

@@ -1,6 +1,6 @@
 /** Adafactor against transformers' (tools/reference/make_methods.py), in float64. */
-import { elementCount, type Params } from "ptuning/core";
-import { adafactor, applyUpdates } from "ptuning/optim";
+import { elementCount, type Params } from "ptuning/internal/core";
+import { adafactor, applyUpdates } from "ptuning/internal/optim";
 import { describe, expect, test } from "vitest";
 import { readGolden, relativeError } from "../support/golden.ts";
 

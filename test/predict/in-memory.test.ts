@@ -2,6 +2,7 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { nodeEngine } from "ptuning/engine";
 import {
   type Adapter,
   loadAdapter,
@@ -10,13 +11,12 @@ import {
   openAdapter,
   parseAdapter,
   parseSavedAdapter,
-} from "ptuning/adapters";
-import { type Backbone, loadBackbone, parseBackbone } from "ptuning/backbones";
-import { nodeEngine } from "ptuning/engine";
-import { type Files, memoryFiles } from "ptuning/files";
-import { bitfit, deepPrompt, fineTuning, lora, type Method } from "ptuning/methods";
-import { createPredictor } from "ptuning/predict";
-import { openTokenizer } from "ptuning/text";
+} from "ptuning/internal/adapters";
+import { type Backbone, loadBackbone, parseBackbone } from "ptuning/internal/backbones";
+import { type Files, memoryFiles } from "ptuning/internal/files";
+import { bitfit, deepPrompt, fineTuning, lora, type Method } from "ptuning/internal/methods";
+import { createPredictor } from "ptuning/internal/predict";
+import { openTokenizer } from "ptuning/internal/text";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventsOf, ofType, tinyExamples, tinyFolder, tinyOptions } from "../support/tiny.ts";
 

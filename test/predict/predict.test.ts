@@ -1,7 +1,7 @@
-import type { Adapter } from "ptuning/adapters";
-import type { Backbone } from "ptuning/backbones";
-import { fineTuning } from "ptuning/methods";
-import { createPredictor, embedTexts, type Predictor } from "ptuning/predict";
+import type { Adapter } from "ptuning/internal/adapters";
+import type { Backbone } from "ptuning/internal/backbones";
+import { fineTuning } from "ptuning/internal/methods";
+import { createPredictor, embedTexts, type Predictor } from "ptuning/internal/predict";
 import type { TextPrediction } from "ptuning/tasks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventsOf, ofType, tinyBackbone, tinyData, tinyExamples, tinyOptions } from "../support/tiny.ts";

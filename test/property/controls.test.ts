@@ -1,7 +1,7 @@
 /** What reaches a terminal, a page or a line of JSON, for every text. */
 import fc from "fast-check";
-import { escapeControls, escapeLines, jsonLine } from "ptuning/core";
-import { markdownTable, textTable } from "ptuning/report";
+import { escapeControls, escapeLines, jsonLine } from "ptuning/internal/core";
+import { markdownTable, textTable } from "ptuning/internal/report";
 import { expect, test } from "vitest";
 import { dangerousIn } from "../support/dangerous.ts";
 

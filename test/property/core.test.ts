@@ -12,9 +12,15 @@ import {
   PtuningError,
   Rng,
   type Tensor,
-} from "ptuning/core";
-import { encodeSafetensors, readSafetensors } from "ptuning/files";
-import { forwardBatches, paddedLength, SequenceCollector, shuffledBatches, tokenCount } from "ptuning/text";
+} from "ptuning/internal/core";
+import { encodeSafetensors, readSafetensors } from "ptuning/internal/files";
+import {
+  forwardBatches,
+  paddedLength,
+  SequenceCollector,
+  shuffledBatches,
+  tokenCount,
+} from "ptuning/internal/text";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 const bindings = { B: 3, S: 7, P: 20 };

@@ -4,9 +4,17 @@ import { mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import type { RunConfig } from "ptuning/config";
-import { fromRooted, jobId, makeRooted, openJob, type TrialJob, toJob, toRooted } from "ptuning/queue";
-import { defineTrial } from "ptuning/trials";
+import type { RunConfig } from "ptuning/internal/config";
+import {
+  fromRooted,
+  jobId,
+  makeRooted,
+  openJob,
+  type TrialJob,
+  toJob,
+  toRooted,
+} from "ptuning/internal/queue";
+import { defineTrial } from "ptuning/internal/trials";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tinyConfig } from "../support/trials.ts";
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { parseConfig } from "ptuning/config";
+import { parseConfig } from "ptuning/internal/config";
 import { afterAll, describe, expect, test } from "vitest";
 import { ptuning } from "../support/cli.ts";
 import { writePaperData } from "../support/paper-data.ts";

@@ -1,7 +1,7 @@
 /** The recipes of results/ say what their data can be trained with. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { completeRunConfig, parseRunConfig } from "ptuning/config";
+import { completeRunConfig, parseRunConfig } from "ptuning/internal/config";
 import { describe, expect, test } from "vitest";
 import { has, repository } from "../support/requirements.ts";
 

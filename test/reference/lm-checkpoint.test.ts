@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadBackbone } from "ptuning/backbones";
-import { int32s } from "ptuning/core";
-import { fineTuning } from "ptuning/methods";
-import { batchFeeds, inferenceGraph } from "ptuning/model";
+import { loadBackbone } from "ptuning/internal/backbones";
+import { int32s } from "ptuning/internal/core";
+import { fineTuning } from "ptuning/internal/methods";
+import { batchFeeds, inferenceGraph } from "ptuning/internal/model";
+import { padBatch } from "ptuning/internal/text";
 import { type SequenceClassificationOptions, sequenceClassification, type Task } from "ptuning/tasks";
-import { padBatch } from "ptuning/text";
 import { describe, expect, test } from "vitest";
 import { askTransformers, expectEqualLogits } from "../support/checkpoints.ts";
 import { has } from "../support/requirements.ts";

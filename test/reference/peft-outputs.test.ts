@@ -2,12 +2,12 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Adapter, loadAdapter } from "ptuning/adapters";
-import type { Backbone } from "ptuning/backbones";
-import type { Tensor } from "ptuning/core";
-import { encodeSafetensors, readSafetensors } from "ptuning/files";
-import { createPredictor } from "ptuning/predict";
-import { padBatch } from "ptuning/text";
+import { Adapter, loadAdapter } from "ptuning/internal/adapters";
+import type { Backbone } from "ptuning/internal/backbones";
+import type { Tensor } from "ptuning/internal/core";
+import { encodeSafetensors, readSafetensors } from "ptuning/internal/files";
+import { createPredictor } from "ptuning/internal/predict";
+import { padBatch } from "ptuning/internal/text";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runReference } from "../../tools/reference/run.mjs";
 import { has } from "../support/requirements.ts";

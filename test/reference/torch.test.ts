@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openFile, readSafetensors, readTensor, readTorchHeader } from "ptuning/files";
+import { openFile, readSafetensors, readTensor, readTorchHeader } from "ptuning/internal/files";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { referencePython } from "../../tools/reference/run.mjs";
 import { has, isThorough, repository } from "../support/requirements.ts";

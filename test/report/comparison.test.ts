@@ -5,7 +5,7 @@ import {
   comparisonText,
   renderComparison,
   spreadOf,
-} from "ptuning/report";
+} from "ptuning/internal/report";
 import { describe, expect, test } from "vitest";
 import { depthComparison, finishedRun, methodComparison } from "../support/comparison.ts";
 

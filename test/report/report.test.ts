@@ -1,5 +1,5 @@
 import { parseHTML } from "linkedom";
-import { type RunReport, renderReport } from "ptuning/report";
+import { type RunReport, renderReport } from "ptuning/internal/report";
 import { beforeAll, describe, expect, test } from "vitest";
 import { attack, hostileReport } from "../support/report.ts";
 

@@ -1,6 +1,6 @@
 /** Architectures with a golden checkpoint, and a batch that all of them read. Legend: S positions, B texts. */
 import { existsSync, readdirSync } from "node:fs";
-import { int32s, type TensorMap } from "ptuning/core";
+import { int32s, type TensorMap } from "ptuning/internal/core";
 import { goldenPath } from "./golden.ts";
 
 /** Folders of test/golden. */

@@ -1,8 +1,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Tensor } from "ptuning/core";
-import { encodeSafetensors } from "ptuning/files";
-import type { TokenBatch } from "ptuning/text";
+import type { Tensor } from "ptuning/internal/core";
+import { encodeSafetensors } from "ptuning/internal/files";
+import type { TokenBatch } from "ptuning/internal/text";
 import { expect } from "vitest";
 import { runReference } from "../../tools/reference/run.mjs";
 

@@ -1,5 +1,5 @@
 /** Comparisons as they are shown, with markup in every text that comes from outside. */
-import type { ComparedRun, ComparedVariant, Comparison } from "ptuning/report";
+import type { ComparedRun, ComparedVariant, Comparison } from "ptuning/internal/report";
 import { attack } from "./report.ts";
 
 const facts = {

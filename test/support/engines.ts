@@ -1,7 +1,8 @@
 /** Every engine that the conformance suite runs over. */
-import { floats, messageOf } from "ptuning/core";
+
 import { type Engine, limitedEngine, nodeEngine, referenceEngine } from "ptuning/engine";
-import { GraphBuilder, standardOps } from "ptuning/graph";
+import { floats, messageOf } from "ptuning/internal/core";
+import { GraphBuilder, standardOps } from "ptuning/internal/graph";
 
 /** An engine, and how far its numbers may be from exact ones. */
 export interface TestedEngine {

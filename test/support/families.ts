@@ -1,6 +1,7 @@
 /** For every task family examples that a tiny backbone learns: what is right can be told from single words. */
-import { Rng } from "ptuning/core";
+
 import type { ChoiceExample, RoleExample, TextExample, TokenExample } from "ptuning/data";
+import { Rng } from "ptuning/internal/core";
 
 /** Examples of one family. */
 export interface FamilyCase<E = object> {

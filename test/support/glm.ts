@@ -1,9 +1,9 @@
 /** A GLM of 2022 that trains in seconds: random weights, and a tokenizer of bytes and a few words. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { architectures } from "ptuning/backbones";
-import { floats, Rng, type Tensor } from "ptuning/core";
-import { encodeSafetensors } from "ptuning/files";
+import { architectures } from "ptuning/internal/backbones";
+import { floats, Rng, type Tensor } from "ptuning/internal/core";
+import { encodeSafetensors } from "ptuning/internal/files";
 import { writeGlm } from "../../tools/proofs/support/glm.mjs";
 
 const size = {

@@ -1,5 +1,13 @@
 import { readFileSync } from "node:fs";
-import { allocate, type DType, floats, int32s, type Params, type Tensor, type TensorMap } from "ptuning/core";
+import {
+  allocate,
+  type DType,
+  floats,
+  int32s,
+  type Params,
+  type Tensor,
+  type TensorMap,
+} from "ptuning/internal/core";
 
 export interface GoldenTensor {
   readonly dtype: DType;

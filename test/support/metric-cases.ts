@@ -12,7 +12,7 @@ import {
   type Scores,
   SpanMetrics,
   ThresholdTuner,
-} from "ptuning/metrics";
+} from "ptuning/internal/metrics";
 import { expect } from "vitest";
 
 type Report = Readonly<Record<string, FScore>> | null;

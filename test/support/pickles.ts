@@ -1,6 +1,6 @@
 /** Writes pickles and checkpoints of PyTorch byte by byte: also ones that `torch.save` would never write. */
-import { type DType, PtuningError, type Tensor } from "ptuning/core";
-import { memorySource, readTensor, readTorchHeader } from "ptuning/files";
+import { type DType, PtuningError, type Tensor } from "ptuning/internal/core";
+import { memorySource, readTensor, readTorchHeader } from "ptuning/internal/files";
 import { expect } from "vitest";
 import { little, type ZipPart, zip } from "./zips.ts";
 

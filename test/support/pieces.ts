@@ -1,5 +1,5 @@
 /** A tokenizer whose tokens tell where they come from: one token per character, its id the character's code. */
-import type { TextPieces, Tokenizer, WordPieces } from "ptuning/text";
+import type { TextPieces, Tokenizer, WordPieces } from "ptuning/internal/text";
 
 /** Special tokens `1 … 2`, and `1 a 2 b 2` (`separators: 1`) or `1 a 2 2 b 2` around pairs. */
 export function characterTokenizer(separators: 1 | 2 = 1): Tokenizer {

@@ -1,7 +1,7 @@
 /** A run as its report shows it, with markup in every text that comes from outside. */
-import type { DataChecks } from "ptuning/checks";
-import type { RunReport } from "ptuning/report";
-import { type EvaluationEvent, type StepEvent, settingDefaults } from "ptuning/train";
+import type { DataChecks } from "ptuning/internal/checks";
+import type { RunReport } from "ptuning/internal/report";
+import { type EvaluationEvent, type StepEvent, settingDefaults } from "ptuning/internal/train";
 
 /** Would show in the page's title if it ever ran. */
 export const attack: string =

@@ -7,21 +7,21 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Adapter } from "ptuning/adapters";
-import { type Backbone, loadBackbone } from "ptuning/backbones";
-import { Rng } from "ptuning/core";
 import type { Dataset } from "ptuning/data";
 import { type Engine, nodeEngine } from "ptuning/engine";
-import { encodeSafetensors } from "ptuning/files";
-import { deepPrompt } from "ptuning/methods";
-import { sequenceClassification } from "ptuning/tasks";
+import type { Adapter } from "ptuning/internal/adapters";
+import { type Backbone, loadBackbone } from "ptuning/internal/backbones";
+import { Rng } from "ptuning/internal/core";
+import { encodeSafetensors } from "ptuning/internal/files";
+import { deepPrompt } from "ptuning/internal/methods";
 import {
   type CheckpointEvent,
   type TrainEvent,
   type TrainingState,
   type TrainOptions,
   train,
-} from "ptuning/train";
+} from "ptuning/internal/train";
+import { sequenceClassification } from "ptuning/tasks";
 import { afterAll } from "vitest";
 import { type LmHeadNames, writeBert, writeWordBert } from "../../tools/bert.mjs";
 import { tinyCsv, tinyExamples } from "../../tools/proofs/support/tiny.mjs";

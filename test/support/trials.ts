@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseConfig, type RunConfig } from "ptuning/config";
+import { parseConfig, type RunConfig } from "ptuning/internal/config";
 import { limit } from "./limits.ts";
 import { tinyCsv, tinyFolder } from "./tiny.ts";
 

@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { parseConfig, type SearchConfig } from "ptuning/config";
-import { Rng } from "ptuning/core";
+import { parseConfig, type SearchConfig } from "ptuning/internal/config";
+import { Rng } from "ptuning/internal/core";
 import {
   drawPoints,
   gridPoints,
@@ -12,7 +12,7 @@ import {
   type Point,
   type Search,
   strategies,
-} from "ptuning/sweeps";
+} from "ptuning/internal/sweeps";
 import { describe, expect, test } from "vitest";
 import { repository } from "../support/requirements.ts";
 

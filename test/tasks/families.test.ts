@@ -2,12 +2,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Adapter, loadAdapter } from "ptuning/adapters";
-import type { Backbone } from "ptuning/backbones";
 import type { Dataset } from "ptuning/data";
-import { createPredictor } from "ptuning/predict";
+import { type Adapter, loadAdapter } from "ptuning/internal/adapters";
+import type { Backbone } from "ptuning/internal/backbones";
+import { createPredictor } from "ptuning/internal/predict";
+import type { TrainOptions } from "ptuning/internal/train";
 import { familyOf } from "ptuning/tasks";
-import type { TrainOptions } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { textFamilies } from "../support/families.ts";
 import { eventsOf, ofType, tinyBackbone, tinyOptions } from "../support/tiny.ts";

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import type { AnswerExample } from "ptuning/data";
+import { openTokenizer, tokenCount } from "ptuning/internal/text";
 import {
   type EncodedAnswers,
   hasAnswerless,
   type QuestionAnsweringOptions,
   questionAnswering,
 } from "ptuning/tasks";
-import { openTokenizer, tokenCount } from "ptuning/text";
 import { describe, expect, test } from "vitest";
 import { characterTokenizer } from "../support/pieces.ts";
 

@@ -1,5 +1,6 @@
-import { Rng } from "ptuning/core";
 import type { AnswerExample, TextExample } from "ptuning/data";
+import { Rng } from "ptuning/internal/core";
+import { openTokenizer } from "ptuning/internal/text";
 import {
   type Encoded,
   multiLabelClassification,
@@ -12,7 +13,6 @@ import {
   textRegression,
   tokenClassification,
 } from "ptuning/tasks";
-import { openTokenizer } from "ptuning/text";
 import { describe, expect, test } from "vitest";
 import { readGolden } from "../support/golden.ts";
 import { tinyFolder } from "../support/tiny.ts";

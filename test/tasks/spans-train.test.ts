@@ -2,13 +2,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Adapter, loadAdapter } from "ptuning/adapters";
-import type { Backbone } from "ptuning/backbones";
-import { Rng } from "ptuning/core";
 import type { AnswerExample, RoleExample, TokenExample } from "ptuning/data";
-import { createPredictor } from "ptuning/predict";
+import { type Adapter, loadAdapter } from "ptuning/internal/adapters";
+import type { Backbone } from "ptuning/internal/backbones";
+import { Rng } from "ptuning/internal/core";
+import { createPredictor } from "ptuning/internal/predict";
+import type { TrainOptions } from "ptuning/internal/train";
 import { questionAnswering, semanticRoles, spanLabels, type Task, tokenClassification } from "ptuning/tasks";
-import type { TrainOptions } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventsOf, ofType, tinyBackbone, tinyOptions } from "../support/tiny.ts";
 

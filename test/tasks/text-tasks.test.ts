@@ -1,5 +1,6 @@
 /** What tasks on texts and alternatives decide by themselves: thresholds, units, groups, and what they refuse. */
 import type { ChoiceExample, TextExample } from "ptuning/data";
+import { SequenceCollector, type Tokenizer } from "ptuning/internal/text";
 import {
   answerSelection,
   candidateRanking,
@@ -13,7 +14,6 @@ import {
   taskFrom,
   textRegression,
 } from "ptuning/tasks";
-import { SequenceCollector, type Tokenizer } from "ptuning/text";
 import { describe, expect, test } from "vitest";
 
 /** One token per text: these tests bring their own logits. */

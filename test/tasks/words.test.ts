@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { decodeTags, encodeSpans, type RoleExample, type TagScheme, type TokenExample } from "ptuning/data";
+import { tokenCount, tokenWindows, windowWithMostContext } from "ptuning/internal/text";
 import {
   type EncodedWords,
   familyOf,
@@ -9,7 +10,6 @@ import {
   type TokenPrediction,
   tokenClassification,
 } from "ptuning/tasks";
-import { tokenCount, tokenWindows, windowWithMostContext } from "ptuning/text";
 import { describe, expect, test } from "vitest";
 import { characterTokenizer, numberedWords } from "../support/pieces.ts";
 

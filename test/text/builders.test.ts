@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { diskFiles } from "ptuning/files";
+import { diskFiles } from "ptuning/internal/files";
 import {
   encodeCloze,
   openTokenizer,
@@ -11,7 +11,7 @@ import {
   parseCloze,
   type Tokenizer,
   tokenizerFingerprint,
-} from "ptuning/text";
+} from "ptuning/internal/text";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cover, oddTexts } from "../../tools/proofs/support/texts.mjs";
 

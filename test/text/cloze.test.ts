@@ -7,7 +7,7 @@ import {
   type Tokenizer,
   type TokenSequences,
   tokenCount,
-} from "ptuning/text";
+} from "ptuning/internal/text";
 import { describe, expect, test } from "vitest";
 import { tinyLmFolders } from "../support/tiny.ts";
 

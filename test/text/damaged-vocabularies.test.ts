@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import fc from "fast-check";
-import { PtuningError } from "ptuning/core";
-import { openTokenizer } from "ptuning/text";
+import { PtuningError } from "ptuning/internal/core";
+import { openTokenizer } from "ptuning/internal/text";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 let root: string;

@@ -3,8 +3,8 @@ import { mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadBackbone } from "ptuning/backbones";
-import { openTokenizer } from "ptuning/text";
+import { loadBackbone } from "ptuning/internal/backbones";
+import { openTokenizer } from "ptuning/internal/text";
 import { afterAll, describe, expect, test } from "vitest";
 import { writeTinyBackbone } from "../support/tiny.ts";
 

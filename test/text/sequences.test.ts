@@ -1,5 +1,5 @@
-import { Rng } from "ptuning/core";
-import { SequenceCollector, type TokenSequences, tokenCount } from "ptuning/text";
+import { Rng } from "ptuning/internal/core";
+import { SequenceCollector, type TokenSequences, tokenCount } from "ptuning/internal/text";
 import { expect, test } from "vitest";
 
 const count = 6000;

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openTokenizer, type PieceSequences, type Tokenizer } from "ptuning/text";
+import { openTokenizer, type PieceSequences, type Tokenizer } from "ptuning/internal/text";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 const special = { bert: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] };

@@ -1,8 +1,8 @@
 /** What a run is set to where nobody says. */
-import type { Backbone } from "ptuning/backbones";
-import { deepPrompt } from "ptuning/methods";
+import type { Backbone } from "ptuning/internal/backbones";
+import { deepPrompt } from "ptuning/internal/methods";
+import { resolveSettings, type TrainOptions, type TrainSettings } from "ptuning/internal/train";
 import { questionAnswering, sequenceClassification } from "ptuning/tasks";
-import { resolveSettings, type TrainOptions, type TrainSettings } from "ptuning/train";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { tinyBackbone, tinyOptions } from "../support/tiny.ts";
 

@@ -2,12 +2,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Backbone, loadBackbone } from "ptuning/backbones";
-import type { Params } from "ptuning/core";
 import { type Engine, nodeEngine, referenceEngine } from "ptuning/engine";
-import { fineTuning } from "ptuning/methods";
-import { adamW, applyUpdates, engineAdamW } from "ptuning/optim";
-import type { TrainOptions } from "ptuning/train";
+import { type Backbone, loadBackbone } from "ptuning/internal/backbones";
+import type { Params } from "ptuning/internal/core";
+import { fineTuning } from "ptuning/internal/methods";
+import { adamW, applyUpdates, engineAdamW } from "ptuning/internal/optim";
+import type { TrainOptions } from "ptuning/internal/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { relativeError } from "../support/golden.ts";
 import { eventsOf, ofType, tinyOptions, writeTinyBackbone } from "../support/tiny.ts";

@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { deepPrompt } from "ptuning/methods";
+import { deepPrompt } from "ptuning/internal/methods";
 import { describe, expect, test } from "vitest";
 import { ptuning } from "../support/cli.ts";
 import { repository } from "../support/requirements.ts";

@@ -3,14 +3,20 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { loadAdapter, type MultiTaskAdapter, openAdapter } from "ptuning/adapters";
-import type { Backbone } from "ptuning/backbones";
-import { type Params, Rng } from "ptuning/core";
 import type { Dataset, TokenExample } from "ptuning/data";
-import { bitfit, deepPrompt, fineTuning } from "ptuning/methods";
-import { createPredictor } from "ptuning/predict";
+import { loadAdapter, type MultiTaskAdapter, openAdapter } from "ptuning/internal/adapters";
+import type { Backbone } from "ptuning/internal/backbones";
+import { type Params, Rng } from "ptuning/internal/core";
+import { bitfit, deepPrompt, fineTuning } from "ptuning/internal/methods";
+import { createPredictor } from "ptuning/internal/predict";
+import {
+  type MultiTaskOptions,
+  mixTasks,
+  type TrainEvent,
+  type TrainOptions,
+  train,
+} from "ptuning/internal/train";
 import { sequenceClassification, tokenClassification } from "ptuning/tasks";
-import { type MultiTaskOptions, mixTasks, type TrainEvent, type TrainOptions, train } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { wordFamilies } from "../support/families.ts";
 import {

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { cutPasses } from "ptuning/train";
+import { cutPasses } from "ptuning/internal/train";
 import { describe, expect, test } from "vitest";
 
 const widths = { minilm: 1536, base: 3072, large: 4096 };

@@ -1,7 +1,7 @@
 /** Learning-rate range tests, and rates of the head's own, in short runs on a tiny backbone. */
-import type { Backbone } from "ptuning/backbones";
-import { fineTuning } from "ptuning/methods";
-import { findLearningRate, type RateEvent, type SuggestionEvent } from "ptuning/train";
+import type { Backbone } from "ptuning/internal/backbones";
+import { fineTuning } from "ptuning/internal/methods";
+import { findLearningRate, type RateEvent, type SuggestionEvent } from "ptuning/internal/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { relativeError } from "../support/golden.ts";
 import { eventsOf, ofType, tinyBackbone, tinyData, tinyOptions } from "../support/tiny.ts";

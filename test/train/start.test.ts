@@ -2,13 +2,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Adapter, loadAdapter } from "ptuning/adapters";
-import type { Backbone } from "ptuning/backbones";
-import type { Params } from "ptuning/core";
-import { bitfit, deepPrompt, linearProbe, promptTuning, pTuning } from "ptuning/methods";
-import { createPredictor } from "ptuning/predict";
+import { type Adapter, loadAdapter } from "ptuning/internal/adapters";
+import type { Backbone } from "ptuning/internal/backbones";
+import type { Params } from "ptuning/internal/core";
+import { bitfit, deepPrompt, linearProbe, promptTuning, pTuning } from "ptuning/internal/methods";
+import { createPredictor } from "ptuning/internal/predict";
+import { readState, type TrainingState, type TrainOptions, writeState } from "ptuning/internal/train";
 import { sequenceClassification, textRegression } from "ptuning/tasks";
-import { readState, type TrainingState, type TrainOptions, writeState } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventsOf, ofType, tinyBackbone, tinyData, tinyOptions, tinyRoberta } from "../support/tiny.ts";
 

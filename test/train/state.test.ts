@@ -2,10 +2,10 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Backbone, loadBackbone } from "ptuning/backbones";
-import { type Params, Rng, type Tensor } from "ptuning/core";
-import { encodeSafetensors, readSafetensors } from "ptuning/files";
-import { fineTuning } from "ptuning/methods";
+import { type Backbone, loadBackbone } from "ptuning/internal/backbones";
+import { type Params, Rng, type Tensor } from "ptuning/internal/core";
+import { encodeSafetensors, readSafetensors } from "ptuning/internal/files";
+import { fineTuning } from "ptuning/internal/methods";
 import {
   type CheckpointEvent,
   readState,
@@ -13,7 +13,7 @@ import {
   type TrainOptions,
   train,
   writeState,
-} from "ptuning/train";
+} from "ptuning/internal/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventsOf, ofType, tinyBackbone, tinyOptions, writeTinyBackbone } from "../support/tiny.ts";
 

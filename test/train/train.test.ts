@@ -1,13 +1,13 @@
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Backbone } from "ptuning/backbones";
-import { type Params, PtuningError } from "ptuning/core";
 import type { Dataset } from "ptuning/data";
-import { deepPrompt } from "ptuning/methods";
-import { createPredictor } from "ptuning/predict";
+import type { Backbone } from "ptuning/internal/backbones";
+import { type Params, PtuningError } from "ptuning/internal/core";
+import { deepPrompt } from "ptuning/internal/methods";
+import { createPredictor } from "ptuning/internal/predict";
+import { readState, type TrainOptions, train, writeState } from "ptuning/internal/train";
 import { sequenceClassification } from "ptuning/tasks";
-import { readState, type TrainOptions, train, writeState } from "ptuning/train";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { eventsOf, ofType, tinyBackbone, tinyData, tinyExamples, tinyOptions } from "../support/tiny.ts";
 

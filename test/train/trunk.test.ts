@@ -1,8 +1,8 @@
 import { readdir } from "node:fs/promises";
-import type { Backbone } from "ptuning/backbones";
-import { cacheFolder } from "ptuning/files";
-import { deepPrompt } from "ptuning/methods";
-import type { TrainOptions } from "ptuning/train";
+import type { Backbone } from "ptuning/internal/backbones";
+import { cacheFolder } from "ptuning/internal/files";
+import { deepPrompt } from "ptuning/internal/methods";
+import type { TrainOptions } from "ptuning/internal/train";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventsOf, ofType, tinyBackbone, tinyOptions } from "../support/tiny.ts";
 

@@ -4,8 +4,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { RunConfig } from "ptuning/config";
-import { readRunResult } from "ptuning/runs";
+import type { RunConfig } from "ptuning/internal/config";
+import { readRunResult } from "ptuning/internal/runs";
 import {
   defaultWorkers,
   defineTrial,
@@ -17,7 +17,7 @@ import {
   type TrialEvent,
   type TrialResult,
   writeTrialResult,
-} from "ptuning/trials";
+} from "ptuning/internal/trials";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { repository } from "../support/requirements.ts";
 import { finishedRuns, loggedSteps, tinyConfig } from "../support/trials.ts";

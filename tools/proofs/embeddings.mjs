@@ -5,8 +5,8 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { loadBackbone } from "ptuning/backbones";
-import { embedTexts } from "ptuning/predict";
+import { loadBackbone } from "ptuning/internal/backbones";
+import { embedTexts } from "ptuning/internal/predict";
 import { root } from "../prepare.mjs";
 import { referencePython } from "../reference/run.mjs";
 import { scratch } from "../scratch.mjs";

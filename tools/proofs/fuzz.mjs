@@ -290,8 +290,8 @@ const asTensors = (rng) => (bytes) =>
 
 async function predictWith(folder, backbone) {
   const [{ loadAdapter }, { createPredictor }] = await Promise.all([
-    import("ptuning/adapters"),
-    import("ptuning/predict"),
+    import("ptuning/internal/adapters"),
+    import("ptuning/internal/predict"),
   ]);
   const predictor = await createPredictor(await loadAdapter(folder), backbone, { precision: "fp32" });
   try {
@@ -308,7 +308,7 @@ function expectNumbers(value) {
 }
 
 async function loadChanged(folder) {
-  const { loadBackbone } = await import("ptuning/backbones");
+  const { loadBackbone } = await import("ptuning/internal/backbones");
   const backbone = await loadBackbone(folder);
   await backbone.close();
 }
@@ -374,7 +374,7 @@ const cases = {
     await loadChanged(folder);
   },
   async yaml(_, rng) {
-    const { parseRunConfig } = await import("ptuning/config");
+    const { parseRunConfig } = await import("ptuning/internal/config");
     parseRunConfig({ text: mutateBytes(rng, Buffer.from(yaml)).toString("utf8"), where: "run.yaml" });
   },
   async data(_, rng, folder) {
@@ -390,7 +390,7 @@ const cases = {
 
 if (process.argv[1] === self && process.argv.length > 4) {
   const [folder, start, end] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
-  const { Rng } = await import("ptuning/core");
+  const { Rng } = await import("ptuning/internal/core");
   const world = await makeWorld(folder, Rng);
   for (let number = start; number < end; number++) {
     const rng = new Rng(seed, `case ${number}`);

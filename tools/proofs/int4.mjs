@@ -5,15 +5,21 @@
  */
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { loadAdapter } from "ptuning/adapters";
-import { loadBackbone, withPrecision } from "ptuning/backbones";
-import { completeRunConfig, parseRunConfig, readData } from "ptuning/config";
-import { floats, Rng, withOpen } from "ptuning/core";
-import { encodeSafetensors } from "ptuning/files";
-import { deepPrompt } from "ptuning/methods";
-import { batchFeeds, gradientOutput, initializeParams, lossScaleInput, trainingGraph } from "ptuning/model";
+import { loadAdapter } from "ptuning/internal/adapters";
+import { loadBackbone, withPrecision } from "ptuning/internal/backbones";
+import { completeRunConfig, parseRunConfig, readData } from "ptuning/internal/config";
+import { floats, Rng, withOpen } from "ptuning/internal/core";
+import { encodeSafetensors } from "ptuning/internal/files";
+import { deepPrompt } from "ptuning/internal/methods";
+import {
+  batchFeeds,
+  gradientOutput,
+  initializeParams,
+  lossScaleInput,
+  trainingGraph,
+} from "ptuning/internal/model";
+import { padBatch } from "ptuning/internal/text";
 import { sequenceClassification } from "ptuning/tasks";
-import { padBatch } from "ptuning/text";
 import { root } from "../prepare.mjs";
 import { scratch } from "../scratch.mjs";
 import { scoreWith, trainRecipe } from "./precision.mjs";

@@ -5,12 +5,12 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { attach, loadAdapter } from "ptuning/adapters";
-import { loadBackbone, withPrecision } from "ptuning/backbones";
-import { Rng } from "ptuning/core";
 import { readExamples } from "ptuning/data";
-import { inferenceGraph, prepackFor } from "ptuning/model";
-import { forward } from "ptuning/predict";
+import { attach, loadAdapter } from "ptuning/internal/adapters";
+import { loadBackbone, withPrecision } from "ptuning/internal/backbones";
+import { Rng } from "ptuning/internal/core";
+import { inferenceGraph, prepackFor } from "ptuning/internal/model";
+import { forward } from "ptuning/internal/predict";
 import { parse } from "yaml";
 import { randomBackbone } from "../../bench/random-backbone.mjs";
 import { root } from "../prepare.mjs";

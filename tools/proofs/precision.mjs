@@ -6,11 +6,11 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { attach, loadAdapter } from "ptuning/adapters";
-import { loadBackbone, withPrecision } from "ptuning/backbones";
-import { completeRunConfig, parseRunConfig, readData } from "ptuning/config";
-import { inferenceGraph, prepackFor } from "ptuning/model";
-import { forward } from "ptuning/predict";
+import { attach, loadAdapter } from "ptuning/internal/adapters";
+import { loadBackbone, withPrecision } from "ptuning/internal/backbones";
+import { completeRunConfig, parseRunConfig, readData } from "ptuning/internal/config";
+import { inferenceGraph, prepackFor } from "ptuning/internal/model";
+import { forward } from "ptuning/internal/predict";
 import { root } from "../prepare.mjs";
 import { scratch } from "../scratch.mjs";
 

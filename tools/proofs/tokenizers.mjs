@@ -25,8 +25,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { locateBackbone } from "ptuning/backbones";
-import { openTokenizer } from "ptuning/text";
+import { locateBackbone } from "ptuning/internal/backbones";
+import { openTokenizer } from "ptuning/internal/text";
 import { root } from "../prepare.mjs";
 import { referencePython } from "../reference/run.mjs";
 import { cover, everyText, oddTexts } from "./support/texts.mjs";

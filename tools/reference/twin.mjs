@@ -11,15 +11,22 @@
 import { appendFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { loadBackbone, peftRefusalOf } from "ptuning/backbones";
-import { Rng } from "ptuning/core";
 import { describeMachine, nodeEngine } from "ptuning/engine";
-import { encodeSafetensors, readSafetensors } from "ptuning/files";
-import { methodDefaults, methodFrom } from "ptuning/methods";
-import { initializeParams, missingWeights } from "ptuning/model";
-import { createPredictor } from "ptuning/predict";
-import { forwardBatches, itemCount, itemRows, padBatch, shuffledBatches, tokenCount } from "ptuning/text";
-import { train } from "ptuning/train";
+import { loadBackbone, peftRefusalOf } from "ptuning/internal/backbones";
+import { Rng } from "ptuning/internal/core";
+import { encodeSafetensors, readSafetensors } from "ptuning/internal/files";
+import { methodDefaults, methodFrom } from "ptuning/internal/methods";
+import { initializeParams, missingWeights } from "ptuning/internal/model";
+import { createPredictor } from "ptuning/internal/predict";
+import {
+  forwardBatches,
+  itemCount,
+  itemRows,
+  padBatch,
+  shuffledBatches,
+  tokenCount,
+} from "ptuning/internal/text";
+import { train } from "ptuning/internal/train";
 import { commit } from "../origin.mjs";
 import { scratch } from "../scratch.mjs";
 import { runReference } from "./run.mjs";
