@@ -1,32 +1,23 @@
 import { Command, Option } from "commander";
 import { packageVersion } from "../files/index.ts";
+import { commonFlags, dataFlag, optionOf, precisions, type RunFlag, trainFlags } from "./run-flags.ts";
 
 /** Names of `src/comparisons/registry.ts`, which is loaded when the command runs; a test holds them equal. */
 const comparisonPresets = ["methods", "depth", "reparameterization", "length", "heads", "shots", "backbones"];
-/** `auto` and the names of `src/nn/forms/registry.ts`; likewise. */
-const precisions = ["auto", "fp32", "int8", "int4"];
-
 const collect = (value: string, earlier: readonly string[] = []): string[] => [...earlier, value];
 
-/** Options of every command that trains: data, backbone and the settings that one changes most. */
+function withFlags(command: Command, flags: readonly RunFlag[]): Command {
+  for (const flag of flags) command.addOption(optionOf(flag));
+  return command;
+}
+
+/** Options of every command that trains. */
 function withRunOptions(command: Command): Command {
-  return command
-    .option("--task <type>", "what is learnt; default: what the data looks like (task.type)")
-    .option("--dev <file>", "dev data (data.dev)")
-    .option("--test <file>", "test data, scored once at the end (data.test)")
-    .option("--text <columns>", "text column, or two joined by a comma for pairs (data.text)")
-    .option("--label <column>", "label column (data.label)")
-    .option("--label-pattern <regex>", "finds labels inside the text (data.labelPattern)")
-    .option("--backbone <name>", "catalog name, hub id or folder")
-    .option("--prompt-length <n>", "trainable positions in front of each layer (method.promptLength)")
-    .option("--epochs <n>", "passes over the training data (training.epochs)")
-    .option("--batch-size <n>", "examples per update (training.batchSize)")
-    .option("--max-length <n>", "tokens per text; longer ones are cut (training.maxLength)")
-    .addOption(
-      new Option("--precision <name>", "of the frozen layers (training.precision)").choices(precisions),
-    )
-    .option("--threads <n>", "default: all cores, shared out among what runs at a time (engine.threads)")
-    .option("--set <key=value>", "set any key of the configuration; may be given again", collect);
+  return withFlags(command, commonFlags).option(
+    "--set <key=value>",
+    "set any key of the configuration; may be given again",
+    collect,
+  );
 }
 
 /**
@@ -49,23 +40,11 @@ export function createProgram(): Command {
     .option("-y, --yes", "take the guesses without asking")
     .action(async (data, options) => (await import("./commands/init.ts")).init(data, options));
 
-  withRunOptions(
-    program
-      .command("train")
-      .description("tune a prompt and a head on labelled rows")
-      .argument("[config]", "configuration (.yaml), or a data file: its columns are guessed")
-      .option("--data <file>", "training data (data.train)"),
-  )
-    .option("--preset <name>", "start from the settings of thudm or peft")
-    .option("--method <name>", "how the backbone is tuned (method.name)")
-    .option("--start-from <folder>", "adapter, run or training state whose prompt to start from (start.from)")
-    .addOption(
-      new Option("--start-head <kind>", "its head as well (start.head)").choices(["new", "keep", "freeze"]),
-    )
-    .option("--start-task <name>", "which head, of an adapter that has several (start.task)")
-    .option("--split", "after several tasks, also an adapter for each of them alone (report.split)")
-    .option("--learning-rate <x>", "default: what suits the method (training.learningRate)")
-    .option("--seed <n>", "seed of everything random (training.seed)")
+  const train = program
+    .command("train")
+    .description("tune a prompt and a head on labelled rows")
+    .argument("[config]", "configuration (.yaml), or a data file: its columns are guessed");
+  withFlags(withRunOptions(withFlags(train, [dataFlag])), trainFlags)
     .option("-o, --output <folder>", "run folder")
     .option("--overwrite", "replace an existing run")
     .option("--resume <folder>", "go on with a run that was stopped")

@@ -3,7 +3,7 @@ import { type Backbone, loadBackbone } from "../backbones/index.ts";
 import { readData, taskOf } from "../config/index.ts";
 import { nodeEngine } from "../engine/index.ts";
 import { zeroShot } from "../predict/index.ts";
-import { readConfig } from "./commands/train.ts";
+import { readConfig } from "./run-config.ts";
 import { stopping } from "./stop.ts";
 import { downloadReporter, note } from "./terminal.ts";
 

@@ -19,8 +19,8 @@ import type { Task } from "../../tasks/index.ts";
 import { resolveSettings } from "../../train/index.ts";
 import { tellData } from "../data-line.ts";
 import { exitCodes } from "../exit.ts";
+import { readConfig, type TrainFlags } from "../run-config.ts";
 import { print, printJson, style, warn } from "../terminal.ts";
-import { readConfig, type TrainFlags } from "./train.ts";
 
 /** Labels that the table shows; of more, the most frequent and the rarest. */
 const shownLabels = 20;

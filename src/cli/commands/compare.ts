@@ -22,10 +22,10 @@ import { tellData } from "../data-line.ts";
 import { exitCodes } from "../exit.ts";
 import { positive, positives, threadsOf } from "../numbers.ts";
 import { goOnUnread } from "../readers.ts";
+import { readConfig } from "../run-config.ts";
 import { stopping } from "../stop.ts";
 import { downloadReporter, note, print, printJson, warn } from "../terminal.ts";
 import { yamlValue } from "../yaml-value.ts";
-import { readConfig } from "./train.ts";
 
 interface CompareFlags {
   readonly preset: string;

@@ -8,11 +8,11 @@ import { tellData } from "../data-line.ts";
 import { exitCodes } from "../exit.ts";
 import { aboveZero, numberOf, positive, whole } from "../numbers.ts";
 import { goOnUnread } from "../readers.ts";
+import { readConfig, saysConfig } from "../run-config.ts";
 import { stopping } from "../stop.ts";
 import { jsonSweepReporter, textSweepReporter } from "../sweep-reporter.ts";
 import { note, print } from "../terminal.ts";
 import { yamlValue } from "../yaml-value.ts";
-import { readConfig, saysConfig } from "./train.ts";
 
 interface SweepFlags {
   readonly set?: readonly string[];

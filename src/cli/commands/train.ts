@@ -1,25 +1,10 @@
-import { stat } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
 import { headOf, type SavedAdapter } from "../../adapters/index.ts";
 import { type Backbone, loadBackbone } from "../../backbones/index.ts";
 import { baselineScores } from "../../baselines/index.ts";
-import {
-  type CompleteConfig,
-  type CompleteRunConfig,
-  completeRunConfig,
-  firstPath,
-  isConfigFile,
-  mapPaths,
-  methodOf,
-  parseConfig,
-  parseRunConfig,
-  readTasks,
-  refuseSecrets,
-  taskConfigs,
-} from "../../config/index.ts";
+import { completeRunConfig, methodOf, readTasks, taskConfigs } from "../../config/index.ts";
 import { messageOf, PtuningError, pathWord, shellCommand } from "../../core/index.ts";
 import { describeMachine, nodeEngine } from "../../engine/index.ts";
-import { expectWritable, packageVersion, readText } from "../../files/index.ts";
+import { expectWritable, packageVersion } from "../../files/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { formatDuration } from "../../report/index.ts";
 import {
@@ -42,61 +27,17 @@ import {
   type TrainedTask,
   train,
 } from "../../train/index.ts";
-import { parseColumn, parseColumns } from "../columns.ts";
 
 import { tellData } from "../data-line.ts";
-
 import { dryRun } from "../dry-run.ts";
-
 import { exitCodes } from "../exit.ts";
 import { findLr } from "../find-lr.ts";
-import { aboveZero, positive, whole } from "../numbers.ts";
 import { goOnUnread } from "../readers.ts";
+import { readConfig, saysConfig, type TrainFlags } from "../run-config.ts";
 import { stopping } from "../stop.ts";
 import { downloadReporter, note, print, printJson, style, warn } from "../terminal.ts";
 import { jsonReporter, textReporter } from "../train-reporter.ts";
 import { predictCommandLine } from "../try-it.ts";
-
-/** Options of the command line for `train`. */
-export interface TrainFlags {
-  readonly set?: readonly string[];
-  readonly output?: string;
-  readonly overwrite?: boolean;
-  readonly resume?: string;
-  readonly baselines?: boolean;
-  readonly dryRun?: boolean;
-  readonly expectData?: string;
-  readonly expectBackbone?: string;
-  readonly findLr?: boolean;
-  readonly json?: boolean;
-  readonly [flag: string]: unknown;
-}
-
-/** Flags that are short for keys of the configuration. */
-const flagKeys: Readonly<Record<string, readonly [key: string, parse?: (text: string) => unknown]>> = {
-  data: ["data.train"],
-  task: ["task.type"],
-  dev: ["data.dev"],
-  test: ["data.test"],
-  text: ["data.text", parseColumns],
-  label: ["data.label", parseColumn],
-  labelPattern: ["data.labelPattern"],
-  backbone: ["backbone"],
-  preset: ["preset"],
-  method: ["method.name"],
-  startFrom: ["start.from"],
-  startHead: ["start.head"],
-  startTask: ["start.task"],
-  split: ["report.split"],
-  promptLength: ["method.promptLength", (text) => positive("--prompt-length", text)],
-  epochs: ["training.epochs", (text) => positive("--epochs", text)],
-  batchSize: ["training.batchSize", (text) => positive("--batch-size", text)],
-  learningRate: ["training.learningRate", (text) => aboveZero("--learning-rate", text)],
-  maxLength: ["training.maxLength", (text) => positive("--max-length", text)],
-  precision: ["training.precision"],
-  seed: ["training.seed", (text) => whole("--seed", text)],
-  threads: ["engine.threads", (text) => positive("--threads", text)],
-};
 
 export async function trainCommand(source: string | undefined, flags: TrainFlags): Promise<void> {
   const run = flags.resume === undefined ? undefined : await openResumed(flags.resume, source, flags);
@@ -156,12 +97,6 @@ function expectInput(what: string, expected: string | undefined, fingerprint: st
   throw new PtuningError("INPUT_CHANGED", `${what}: expected ${expected}, got ${fingerprint}.`);
 }
 
-/** Whether anything but a saved run says what the configuration is. */
-export function saysConfig(source: string | undefined, flags: TrainFlags): boolean {
-  const given = Object.keys(flagKeys).some((flag) => flags[flag] !== undefined);
-  return source !== undefined || given || flags.set !== undefined;
-}
-
 async function openResumed(
   folder: string,
   source: string | undefined,
@@ -182,63 +117,6 @@ async function openResumed(
 async function report(folder: RunFolder, parts: Omit<ReportParts, "config">): Promise<string | undefined> {
   const { config } = folder;
   return config.report.html ? writeReport(folder.folder, { config, ...parts }) : undefined;
-}
-
-/** The configuration from a file, from flags, or from both; paths become absolute, so that a run can be resumed from anywhere. */
-export function readConfig(source: string | undefined, flags: TrainFlags): Promise<CompleteConfig>;
-/** The same where several tasks may be learnt. */
-export function readConfig(
-  source: string | undefined,
-  flags: TrainFlags,
-  tasks: "several",
-): Promise<CompleteRunConfig>;
-export async function readConfig(
-  source: string | undefined,
-  flags: TrainFlags,
-  tasks?: "several",
-): Promise<CompleteRunConfig> {
-  const isConfig = source !== undefined && (await isConfigFile(source));
-  const assignments = Object.entries(flagKeys).flatMap(([flag, [key, parse]]) => {
-    const given = flags[flag] as string | undefined;
-    return given === undefined ? [] : [`${key}=${JSON.stringify(parse ? (parse(given) ?? given) : given)}`];
-  });
-  if (source !== undefined && !isConfig) assignments.unshift(`data.train=${JSON.stringify(source)}`);
-  const text = isConfig ? await readConfigFile(source) : "";
-  const where = isConfig ? source : "command line";
-  const parse = tasks === "several" ? parseRunConfig : parseConfig;
-  const config = await completeRunConfig(
-    parse({ text, where, overrides: [...assignments, ...(flags.set ?? [])] }),
-  );
-  const name = basename(isConfig ? source : "data" in config ? firstPath(config.data) : "tasks")
-    .replace(/\.(gz)$/, "")
-    .replace(/\.[^.]+$/, "");
-  const isFolder = await stat(config.backbone).then(
-    (status) => status.isDirectory(),
-    () => false,
-  );
-  const given = { ...config, backbone: isFolder ? resolve(config.backbone) : config.backbone };
-  const complete = {
-    ...(await mapPaths(given, (path) => resolve(path))),
-    output: flags.output ?? config.output ?? join("runs", name),
-  };
-  // Paths have become absolute, and names were taken from them.
-  refuseSecrets(complete, () => where);
-  return complete;
-}
-
-/** A configuration is written by hand. */
-const maxConfigBytes = 2 ** 20;
-
-async function readConfigFile(path: string): Promise<string> {
-  return readText(path, maxConfigBytes).catch((cause: unknown) => {
-    throw new PtuningError(
-      "CONFIG_INVALID",
-      `${path}: ${messageOf(cause).replace(`${path}: `, "").replace(/\.$/, "")}.`,
-      {
-        cause,
-      },
-    );
-  });
 }
 
 /** @param open gives the run folder; settings that are refused never ask for it, so they make and replace nothing */
