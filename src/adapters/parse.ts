@@ -10,12 +10,13 @@ import {
   type PeftReader,
   peftReaders,
 } from "../methods/index.ts";
-import { peftTasks, type Task, taskFrom } from "../tasks/index.ts";
+import { type Task, taskFrom } from "../tasks/index.ts";
 import { Adapter, type AdapterFields, type BackboneReference } from "./adapter.ts";
 import { checkpointWeights, peftConfigFile, sidecarFile, weightsFile } from "./adapter-files.ts";
 import { checkpointSource } from "./checkpoint.ts";
 import { MultiTaskAdapter } from "./multi-task.ts";
 import { ownPeftType, peftNames, placed } from "./peft-names.ts";
+import { peftTasks } from "./peft-tasks.ts";
 import { formatVersion } from "./save.ts";
 import {
   invalid,

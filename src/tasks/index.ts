@@ -16,7 +16,7 @@ export {
   type QuestionAnsweringOptions,
   questionAnswering,
 } from "./question-answering.ts";
-export { familyOf, type PeftTask, peftTasks, taskFamilies, taskFrom } from "./registry.ts";
+export { familyOf, taskFamilies, taskFrom } from "./registry.ts";
 export { type RegressionOptions, type ScorePrediction, textRegression } from "./regression.ts";
 export type {
   ConfusionMatrix,
