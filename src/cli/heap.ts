@@ -5,7 +5,8 @@ const lastKnownNode = 24;
 
 /**
  * Keeps the heap near what is in use. By default V8 lets a small heap grow to several times that before it looks for what
- * is no longer needed; over a million rows, whose objects live for a moment, that is memory for nothing.
+ * is no longer needed; over a million rows, whose objects live for a moment, that is memory for nothing. Commands that go
+ * through data do so; the start of a single answer it would only slow down.
  */
 export function keepHeapSmall(): void {
   const [major] = process.versions.node.split(".");

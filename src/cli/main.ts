@@ -2,7 +2,6 @@
 import { CommanderError } from "commander";
 import { asUnwritable, onCacheRefusal, onLockWait } from "../files/index.ts";
 import { exitCodes, reportError } from "./exit.ts";
-import { keepHeapSmall } from "./heap.ts";
 import { createProgram } from "./program.ts";
 import { isReaderGone, onReaderGone } from "./readers.ts";
 import { heedNohup, stopping } from "./stop.ts";
@@ -16,8 +15,6 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 // Nobody can be told of it.
 process.stderr.on("error", () => {});
 heedNohup();
-// Of no use to a single answer, whose start it would slow down.
-setTimeout(keepHeapSmall, 1000).unref();
 
 onCacheRefusal(({ message }) =>
   warn(`what is computed is kept for this run alone, as the cache cannot be written: ${message}`),

@@ -10,6 +10,7 @@ import {
   textLines,
 } from "../data/index.ts";
 import type { Task } from "../tasks/index.ts";
+import { keepHeapSmall } from "./heap.ts";
 import { readingFor } from "./training-columns.ts";
 
 /** What is to be answered, record by record. */
@@ -37,6 +38,7 @@ export async function whatIsAsked(
   if (input === undefined) {
     const make = exampleMaker(task);
     if (texts.length === 0) {
+      keepHeapSmall();
       return lines(textLines("standard input", { bytes: process.stdin }), make);
     }
     const records = texts.map((text, i) =>
@@ -49,6 +51,7 @@ export async function whatIsAsked(
       warnings: () => [],
     };
   }
+  keepHeapSmall();
   const trained = (adapter.provenance.data?.table ?? {}) as ReadOptions;
   if (flags.text === undefined && task.fromText && (await isPlain(input, task, trained.encoding))) {
     const { encoding, maxUnpackedBytes } = trained;

@@ -93,7 +93,7 @@ function chosen(rng) {
 async function makeWorld(folder, Rng) {
   const [{ encodeSafetensors }, { loadBackbone }, { train }, { deepPrompt }, { sequenceClassification }] =
     await Promise.all(
-      ["files", "backbones", "train", "methods", "tasks"].map((name) => import(`ptuning/${name}`)),
+      ["files", "backbones", "train", "methods", "tasks"].map((name) => import(`ptuning/internal/${name}`)),
     );
   const [own, adapter] = [join(folder, "backbone"), join(folder, "adapter")];
   const isMade = await import("node:fs").then(({ existsSync }) => existsSync(adapter));

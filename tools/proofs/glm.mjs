@@ -110,7 +110,7 @@ const labels = ["yes", "no"];
 const lastMatrix = "transformer.layers.0.mlp.dense_4h_to_h.weight";
 
 async function modules() {
-  const from = (name) => import(createRequire(import.meta.url).resolve(`ptuning/${name}`));
+  const from = (name) => import(createRequire(import.meta.url).resolve(`ptuning/internal/${name}`));
   const found = await Promise.all(
     [
       ...["adapters", "backbones", "core", "engine", "graph", "methods"],

@@ -67,7 +67,7 @@ function part(options) {
 }
 
 async function runPart({ checkpoint, state, resume }) {
-  const from = (name) => import(createRequire(import.meta.url).resolve(`ptuning/${name}`));
+  const from = (name) => import(createRequire(import.meta.url).resolve(`ptuning/internal/${name}`));
   const { loadBackbone } = await from("backbones");
   const { nodeEngine } = await from("engine");
   const { fineTuning } = await from("methods");

@@ -94,7 +94,7 @@ function load(folder, cache) {
 }
 
 if (process.argv[2] === "load") {
-  const from = (name) => import(createRequire(import.meta.url).resolve(`ptuning/${name}`));
+  const from = (name) => import(createRequire(import.meta.url).resolve(`ptuning/internal/${name}`));
   const { loadBackbone } = await from("backbones");
   const { embedTexts } = await from("predict");
   const started = performance.now();
