@@ -15,6 +15,7 @@ import {
   gradientOutput,
   initializeParams,
   lossScaleInput,
+  missingWeights,
   prepackFor,
   trainingGraph,
 } from "ptuning/internal/model";
@@ -42,7 +43,8 @@ say({ idleBytes: status("VmRSS") });
 const backbone = await withPrecision(await loadBackbone(folder, { engine }), precision);
 // As PEFT computes it: pooler, head dropout, the checkpoint's dropout.
 const task = sequenceClassification({ labels: ["a", "b", "c"], preset: "peft" });
-const parts = { backbone, method: deepPrompt({ preset: "peft", promptLength: P }), head: task.head };
+const given = { backbone, method: deepPrompt({ preset: "peft", promptLength: P }), head: task.head };
+const parts = { ...given, frozen: missingWeights(given, new Rng(3)) };
 const params = await initializeParams(parts, new Rng(1));
 const { graph, dropout } = trainingGraph(parts, task, params, {}, memory);
 const session = await backbone.engine.compile(graph, { prepack: prepackFor(memory, precision) });
