@@ -6,6 +6,7 @@ over that model with prompts in its attention. Speaks the same JSON lines as con
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from peft import PrefixTuningConfig, TaskType, get_peft_model
@@ -37,7 +38,7 @@ class PromptedClassifier(torch.nn.Module):
     def forward(self, input_ids, attention_mask, labels):
         states = self.net.states(self.prompt, self.layers, None, {}, input_ids=input_ids, attention_mask=attention_mask)
         logits = self.head(self.dropout(states[:, 0]))
-        return type("Output", (), {"loss": torch.nn.functional.cross_entropy(logits, labels)})
+        return SimpleNamespace(loss=torch.nn.functional.cross_entropy(logits, labels))
 
 
 if AutoConfig.from_pretrained(backbone).model_type == "bert":

@@ -1,6 +1,6 @@
 /** Fine-tuned models: a folder that transformers loads, with our sidecar beside its files. */
 import { type Backbone, openCheckpoint, parseArchitecture, readWeight } from "../backbones/portable.ts";
-import type { Params, Tensor } from "../core/index.ts";
+import { bytesOf, type Params } from "../core/index.ts";
 import { type Files, fileBytes, fileJson, type PendingTensor, streamSafetensors } from "../files/portable.ts";
 import { listedNames } from "../methods/index.ts";
 import { weightPrefix } from "../model/index.ts";
@@ -49,12 +49,13 @@ export async function checkpointContents(
   const trained: Params = { ...params, ...frozen };
   const tensors: Record<string, PendingTensor> = {};
   for (const [name, { shape }] of weights) {
-    const bytes = async (): Promise<Uint8Array> => bytesOf(await readWeight(weights, name, backbone.id));
+    const bytes = async (): Promise<Uint8Array> =>
+      bytesOf((await readWeight(weights, name, backbone.id)).data);
     tensors[architecture.checkpointName(name)] = { dtype: "float32", shape, bytes };
   }
   for (const [name, target] of Object.entries(checkpointNames(adapter, source))) {
     const tensor = trained[name]!;
-    tensors[target] = { dtype: "float32", shape: tensor.shape, bytes: () => bytesOf(tensor) };
+    tensors[target] = { dtype: "float32", shape: tensor.shape, bytes: () => bytesOf(tensor.data) };
   }
   const config = (await fileJson(files, "config.json")) as Record<string, unknown>;
   const ownConfig = { ...headConfig(adapter, architecture.transformersClasses), ...float32Config };
@@ -70,10 +71,6 @@ export async function checkpointContents(
 
 /** What `config.json` says of the numbers: all are written in 32 bits, whatever the checkpoint had; older versions' key goes. */
 const float32Config = { dtype: "float32", torch_dtype: undefined } as const;
-
-function bytesOf({ data: { buffer, byteOffset, byteLength } }: Tensor): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
-}
 
 /** The keys of `config.json` that tell transformers which head there is, and its labels. */
 function headConfig(

@@ -1,4 +1,4 @@
-import { type ExternalTensor, type Tensor, toFloat32 } from "../core/index.ts";
+import { bytesOf, type ExternalTensor, foldersOf, type Tensor, toFloat32 } from "../core/index.ts";
 import type { EngineFacts } from "../engine/index.ts";
 import type { PendingTensor } from "../files/index.ts";
 import type { FormName, StoredForm } from "../nn/index.ts";
@@ -62,7 +62,7 @@ export async function usableWeights(
 ): Promise<ReadonlyMap<string, ExternalTensor>> {
   const all = [...backbone.weights.values()];
   const isInRows = all.every(({ strides, dtype }) => strides === undefined && dtype !== "float64");
-  if (isInRows && foldersOf(all).size <= 1) return backbone.weights;
+  if (isInRows && foldersOf(all.map(({ source }) => source)).size <= 1) return backbone.weights;
   const tensors = (read: (weight: StoredWeight) => Promise<Tensor>): Record<string, PendingTensor> =>
     Object.fromEntries(
       [...backbone.weights].map(([name, weight]): [string, PendingTensor] => {
@@ -77,16 +77,4 @@ export async function usableWeights(
     );
   const wanted = { kind: "copied", layout: rowsLayout, name: "copied", tensors };
   return backbone.makeWeights(backbone, wanted, signal);
-}
-
-/** Folders of this machine that weights lie in. */
-function foldersOf(weights: readonly StoredWeight[]): Set<string> {
-  const sources = new Set(weights.map(({ source }) => source));
-  return new Set(
-    [...sources].flatMap(({ path }) => (path === undefined ? [] : [path.replace(/[^/\\]*$/, "")])),
-  );
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }

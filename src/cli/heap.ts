@@ -5,8 +5,7 @@ const lastKnownNode = 24;
 
 /**
  * Keeps the heap near what is in use. By default V8 lets a small heap grow to several times that before it looks for what
- * is no longer needed; over a million rows, whose objects live for a moment, that is memory for nothing. Commands that go
- * through data do so; the start of a single answer it would only slow down.
+ * is no longer needed; over a million rows, whose objects live for a moment, that is memory for nothing.
  */
 export function keepHeapSmall(): void {
   const [major] = process.versions.node.split(".");

@@ -2,6 +2,7 @@
 import { CommanderError } from "commander";
 import { asUnwritable, onCacheRefusal, onLockWait } from "../files/index.ts";
 import { exitCodes, reportError } from "./exit.ts";
+import { keepHeapSmall } from "./heap.ts";
 import { createProgram } from "./program.ts";
 import { isReaderGone, onReaderGone } from "./readers.ts";
 import { heedNohup, stopping } from "./stop.ts";
@@ -30,6 +31,10 @@ if (process.channel) {
 onLockWait(({ what, holder }) => note(`Waiting for the ${what}: in use by ${holder}.`));
 
 const program = createProgram();
+program.hook("preAction", (_, command) => {
+  // An answer to texts that stand on the command line is there before the heap grows: it would only start later.
+  if (command.name() !== "predict" || command.args.length < 2) keepHeapSmall();
+});
 for (const command of [
   program,
   ...program.commands,

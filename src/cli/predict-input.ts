@@ -10,7 +10,6 @@ import {
   textLines,
 } from "../data/index.ts";
 import type { Task } from "../tasks/index.ts";
-import { keepHeapSmall } from "./heap.ts";
 import { readingFor } from "./training-columns.ts";
 
 /** What is to be answered, record by record. */
@@ -38,7 +37,6 @@ export async function whatIsAsked(
   if (input === undefined) {
     const make = exampleMaker(task);
     if (texts.length === 0) {
-      keepHeapSmall();
       return lines(textLines("standard input", { bytes: process.stdin }), make);
     }
     const records = texts.map((text, i) =>
@@ -51,7 +49,6 @@ export async function whatIsAsked(
       warnings: () => [],
     };
   }
-  keepHeapSmall();
   const trained = (adapter.provenance.data?.table ?? {}) as ReadOptions;
   if (flags.text === undefined && task.fromText && (await isPlain(input, task, trained.encoding))) {
     const { encoding, maxUnpackedBytes } = trained;

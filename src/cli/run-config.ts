@@ -13,7 +13,7 @@ import {
 } from "../config/index.ts";
 import { messageOf, PtuningError } from "../core/index.ts";
 import { readText } from "../files/index.ts";
-import { assignmentsOf } from "./run-flags.ts";
+import { assignmentsOf, saysAnything } from "./run-flags.ts";
 
 /** Options of the command line for `train`. */
 export interface TrainFlags {
@@ -32,7 +32,7 @@ export interface TrainFlags {
 
 /** Whether anything but a saved run says what the configuration is. */
 export function saysConfig(source: string | undefined, flags: TrainFlags): boolean {
-  return source !== undefined || assignmentsOf(flags).length > 0 || flags.set !== undefined;
+  return source !== undefined || saysAnything(flags) || flags.set !== undefined;
 }
 
 /** The configuration from a file, from flags, or from both; paths become absolute, so that a run can be resumed from anywhere. */

@@ -106,13 +106,28 @@ export function optionOf({ flag, key, about, choices }: RunFlag): Option {
   return choices === undefined ? option : option.choices(choices);
 }
 
+/** What a command line was given, by the names that its parser makes of flags. */
+interface GivenFlags {
+  readonly [flag: string]: unknown;
+}
+
+/** Whether any of the flags says something of the configuration. */
+export function saysAnything(flags: GivenFlags): boolean {
+  return saidBy(flags).length > 0;
+}
+
 /** What flags say of the configuration, as assignments of JSON to keys. @throws OPTION_INVALID naming the flag */
-export function assignmentsOf(flags: { readonly [flag: string]: unknown }): string[] {
-  return [dataFlag, ...commonFlags, ...trainFlags].flatMap((one) => {
-    const option = optionOf(one);
+export function assignmentsOf(flags: GivenFlags): string[] {
+  return saidBy(flags).map(({ key, parse, name, given }) => {
+    const value = typeof given === "string" ? (parse?.(given, name) ?? given) : given;
+    return `${key}=${JSON.stringify(value)}`;
+  });
+}
+
+function saidBy(flags: GivenFlags): (RunFlag & { readonly name: string; readonly given: unknown })[] {
+  return [dataFlag, ...commonFlags, ...trainFlags].flatMap((flag) => {
+    const option = optionOf(flag);
     const given = flags[option.attributeName()];
-    if (given === undefined) return [];
-    const value = typeof given === "string" ? (one.parse?.(given, option.long!) ?? given) : given;
-    return [`${one.key}=${JSON.stringify(value)}`];
+    return given === undefined ? [] : [{ ...flag, name: option.long!, given }];
   });
 }

@@ -73,3 +73,8 @@ export function viewBytes<D extends DType>(dtype: D, bytes: Uint8Array): TypedAr
 export function isFloat(dtype: DType): boolean {
   return dtype === "float32" || dtype === "float64" || dtype === "float16" || dtype === "bfloat16";
 }
+
+/** The memory of an array or a view, as bytes. */
+export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}

@@ -5,6 +5,7 @@ export * from "./dtype.ts";
 export * from "./errors.ts";
 export * from "./extremes.ts";
 export * from "./half.ts";
+export * from "./halving.ts";
 export * from "./lazy-array.ts";
 export * from "./options.ts";
 export * from "./resources.ts";

@@ -1,3 +1,5 @@
+import { countWhile } from "./halving.ts";
+
 /** How Node asks values for the form in which they are shown; it would show what stands behind a proxy. */
 const inspected = Symbol.for("nodejs.util.inspect.custom");
 /** Elements that are shown so; one more, and Node says that there are more. */
@@ -86,13 +88,7 @@ export function leaveOut<E>(items: readonly E[], indices: ArrayLike<number>): re
   const read = readerOf(items);
   return lazyArray(items.length - indices.length, (i) => {
     // In front of the i-th that is left stand all whose index, without those left out before it, is at most i.
-    let [low, high] = [0, indices.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (indices[middle]! - middle <= i) low = middle + 1;
-      else high = middle;
-    }
-    return read(i + low);
+    return read(i + countWhile(indices.length, (n) => indices[n]! - n <= i));
   });
 }
 
@@ -111,12 +107,7 @@ export function lazyJoin<E>(parts: readonly (readonly E[])[]): readonly E[] {
   const readers = parts.map(readerOf);
   for (const part of parts) starts.push(starts.at(-1)! + part.length);
   return lazyArray(starts.at(-1)!, (index) => {
-    let [low, high] = [0, parts.length - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (starts[middle]! <= index) low = middle;
-      else high = middle - 1;
-    }
-    return readers[low]!(index - starts[low]!);
+    const part = countWhile(parts.length, (n) => starts[n]! <= index) - 1;
+    return readers[part]!(index - starts[part]!);
   });
 }

@@ -32,3 +32,12 @@ export async function withOpen<T>(source: ByteSource, use: (source: ByteSource) 
 export function fileName({ name }: Pick<ByteSource, "name">): string {
   return name.split(/[\\/]/).at(-1)!;
 }
+
+/** Folders of this machine that hold sources: of those that are files. */
+export function foldersOf(sources: Iterable<ByteSource>): Set<string> {
+  const folders = new Set<string>();
+  for (const { path } of new Set(sources)) {
+    if (path !== undefined) folders.add(path.slice(0, -fileName({ name: path }).length));
+  }
+  return folders;
+}

@@ -1,4 +1,4 @@
-import { lazyArray } from "../core/index.ts";
+import { countWhile, lazyArray } from "../core/index.ts";
 import { ValueCodec } from "./value-codec.ts";
 
 /** Examples begin within so many bytes of a page's start: their places take two bytes each. */
@@ -68,13 +68,7 @@ export class PackedExamples<E extends { readonly line?: number }> {
     const last = this.#pages[this.#lastRead]!;
     const place = index - last.first;
     if (place >= 0 && place < last.starts.length) return last;
-    let [low, high] = [0, this.#pages.length - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.#pages[middle]!.first <= index) low = middle;
-      else high = middle - 1;
-    }
-    this.#lastRead = low;
-    return this.#pages[low]!;
+    this.#lastRead = countWhile(this.#pages.length, (page) => this.#pages[page]!.first <= index) - 1;
+    return this.#pages[this.#lastRead]!;
   }
 }

@@ -1,4 +1,4 @@
-import { type ExternalTensor, fileName, isExternal, PtuningError } from "../core/index.ts";
+import { type ExternalTensor, fileName, foldersOf, isExternal, PtuningError } from "../core/index.ts";
 import type { Graph } from "../graph/index.ts";
 import type { TensorPlace } from "../onnx/index.ts";
 
@@ -30,9 +30,9 @@ const alignment = 64;
  */
 export async function externalPlaces(graph: Graph): Promise<ExternalPlaces> {
   const tensors = new Set([...graph.initializers.values()].filter(isExternal));
-  const paths = new Set([...tensors].map(({ source }) => source.path));
-  if (paths.has(undefined)) return readAll(tensors);
-  const folders = new Set([...paths].map((path) => path!.slice(0, -fileName({ name: path! }).length)));
+  const sources = [...tensors].map(({ source }) => source);
+  if (sources.some(({ path }) => path === undefined)) return readAll(tensors);
+  const folders = foldersOf(sources);
   if (folders.size > 1) {
     throw new PtuningError("ENGINE_FAILED", `weights: expected one folder, got ${[...folders].join(", ")}.`);
   }

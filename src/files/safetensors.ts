@@ -1,6 +1,7 @@
 import {
   type ByteSource,
   byteSize,
+  bytesOf,
   type DType,
   elementCount,
   PtuningError,
@@ -179,7 +180,7 @@ export function encodeSafetensors(
   bytes.set(prefix);
   let at = prefix.length;
   for (const [, { data }] of ordered) {
-    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+    bytes.set(bytesOf(data), at);
     at += data.byteLength;
   }
   return bytes;

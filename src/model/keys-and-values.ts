@@ -1,5 +1,5 @@
 /** Legend: B batch, S sequence, L layers, E hidden size, N tokens. */
-import { int32s, type Tensor } from "../core/index.ts";
+import { countWhile, int32s, type Tensor } from "../core/index.ts";
 import type { Engine } from "../engine/index.ts";
 import { padBatch, type TokenSequences, tokenCount } from "../text/portable.ts";
 import { keysAndValuesGraph, keysAndValuesOutput } from "./graphs.ts";
@@ -45,11 +45,5 @@ export async function keysAndValues(
 
 /** The sequence that a token belongs to. */
 function sequenceOf({ starts }: TokenSequences, token: number): number {
-  let [low, high] = [0, starts.length - 1];
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if (starts[middle]! <= token) low = middle;
-    else high = middle;
-  }
-  return low;
+  return countWhile(starts.length - 1, (i) => starts[i]! <= token) - 1;
 }

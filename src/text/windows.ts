@@ -1,3 +1,5 @@
+import { countWhile } from "../core/index.ts";
+
 /** Tokens `start` … `end` − 1 of a longer text. */
 export interface TokenWindow {
   readonly start: number;
@@ -29,13 +31,9 @@ export function tokenWindows(count: number, size: number, stride: number): Token
  */
 export function windowWithMostContext(windows: readonly TokenWindow[], at: number): number {
   // Up to the last window whose middle is not behind the token its end comes nearer, from there on its start leaves.
-  let [low, high] = [0, windows.length - 1];
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    const { start, end } = windows[middle]!;
-    if (start + end - 1 <= 2 * at) low = middle;
-    else high = middle - 1;
-  }
+  const upTo = countWhile(windows.length, (i) => windows[i]!.start + windows[i]!.end - 1 <= 2 * at);
+  // The first has no earlier one, wherever its middle is.
+  const low = Math.max(0, upTo - 1);
   const context = ({ start, end }: TokenWindow): number => Math.min(at - start, end - 1 - at);
   const next = windows[low + 1];
   return next !== undefined && context(next) > context(windows[low]!) ? low + 1 : low;

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { BackboneReference } from "../adapters/index.ts";
-import { type ByteSource, type Params, PtuningError, type Tensor, withOpen } from "../core/index.ts";
+import { type ByteSource, bytesOf, type Params, PtuningError, type Tensor, withOpen } from "../core/index.ts";
 import {
   createSha256,
   hex,
@@ -147,10 +147,6 @@ export function readableState(state: TrainingState): ReadableState {
     fixed: readable(fixed),
   };
   return { facts, best: best?.evaluation, tensors };
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** The system takes and hashes no more than 2 GiB at once. */

@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { scratch } from "../scratch.mjs";
+import { internals } from "./support/part.mjs";
 
 const self = fileURLToPath(import.meta.url);
 const hangSeconds = 20;
@@ -91,10 +92,9 @@ function chosen(rng) {
 
 /** A tiny backbone and an adapter on it, made once. */
 async function makeWorld(folder, Rng) {
-  const [{ encodeSafetensors }, { loadBackbone }, { train }, { deepPrompt }, { sequenceClassification }] =
-    await Promise.all(
-      ["files", "backbones", "train", "methods", "tasks"].map((name) => import(`ptuning/internal/${name}`)),
-    );
+  const { deepPrompt, encodeSafetensors, loadBackbone, sequenceClassification, train } = await internals(
+    ...["files", "backbones", "train", "methods", "tasks"],
+  );
   const [own, adapter] = [join(folder, "backbone"), join(folder, "adapter")];
   const isMade = await import("node:fs").then(({ existsSync }) => existsSync(adapter));
   if (!isMade) {

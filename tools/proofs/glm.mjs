@@ -5,15 +5,15 @@
  * against the bar. Pages of the weights' file are resident too; what is of no file is given beside (`anonymousBytes`).
  * After that the forward half of the step runs alone, and one matrix in each of the ways in which it is multiplied.
  */
-import { fork, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { root } from "../prepare.mjs";
 import { referencePython } from "../reference/run.mjs";
 import { scratch } from "../scratch.mjs";
 import { writeGlm } from "./support/glm.mjs";
+import { inOwnProcess, internals } from "./support/part.mjs";
 
 const self = fileURLToPath(import.meta.url);
 
@@ -60,30 +60,14 @@ async function proveOne(name, folder) {
   const weights = join(checkpoint, "pytorch_model.bin");
   const fileBytes = statSync(weights).size;
   const env = { ...process.env, PTUNING_CACHE: join(folder, "cache") };
-  const figures = await learn(checkpoint, env);
+  // All that a user does.
+  const figures = await inOwnProcess(self, ["learn", checkpoint], { what: checkpoint, env });
   const { peakBytes } = figures.predict;
   if (peakBytes > bars[name])
     throw new Error(
       `${name}: expected at most ${bars[name]} resident bytes, got ${JSON.stringify(figures)}.`,
     );
   return { ...JSON.parse(made.stdout), fileBytes, ...figures };
-}
-
-/** All that a user does, in a process of its own. */
-function learn(checkpoint, env) {
-  return new Promise((resolve, reject) => {
-    const child = fork(self, ["learn", checkpoint], { env });
-    let result;
-    child.on("message", (message) => {
-      result = message;
-    });
-    child.on("error", reject);
-    child.on("exit", (code, signal) =>
-      code === 0 && result
-        ? resolve(result)
-        : reject(new Error(`${checkpoint}: ended with ${code ?? signal}.`)),
-    );
-  });
 }
 
 const seconds = async (work) => {
@@ -109,19 +93,11 @@ const text = (i) => String.fromCharCode(97 + i).repeat(length);
 const labels = ["yes", "no"];
 const lastMatrix = "transformer.layers.0.mlp.dense_4h_to_h.weight";
 
-async function modules() {
-  const from = (name) => import(createRequire(import.meta.url).resolve(`ptuning/internal/${name}`));
-  const found = await Promise.all(
-    [
-      ...["adapters", "backbones", "core", "engine", "graph", "methods"],
-      ...["model", "nn", "predict", "tasks", "text", "train"],
-    ].map(from),
-  );
-  return Object.assign({}, ...found);
-}
-
 async function runLearn(checkpoint) {
-  const p = await modules();
+  const p = await internals(
+    ...["adapters", "backbones", "core", "engine", "graph", "methods"],
+    ...["model", "nn", "predict", "tasks", "text", "train"],
+  );
   setInterval(look, 100).unref();
   const [openSeconds, backbone] = await seconds(() => p.loadBackbone(checkpoint, { engine: p.nodeEngine() }));
   const [convertSeconds, converted] = await seconds(() => p.withPrecision(backbone, "int4"));

@@ -3,13 +3,12 @@
  * and gone on with by another process. Weights, two moments of each and the best weights so far make 5.4 GB. Losses
  * after resuming equal those of the run that never stopped, to the bit. Needs some 16 GB of memory and 8 GB of disk.
  */
-import { fork } from "node:child_process";
 import { rmSync, statSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { root } from "../prepare.mjs";
 import { scratch } from "../scratch.mjs";
+import { inOwnProcess, internals } from "./support/part.mjs";
 
 const self = fileURLToPath(import.meta.url);
 
@@ -51,28 +50,15 @@ export async function prove({ size }) {
   }
 }
 
-/** Half of the proof in a process of its own. */
+/** Half of the proof. */
 function part(options) {
-  return new Promise((resolve, reject) => {
-    const child = fork(self, ["part", JSON.stringify(options)]);
-    let result;
-    child.on("message", (message) => {
-      result = message;
-    });
-    child.on("error", reject);
-    child.on("exit", (code, signal) =>
-      code === 0 && result ? resolve(result) : reject(new Error(`a part ended with ${code ?? signal}.`)),
-    );
-  });
+  return inOwnProcess(self, ["part", JSON.stringify(options)], { what: "a part" });
 }
 
 async function runPart({ checkpoint, state, resume }) {
-  const from = (name) => import(createRequire(import.meta.url).resolve(`ptuning/internal/${name}`));
-  const { loadBackbone } = await from("backbones");
-  const { nodeEngine } = await from("engine");
-  const { fineTuning } = await from("methods");
-  const { sequenceClassification } = await from("tasks");
-  const { readState, train } = await from("train");
+  const { fineTuning, loadBackbone, nodeEngine, readState, sequenceClassification, train } = await internals(
+    ...["backbones", "engine", "methods", "tasks", "train"],
+  );
   const backbone = await loadBackbone(checkpoint, { engine: nodeEngine() });
   const texts = (count) =>
     Array.from({ length: count }, (_, i) => ({

@@ -5,9 +5,8 @@
  * their hashes are not known (`fresh`), or known from an earlier load. Ratios are of medians; embeddings are equal to the
  * bit.
  */
-import { fork, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { readFileSync, statSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -15,6 +14,7 @@ import { randomBackbone } from "../../bench/random-backbone.mjs";
 import { root } from "../prepare.mjs";
 import { referencePython } from "../reference/run.mjs";
 import { scratch } from "../scratch.mjs";
+import { inOwnProcess, internals } from "./support/part.mjs";
 
 const self = fileURLToPath(import.meta.url);
 const forms = ["safetensors", "zip", "legacy"];
@@ -78,25 +78,16 @@ function mediansOf(taken) {
   };
 }
 
-/** One load, in a process of its own. */
+/** One load. */
 function load(folder, cache) {
-  return new Promise((resolve, reject) => {
-    const child = fork(self, ["load", folder], { env: { ...process.env, PTUNING_CACHE: cache } });
-    let result;
-    child.on("message", (message) => {
-      result = message;
-    });
-    child.on("error", reject);
-    child.on("exit", (code, signal) =>
-      code === 0 && result ? resolve(result) : reject(new Error(`${folder}: ended with ${code ?? signal}.`)),
-    );
+  return inOwnProcess(self, ["load", folder], {
+    what: folder,
+    env: { ...process.env, PTUNING_CACHE: cache },
   });
 }
 
 if (process.argv[2] === "load") {
-  const from = (name) => import(createRequire(import.meta.url).resolve(`ptuning/internal/${name}`));
-  const { loadBackbone } = await from("backbones");
-  const { embedTexts } = await from("predict");
+  const { embedTexts, loadBackbone } = await internals("backbones", "predict");
   const started = performance.now();
   const backbone = await loadBackbone(process.argv[3]);
   const openSeconds = (performance.now() - started) / 1000;

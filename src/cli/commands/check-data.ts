@@ -19,7 +19,6 @@ import type { Task } from "../../tasks/index.ts";
 import { resolveSettings } from "../../train/index.ts";
 import { tellData } from "../data-line.ts";
 import { exitCodes } from "../exit.ts";
-import { keepHeapSmall } from "../heap.ts";
 import { readConfig, type TrainFlags } from "../run-config.ts";
 import { print, printJson, style, warn } from "../terminal.ts";
 
@@ -27,7 +26,6 @@ import { print, printJson, style, warn } from "../terminal.ts";
 const shownLabels = 20;
 
 export async function checkDataCommand(source: string, flags: TrainFlags): Promise<void> {
-  keepHeapSmall();
   const isRun = (await runStatus(source)) !== "none";
   const config = isRun
     ? await completeRunConfig(await readRunConfig(source))

@@ -20,7 +20,6 @@ import { comparisonText, textTable } from "../../report/index.ts";
 import { jsonComparisonReporter, textComparisonReporter } from "../compare-reporter.ts";
 import { tellData } from "../data-line.ts";
 import { exitCodes } from "../exit.ts";
-import { keepHeapSmall } from "../heap.ts";
 import { positive, positives, threadsOf } from "../numbers.ts";
 import { goOnUnread } from "../readers.ts";
 import { readConfig } from "../run-config.ts";
@@ -46,7 +45,6 @@ interface CompareFlags {
 }
 
 export async function compareCommand(source: string, flags: CompareFlags): Promise<void> {
-  keepHeapSmall();
   const {
     preset: presetName,
     methods: given,

@@ -4,7 +4,6 @@ import { readExamples } from "../../data/index.ts";
 import { createPredictor } from "../../predict/index.ts";
 import { formatDuration } from "../../report/index.ts";
 import { loadAdapterAndBackbone } from "../adapter-folder.ts";
-import { keepHeapSmall } from "../heap.ts";
 import { stopping } from "../stop.ts";
 import { cutMessage, print, printJson, style, warn } from "../terminal.ts";
 import { readingFor } from "../training-columns.ts";
@@ -21,7 +20,6 @@ interface EvaluateFlags {
 }
 
 export async function evaluateCommand(path: string, dataPath: string, flags: EvaluateFlags): Promise<void> {
-  keepHeapSmall();
   const { adapter, backbone } = await loadAdapterAndBackbone(path, flags);
   try {
     const file = await readExamples(dataPath, await readingFor(adapter, dataPath, flags));

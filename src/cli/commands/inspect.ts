@@ -15,13 +15,11 @@ import { readJson } from "../../files/index.ts";
 import { inventory } from "../../model/index.ts";
 import { formatBytes, formatCount, textTable } from "../../report/index.ts";
 import { adapterFolder } from "../adapter-folder.ts";
-import { keepHeapSmall } from "../heap.ts";
 import { print, printJson } from "../terminal.ts";
 
 type Facts = Readonly<Record<string, unknown>>;
 
 export async function inspect(thing: string, { json }: { readonly json?: boolean }): Promise<void> {
-  keepHeapSmall();
   const facts = await factsOf(thing);
   if (json) {
     printJson(facts);

@@ -6,7 +6,6 @@ import { readSweepConfig, sweep } from "../../sweeps/index.ts";
 import { localRunner, type TrialRunner } from "../../trials/index.ts";
 import { tellData } from "../data-line.ts";
 import { exitCodes } from "../exit.ts";
-import { keepHeapSmall } from "../heap.ts";
 import { aboveZero, numberOf, positive, whole } from "../numbers.ts";
 import { goOnUnread } from "../readers.ts";
 import { readConfig, saysConfig } from "../run-config.ts";
@@ -37,7 +36,6 @@ interface SweepFlags {
 }
 
 export async function sweepCommand(source: string | undefined, flags: SweepFlags): Promise<void> {
-  keepHeapSmall();
   const { config, folder } = await whatToSearch(source, flags);
   const tell = flags.json ? jsonSweepReporter() : textSweepReporter();
   goOnUnread();

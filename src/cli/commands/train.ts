@@ -31,7 +31,6 @@ import { tellData } from "../data-line.ts";
 import { dryRun } from "../dry-run.ts";
 import { exitCodes } from "../exit.ts";
 import { findLr } from "../find-lr.ts";
-import { keepHeapSmall } from "../heap.ts";
 import { goOnUnread } from "../readers.ts";
 import { readConfig, saysConfig, type TrainFlags } from "../run-config.ts";
 import { stopping } from "../stop.ts";
@@ -40,7 +39,6 @@ import { jsonReporter, textReporter } from "../train-reporter.ts";
 import { predictCommandLine } from "../try-it.ts";
 
 export async function trainCommand(source: string | undefined, flags: TrainFlags): Promise<void> {
-  keepHeapSmall();
   const run = flags.resume === undefined ? undefined : await openResumed(flags.resume, source, flags);
   const config =
     run === undefined ? await readConfig(source, flags, "several") : await completeRunConfig(run.config);
