@@ -395,6 +395,7 @@ describe("train", () => {
     [["train", "--resume", "runs/nowhere"], /runs\/nowhere: expected an unfinished run, got no run/],
     [["train", "--resume", "runs/run"], /expected an unfinished run, got a finished one/],
     [["train", "train.csv", "--resume", "runs/run"], /--resume: expected no other settings/],
+    [["train", "--resume", "runs/run", "--epochs", "many"], /--resume: expected no other settings/],
     [["train", "train.csv", "--preset", "thudmm"], /preset: expected .*"thudm"/],
     [["predict", "runs/nowhere", "x"], /runs\/nowhere: expected an adapter folder/],
     [["predict", "runs/run", "--pair", "x"], /--pair: expected one text beside it, got 0/],
