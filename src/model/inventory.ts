@@ -1,5 +1,6 @@
-import { elementCount, type Params } from "../core/index.ts";
+import { elementCount } from "../core/index.ts";
 import { weightPrefix } from "./model.ts";
+import type { ParamShapes } from "./parameters.ts";
 
 /** How many parameters are trained, and how many are not. */
 export interface Inventory {
@@ -13,7 +14,7 @@ export interface Inventory {
 }
 
 /** Counts parameters by part. @param backbone number of parameters of the backbone, trained or not */
-export function inventory(params: Params, backbone: number): Inventory {
+export function inventory(params: ParamShapes, backbone: number): Inventory {
   const trainable: Record<string, number> = {};
   for (const [name, { shape }] of Object.entries(params)) {
     const part = name.split(".")[0]!;

@@ -14,7 +14,7 @@ export interface OfferedCheckpoint extends AsyncDisposable {
  * for in time is waited for, what comes later is refused, as by then the tensors are others.
  */
 export function offerCheckpoint(run: Run): OfferedCheckpoint {
-  const { step } = run;
+  const { step } = run.progress;
   const begun = new Set<Promise<unknown>>();
   let isOver = false;
   const take = async <T>(copy: () => Promise<T>): Promise<T> => {
@@ -49,7 +49,8 @@ export function offerCheckpoint(run: Run): OfferedCheckpoint {
 }
 
 function stateOf(run: Run): ReadableState {
-  const { step, store, best, evaluations, lossSum, lossCount, identity, frozen, backbone, tasks } = run;
+  const { store, identity, frozen, backbone, tasks } = run;
+  const { best, ...progress } = run.progress;
   const { method } = run.options;
   const origin = {
     backbone: referenceTo(backbone),
@@ -57,7 +58,7 @@ function stateOf(run: Run): ReadableState {
     tasks: Object.fromEntries(tasks.map(({ name, task: { type, options } }) => [name, { type, options }])),
   };
   return {
-    facts: { step, evaluations, lossSum, lossCount, identity, origin },
+    facts: { ...progress, identity, origin },
     best: best?.evaluation,
     tensors: {
       ...store.look(),

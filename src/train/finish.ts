@@ -24,7 +24,8 @@ export async function* finish(
   run: Run,
   loopEnded: "finished" | "early" | "aborted",
 ): AsyncGenerator<TrainEvent<SavedAdapter>> {
-  const { settings, best } = run;
+  const { settings } = run;
+  const { step, best } = run.progress;
   let reason = loopEnded;
   if (reason !== "aborted" && best?.evaluation.collapsed) {
     yield {
@@ -59,12 +60,13 @@ export async function* finish(
       reason = "aborted";
     }
   }
-  yield { type: "done", reason, step: run.step, adapter, best: best?.evaluation, ...(exact && { exact }) };
+  yield { type: "done", reason, step, adapter, best: best?.evaluation, ...(exact && { exact }) };
 }
 
 /** The best state as it is saved. */
 async function adapterOf(run: Run): Promise<SavedAdapter> {
-  const { options, backbone, settings, best, tasks } = run;
+  const { options, backbone, settings, tasks } = run;
+  const { best } = run.progress;
   const { method } = options;
   const trained = best?.params ?? (await run.store.params());
   const params: Params = {
@@ -119,7 +121,10 @@ const recorded = [
   ...(["hiddenDropout", "attentionDropout", "precision", "selectBy"] as const),
 ] satisfies readonly (keyof ResolvedSettings)[];
 
-function provenanceOf({ options, settings, best, step }: Run, { name, data }: RunTask): Provenance {
+function provenanceOf(
+  { options, settings, progress: { best, step } }: Run,
+  { name, data }: RunTask,
+): Provenance {
   return {
     createdAt: new Date().toISOString(),
     versions: versions(),

@@ -24,9 +24,9 @@ export function* start(run: Run): Generator<TrainEvent> {
     examples: { train: total(({ trainSet }) => trainSet.count), dev: total(({ devSet }) => devSet.count) },
     truncated: { train: truncated, dev: total(({ devSet }) => devSet.sequences.truncated) },
     ...("tasks" in run.options && { tasks: Object.fromEntries(facts) }),
-    stepsPerEpoch: run.stepsPerEpoch,
+    stepsPerEpoch: run.mix.stepsPerEpoch,
     totalSteps,
-    startStep: run.step,
+    startStep: run.progress.step,
     engine: run.backbone.engine.name,
     memory: {
       microBatchSize: Math.min(...tasks.map(({ stepper }) => stepper.microBatchSize)),

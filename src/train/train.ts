@@ -8,6 +8,7 @@ import { joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
 import type { StepEvent, TrainEvent } from "./events.ts";
 import { finish } from "./finish.ts";
 import type { AnyTrainOptions, MultiTaskOptions, TrainOptions } from "./options.ts";
+import type { Plan } from "./plan.ts";
 import { type Run, type RunTask, setUp } from "./set-up.ts";
 import { start } from "./start-event.ts";
 import type { EvaluationRecord } from "./state.ts";
@@ -45,7 +46,7 @@ export async function* train(options: AnyTrainOptions): AsyncGenerator<TrainEven
 const sameMomentMs = 1;
 
 async function* loop(run: Run): AsyncGenerator<TrainEvent, "finished" | "early" | "aborted"> {
-  const { settings, totalSteps } = run;
+  const { settings, progress, totalSteps } = run;
   const { signal } = run.options;
   const prepare = updatePreparer(run);
   let lastCheckpoint = performance.now();
@@ -53,7 +54,7 @@ async function* loop(run: Run): AsyncGenerator<TrainEvent, "finished" | "early" 
   for (let moved = false; ; moved = true) {
     // Of a resumed run that was stopped before or in its evaluation, this makes up for it.
     if (isEvaluationDue(run)) yield* evaluate(run);
-    const isOver = run.step === totalSteps || isExhausted(run);
+    const isOver = progress.step === totalSteps || isExhausted(run);
     // An evaluation that the signal ended is still due.
     const isAborted = signal?.aborted === true && (!isOver || isEvaluationDue(run));
     const isTime = performance.now() - lastCheckpoint >= settings.checkpointSeconds * 1000;
@@ -67,7 +68,7 @@ async function* loop(run: Run): AsyncGenerator<TrainEvent, "finished" | "early" 
     if (isOver) return "finished";
     // Whoever handled the checkpoint may have aborted.
     if (signal?.aborted) return "aborted";
-    const { event, following } = await makeStep(run, next ?? prepare(run.step), prepare);
+    const { event, following } = await makeStep(run, next ?? prepare(progress.step), prepare);
     next = following;
     yield event;
   }
@@ -79,28 +80,29 @@ async function makeStep(
   { task, done, batch }: PreparedUpdate,
   prepare: (step: number) => PreparedUpdate,
 ): Promise<{ readonly event: StepEvent; readonly following: PreparedUpdate | undefined }> {
+  const { store, progress } = run;
   const started = performance.now();
   const running = task.stepper.run(batch);
   // Where the next batch cannot be made, nobody waits for this one.
   running.catch(() => {});
-  const following = run.step + 1 < run.totalSteps ? prepare(run.step + 1) : undefined;
+  const following = progress.step + 1 < run.totalSteps ? prepare(progress.step + 1) : undefined;
   const prepared = performance.now();
   const loss = await running;
   // Where the engine still had to be waited for, it never waited for the batch.
   const isEngineLast = performance.now() - prepared > sameMomentMs;
-  const gradientNorm = await run.store.gradientNorm();
-  const learningRate = run.rate(run.step);
+  const gradientNorm = await store.gradientNorm();
+  const learningRate = run.rate(progress.step);
   if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) throw diverged(run, loss, learningRate);
-  await run.store.update(run.step, (name) =>
+  await store.update(progress.step, (name) =>
     run.tasks.reduce((sum, { trained }, i) => sum + (trained.has(name) ? done[i]! : 0), 0),
   );
-  run.step++;
-  run.lossSum += loss;
-  run.lossCount++;
+  progress.step++;
+  progress.lossSum += loss;
+  progress.lossCount++;
   const event: StepEvent = {
     type: "step",
-    step: run.step,
-    epoch: Math.ceil(run.step / run.stepsPerEpoch),
+    step: progress.step,
+    epoch: Math.ceil(progress.step / run.mix.stepsPerEpoch),
     ...(task.name && { task: task.name }),
     loss,
     learningRate,
@@ -140,19 +142,26 @@ function updatePreparer({ tasks, mix, settings }: Run): (step: number) => Prepar
 }
 
 /** Whether the run is scored after this update. */
-function isEvaluationStep({ settings: { evaluateEvery }, step, stepsPerEpoch, totalSteps }: Run): boolean {
-  const every = evaluateEvery === "epoch" ? stepsPerEpoch : evaluateEvery;
+function isEvaluationStep({
+  settings: { evaluateEvery },
+  mix,
+  progress: { step },
+  totalSteps,
+}: Run): boolean {
+  const every = evaluateEvery === "epoch" ? mix.stepsPerEpoch : evaluateEvery;
   return step % every === 0 || step === totalSteps;
 }
 
 /** Whether it is to be scored now, and has not been. */
 function isEvaluationDue(run: Run): boolean {
   const hasDev = run.tasks.some(({ inference }) => inference !== undefined);
-  return hasDev && run.step > 0 && isEvaluationStep(run) && run.evaluations.at(-1)?.step !== run.step;
+  const { step, evaluations } = run.progress;
+  return hasDev && step > 0 && isEvaluationStep(run) && evaluations.at(-1)?.step !== step;
 }
 
 /** Scores the dev set; leaves the run as it was where the signal ends it. */
 async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
+  const { progress } = run;
   const { signal } = run.options;
   const started = performance.now();
   const results: TaskEvaluation[] = [];
@@ -171,28 +180,28 @@ async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
     throw error;
   }
   const record: EvaluationRecord = {
-    step: run.step,
-    epoch: run.step / run.stepsPerEpoch,
+    step: progress.step,
+    epoch: progress.step / run.mix.stepsPerEpoch,
     ...joinEvaluations(results),
   };
   const isBest =
-    run.best === undefined || isBetter(selected(run, record), selected(run, run.best.evaluation));
-  if (isBest) run.best = { evaluation: record, params: await run.store.params() };
-  run.evaluations.push(record);
+    progress.best === undefined || isBetter(selected(run, record), selected(run, progress.best.evaluation));
+  if (isBest) progress.best = { evaluation: record, params: await run.store.params() };
+  progress.evaluations.push(record);
   yield {
     type: "evaluation",
     ...record,
-    trainLoss: run.lossSum / Math.max(1, run.lossCount),
+    trainLoss: progress.lossSum / Math.max(1, progress.lossCount),
     best: isBest,
     seconds: (performance.now() - started) / 1000,
   };
-  run.lossSum = 0;
-  run.lossCount = 0;
+  progress.lossSum = 0;
+  progress.lossCount = 0;
 }
 
 /** The number by which states are compared: higher is better. */
 function selected(
-  { settings: { selectBy }, scores: known }: Run,
+  { settings: { selectBy }, scores: known }: Plan,
   { scores, loss }: EvaluationRecord,
 ): number {
   if (selectBy === "loss") return -loss;
@@ -205,7 +214,7 @@ function isBetter(score: number, than: number): boolean {
 }
 
 /** Whether `patience` evaluations have passed without a better one. */
-function isExhausted({ settings: { patience }, evaluations, best }: Run): boolean {
+function isExhausted({ settings: { patience }, progress: { evaluations, best } }: Run): boolean {
   if (patience === 0 || best === undefined) return false;
   return evaluations.filter(({ step }) => step > best.evaluation.step).length >= patience;
 }
@@ -213,7 +222,7 @@ function isExhausted({ settings: { patience }, evaluations, best }: Run): boolea
 function diverged(run: Run, loss: number, learningRate: number): PtuningError {
   return new PtuningError(
     "TRAINING_DIVERGED",
-    `step ${run.step + 1}: expected a finite loss and finite gradients, got a loss of ${loss} at learning rate ${learningRate}.`,
+    `step ${run.progress.step + 1}: expected a finite loss and finite gradients, got a loss of ${loss} at learning rate ${learningRate}.`,
     { hint: "Try a learning rate three to ten times lower, warmupSteps, or a smaller clipNorm." },
   );
 }
