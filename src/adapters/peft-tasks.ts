@@ -34,7 +34,8 @@ export const peftTasks: Readonly<Record<string, PeftTask>> = {
     module: "base_model.classifier",
     create(outputs, labels = []) {
       checkNames(outputs, labels);
-      return tokenClassification({ labels }) as Task;
+      // As transformers reads tags; whether these are of IOB2 is not known.
+      return tokenClassification({ labels, decoding: "argmax" }) as Task;
     },
   },
   QUESTION_ANS: {

@@ -9,8 +9,11 @@ import { type FolderContents, writeContents } from "./contents.ts";
 import { moduleOf, ownPeftType, peftNames, placed } from "./peft-names.ts";
 import { expectPublishable } from "./publishable.ts";
 
-/** Version of the sidecar's layout; readers refuse newer ones. 2: fingerprints of backbones see every byte. */
-export const formatVersion = 2;
+/**
+ * Version of the sidecar's layout; readers refuse newer ones. 2: fingerprints of backbones see every byte. 3: tasks on words
+ * say how tags are chosen.
+ */
+export const formatVersion = 3;
 
 /** The PEFT release that the reference tools test against. */
 const peftVersion = "0.21.2";

@@ -1,3 +1,4 @@
+import { familyOf, type Task } from "../tasks/index.ts";
 import type { TrainedTask } from "../train/index.ts";
 import type { AnyRunConfig, MultiTaskConfig, RunConfig } from "./config.ts";
 import { type CompleteConfig, completeConfig, readData, taskOf } from "./resolve.ts";
@@ -29,18 +30,33 @@ export async function completeRunConfig(config: AnyRunConfig): Promise<CompleteR
   return { ...config, tasks };
 }
 
-/** Reads the data of every task and makes the tasks; under "" where there is only one. */
-export async function readTasks(config: CompleteRunConfig): Promise<Readonly<Record<string, TrainedTask>>> {
+type SavedTasks = Readonly<Record<string, Pick<Task, "type" | "options">>>;
+
+/**
+ * Reads the data of every task and makes the tasks; under "" where there is only one.
+ * @param begun of a run that goes on, the tasks as its state holds them
+ */
+export async function readTasks(
+  config: CompleteRunConfig,
+  begun: SavedTasks = {},
+): Promise<Readonly<Record<string, TrainedTask>>> {
   const tasks: Record<string, TrainedTask> = {};
   for (const [name, one] of Object.entries(taskConfigs(config))) {
     const data = await readData(one);
     const { weight, selectBy } = ("tasks" in config ? config.tasks[name] : undefined) ?? {};
     tasks[name] = {
-      task: taskOf(one, data),
+      task: taskOf({ ...one, task: { ...laterSettings(begun[name]), ...one.task } }, data),
       data,
       ...(weight !== undefined && { weight }),
       ...(selectBy !== undefined && { selectBy }),
     };
   }
   return tasks;
+}
+
+/** The settings that there were not when a task was saved, as they are read from what lacks them. */
+function laterSettings(saved: SavedTasks[string] | undefined): object {
+  if (saved === undefined) return {};
+  const { data = {} } = familyOf(saved.type).saved.safeParse(saved.options);
+  return Object.fromEntries(Object.entries(data).filter(([key]) => !Object.hasOwn(saved.options, key)));
 }

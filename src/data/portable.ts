@@ -13,5 +13,13 @@ export type {
 } from "./example.ts";
 export { exampleKey } from "./kinds.ts";
 export { type Column, type ColumnOptions, goldOptions, type ReadOptions } from "./options.ts";
-export { decodeTags, detectTagScheme, encodeSpans, type TagScheme, type TypedSpan } from "./tag-scheme.ts";
+export {
+  decodeTags,
+  detectTagScheme,
+  encodeSpans,
+  type TagRules,
+  type TagScheme,
+  type TypedSpan,
+  tagRules,
+} from "./tag-scheme.ts";
 export { formerCut, splitWords, type WordCut } from "./word-cut.ts";

@@ -14,6 +14,23 @@ import { PtuningError } from "../core/index.ts";
  */
 export type TagScheme = "IOB1" | "IOB2" | "IOBES" | "BILOU";
 
+/** Where a scheme lets the tags of single words stand, by their prefixes. */
+interface SchemeRules {
+  /** May stand first, and behind every tag that may stand last. */
+  readonly opening: string;
+  /** May stand last: the word ends a span or stands outside. */
+  readonly closing: string;
+  /** What else may stand behind a tag, by its prefix, where both are of one type. */
+  readonly within: Readonly<Record<string, string>>;
+}
+
+const schemeRules: Readonly<Record<TagScheme, SchemeRules>> = {
+  IOB1: { opening: "OI", closing: "OBI", within: { B: "B", I: "B" } },
+  IOB2: { opening: "OB", closing: "OBI", within: { B: "I", I: "I" } },
+  IOBES: { opening: "OBS", closing: "OES", within: { B: "IE", I: "IE" } },
+  BILOU: { opening: "OBU", closing: "OLU", within: { B: "IL", I: "IL" } },
+};
+
 /** Words `start` … `end` − 1 of a sentence, and what they are. */
 export interface TypedSpan {
   readonly type: string;
@@ -59,13 +76,7 @@ export function decodeTags(tags: readonly string[]): TypedSpan[] {
   };
   for (const [i, text] of tags.entries()) {
     const tag = parseTag(text);
-    if (tag === undefined) {
-      throw new PtuningError(
-        "DATA_INVALID",
-        `tags: expected O or a prefix of ${Object.keys(prefixes).join(", ")} and a type, as in B-PER, got ${JSON.stringify(text)}.`,
-        { hint: "Check which column of the file holds the tags." },
-      );
-    }
+    if (tag === undefined) throw notATag(text);
     const { prefix, type } = tag;
     if (prefix === "O" || prefix === "B" || prefix === "S" || type !== open?.type) close(i);
     if (prefix === "O") continue;
@@ -107,6 +118,61 @@ export function encodeSpans(spans: readonly TypedSpan[], length: number, scheme:
   return tags;
 }
 
+/** Which of some tags may stand where in a sentence. All are numbers of tags, in growing order. */
+export interface TagRules {
+  /** Those that may stand first, and behind each of {@link closing}. */
+  readonly opening: readonly number[];
+  /** Those that may stand last. */
+  readonly closing: readonly number[];
+  /** What else may stand behind each tag: what goes on with its span. */
+  readonly within: readonly (readonly number[])[];
+}
+
+/**
+ * The rules of a scheme for the tags that there are. A tag that no sentence of them could hold, as nothing of them opens or
+ * closes its span (`I-X` without `B-X`), opens or closes spans itself.
+ *
+ * @throws DATA_INVALID if a tag is neither `O` nor a known prefix with a type
+ * @example
+ * tagRules(["O", "B-X", "I-X"], "IOB2"); // { opening: [0, 1], closing: [0, 1, 2], within: [[], [2], [2]] }
+ */
+export function tagRules(tags: readonly string[], scheme: TagScheme): TagRules {
+  const { opening, closing, within } = schemeRules[scheme];
+  const known = tags.map((tag) => ({ letter: tag[0] ?? "", type: typeOf(tag) }));
+  const numbersOf = (isMeant: (tag: number) => boolean): number[] => [...tags.keys()].filter(isMeant);
+  const goingOn = known.map(({ letter, type }) =>
+    numbersOf((next) => known[next]!.type === type && !!within[letter]?.includes(known[next]!.letter)),
+  );
+  const comingFrom = known.map((_, next) => numbersOf((tag) => goingOn[tag]!.includes(next)));
+  /** The tags of some prefixes, and those that the steps from these do not come to. */
+  const all = (prefixes: string, steps: readonly (readonly number[])[]): number[] => {
+    const own = numbersOf((tag) => prefixes.includes(known[tag]!.letter));
+    const reached = new Set(own);
+    for (const tag of reached) for (const next of steps[tag]!) reached.add(next);
+    return numbersOf((tag) => own.includes(tag) || !reached.has(tag));
+  };
+  return { opening: all(opening, goingOn), closing: all(closing, comingFrom), within: goingOn };
+}
+
+function mayFollow(before: Tag, tag: Tag, { opening, closing, within }: SchemeRules): boolean {
+  if (closing.includes(before.prefix) && opening.includes(tag.prefix)) return true;
+  return before.type === tag.type && within[before.prefix]?.includes(tag.prefix) === true;
+}
+
+function typeOf(tag: string): string {
+  const parsed = parseTag(tag);
+  if (parsed === undefined) throw notATag(tag);
+  return parsed.type;
+}
+
+function notATag(text: string): PtuningError {
+  return new PtuningError(
+    "DATA_INVALID",
+    `tags: expected O or a prefix of ${Object.keys(prefixes).join(", ")} and a type, as in B-PER, got ${JSON.stringify(text)}.`,
+    { hint: "Check which column of the file holds the tags." },
+  );
+}
+
 /**
  * The scheme that tag sequences are written in, or undefined where they do not spell spans: a tag without a known
  * prefix (parts of speech), or last-word tags of two schemes. Between IOB1 and IOB2 the one decides that fewer
@@ -122,9 +188,8 @@ export function detectTagScheme(sequences: Iterable<readonly string[]>): TagSche
       const tag = parseTag(text);
       if (tag === undefined) return undefined;
       used.add(text[0]!);
-      const follows = previous.prefix !== "O" && previous.type === tag.type;
-      if (tag.prefix === "B" && !follows) againstIob1++;
-      if (tag.prefix === "I" && !follows) againstIob2++;
+      if (!mayFollow(previous, tag, schemeRules.IOB1)) againstIob1++;
+      if (!mayFollow(previous, tag, schemeRules.IOB2)) againstIob2++;
       previous = tag;
     }
   }

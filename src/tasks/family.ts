@@ -25,7 +25,7 @@ export interface TaskFamily<E = unknown, S = TaskOptions, O = TaskOptions> {
   readonly settings: z.ZodObject;
   /** What adapters hold: every setting, resolved, and what the data said. */
   readonly saved: z.ZodObject;
-  /** Whether {@link resolve} also takes the setting `preset`, which starts the head from another implementation's. */
+  /** Whether {@link resolve} also takes the setting `preset`, which starts from what another implementation does. */
   readonly hasPresets?: boolean;
   /** Whether labelled examples look like this family's. */
   fits(examples: readonly E[]): boolean;

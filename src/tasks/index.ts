@@ -33,6 +33,7 @@ export {
   type SemanticRoleOptions,
   semanticRoles,
 } from "./semantic-roles.ts";
+export type { TagDecoding } from "./tag-path.ts";
 export {
   type AnswerColumn,
   cutExamples,

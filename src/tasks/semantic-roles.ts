@@ -7,7 +7,14 @@ import { scoreDigits } from "./answer-columns.ts";
 import { family, savedLabels, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
 import { type EncodedWords, roomFor, type SentenceLayout, type SentencePieces } from "./word-windows.ts";
-import { spanLabels, type WordTaskOptions, wordSettings, wordTask } from "./words.ts";
+import {
+  presetDecoding,
+  savedWordSettings,
+  spanLabels,
+  type WordTaskOptions,
+  wordSettings,
+  wordTask,
+} from "./words.ts";
 
 /**
  * How the model learns which predicate is asked about: `word` repeats the predicate's word behind the sentence, as
@@ -192,16 +199,21 @@ const settings = z.strictObject({
 /** Semantic role labelling, for the registry. */
 export const semanticRolesFamily: TaskFamily = family<
   RoleExample,
-  Omit<SemanticRoleOptions, "labels">,
+  Omit<SemanticRoleOptions, "labels"> & { readonly preset?: string },
   SemanticRoleOptions
 >({
   type: "semantic-roles",
   title: "which words play which role for a predicate",
   reads: "roles",
+  hasPresets: true,
   settings,
-  saved: settings.extend({ labels: savedLabels }),
+  saved: settings.extend({ ...savedWordSettings, labels: savedLabels }),
   fits: (examples) => examples.every(({ tags }) => tags !== undefined),
-  resolve: (settings, { train }) => ({ labels: spanLabels(train), ...settings }),
+  resolve: ({ preset, ...settings }, { train }) => ({
+    labels: spanLabels(train),
+    ...presetDecoding(preset),
+    ...settings,
+  }),
   create: (options) => semanticRoles(options) as Task,
   sample: { labels: ["O", "B-V", "I-V"] },
 });

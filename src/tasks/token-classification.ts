@@ -6,7 +6,15 @@ import { scoreDigits } from "./answer-columns.ts";
 import { family, savedLabels, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
 import { type EncodedWords, roomFor } from "./word-windows.ts";
-import { spanLabels, type TaggedSpans, type WordTaskOptions, wordSettings, wordTask } from "./words.ts";
+import {
+  presetDecoding,
+  savedWordSettings,
+  spanLabels,
+  type TaggedSpans,
+  type WordTaskOptions,
+  wordSettings,
+  wordTask,
+} from "./words.ts";
 
 /** Settings of token classification. */
 export interface TokenClassificationOptions extends WordTaskOptions, TokenHeadOptions {
@@ -124,19 +132,21 @@ export const wordCutSchema: z.ZodType<WordCut> = z.strictObject({
 /** Token classification, for the registry. */
 export const tokenClassificationFamily: TaskFamily = family<
   TokenExample,
-  Omit<TokenClassificationOptions, "labels">,
+  Omit<TokenClassificationOptions, "labels"> & { readonly preset?: string },
   TokenClassificationOptions
 >({
   type: "token-classification",
   title: "a tag for each word: entities, slots",
   reads: "tokens",
+  hasPresets: true,
   settings: z.strictObject(wordSettings),
-  saved: z.strictObject({ ...wordSettings, labels: savedLabels, cut: wordCutSchema.exactOptional() }),
+  saved: z.strictObject({ ...savedWordSettings, labels: savedLabels, cut: wordCutSchema.exactOptional() }),
   fits: (examples) => examples.every(({ tags }) => tags !== undefined),
-  resolve: (settings, { train, table }) => ({
+  resolve: ({ preset, ...settings }, { train, table }) => ({
     ...(table?.cut !== undefined && { cut: table.cut as WordCut }),
     labels: spanLabels(train),
     scheme: detectTagScheme(lazyMap(train, ({ tags = [] }) => tags)) ?? "IOB2",
+    ...presetDecoding(preset),
     ...settings,
   }),
   create: (options) => tokenClassification(options) as Task,

@@ -1,28 +1,25 @@
 import { decodeTags } from "../data/portable.ts";
 import { SpanMetrics } from "../metrics/index.ts";
 import { scoreTable } from "./label-review.ts";
-import { argmax, logSumExp } from "./logits.ts";
 import type { Reviewer } from "./review.ts";
-import { ChosenTags } from "./word-tags.ts";
-import { type EncodedWords, wordLogits } from "./word-windows.ts";
+import { ChosenTags, type TagChoice, wordLogSum } from "./word-tags.ts";
+import type { EncodedWords } from "./word-windows.ts";
 import type { TaggedWords } from "./words.ts";
 
 /** Scores of every type, and of each sentence the mean loss of its words and the spans. */
 export function wordReviewer<E extends TaggedWords>(
   encoded: EncodedWords & { readonly examples: readonly E[] },
-  labels: readonly string[],
+  choice: TagChoice,
 ): Reviewer {
-  const tags = new ChosenTags(encoded, labels);
-  const losses = new Float64Array(tags.chosen.length);
+  const losses = new Float64Array(encoded.wordStarts.at(-1)!);
+  const tags = new ChosenTags(encoded, choice, (word, _, logits, at) => {
+    const gold = encoded.labels[word]!;
+    if (gold >= 0) losses[word] = wordLogSum(logits, at, choice.labels.length) - logits[at + gold]!;
+  });
   return {
-    add(output) {
-      for (const [word, logits] of wordLogits(encoded, output, labels.length)) {
-        tags.chosen[word] = argmax(logits);
-        const gold = encoded.labels[word]!;
-        if (gold >= 0) losses[word] = logSumExp(logits) - logits[gold]!;
-      }
-    },
+    add: (output) => tags.add(output),
     finish() {
+      tags.finish();
       const metrics = new SpanMetrics();
       const examples = encoded.examples.flatMap(({ words }, index) => {
         const gold = encoded.gold[index];

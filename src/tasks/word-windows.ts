@@ -1,7 +1,6 @@
 /**
  * Sentences in words as windows of tokens, and where in them each word is read.
  *
- * Legend: B batch, S sequence, C tags.
  */
 import { PtuningError } from "../core/index.ts";
 import {
@@ -11,7 +10,7 @@ import {
   type WordPieces,
   windowWithMostContext,
 } from "../text/portable.ts";
-import type { Encoded, HeadOutput } from "./task.ts";
+import type { Encoded } from "./task.ts";
 
 /** How the sentence of one example is laid out as model inputs. */
 export interface SentenceLayout {
@@ -123,18 +122,4 @@ export function labelledWords(encoded: EncodedWords, row: number): number {
   let count = 0;
   for (const [word] of answeredWords(encoded, row)) if (encoded.labels[word]! >= 0) count++;
   return count;
-}
-
-/** Hands out the logits `[C]` of every word in a pass. */
-export function* wordLogits(
-  encoded: EncodedWords,
-  { rows, logits }: HeadOutput,
-  width: number,
-): Generator<readonly [word: number, logits: Float64Array]> {
-  for (const [b, row] of rows.entries()) {
-    for (const [word, position] of answeredWords(encoded, row)) {
-      const at = (position * rows.length + b) * width;
-      yield [word, Float64Array.from({ length: width }, (_, i) => logits[at + i]!)];
-    }
-  }
 }

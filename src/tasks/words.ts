@@ -5,7 +5,7 @@
  * Legend: B batch, S sequence, C tags.
  */
 import * as z from "zod";
-import { floats, lazyMap, PtuningError } from "../core/index.ts";
+import { closest, floats, lazyMap, PtuningError } from "../core/index.ts";
 import {
   decodeTags,
   type ExampleKind,
@@ -18,10 +18,10 @@ import type { Head } from "../heads/index.ts";
 import { type Scores, SpanMetrics } from "../metrics/index.ts";
 import { crossEntropy } from "../nn/index.ts";
 import type { Tokenizer } from "../text/index.ts";
-import { argmax, logSumExp } from "./logits.ts";
+import { type TagDecoding, tagChoosers } from "./tag-path.ts";
 import type { AnswerColumn, Decoder, Evaluator, TableRow, Task } from "./task.ts";
 import { wordReviewer } from "./word-review.ts";
-import { ChosenTags } from "./word-tags.ts";
+import { ChosenTags, type TagChoice, wordLogSum } from "./word-tags.ts";
 import {
   answeredWords,
   type EncodedWords,
@@ -29,7 +29,6 @@ import {
   layOutSentences,
   type SentenceLayout,
   type SentencePieces,
-  wordLogits,
 } from "./word-windows.ts";
 
 /** Options of every task on words. */
@@ -40,6 +39,8 @@ export interface WordTaskOptions {
   readonly scheme?: TagScheme;
   /** Tokens that neighbouring windows of a long sentence share. Default 32. */
   readonly stride?: number;
+  /** How tags are chosen from what the head says of each word. Default `constrained`. */
+  readonly decoding?: TagDecoding;
 }
 
 /** A sentence in words with a tag for each, as all tasks on words see it. */
@@ -85,6 +86,8 @@ interface EncodedSentences<E> extends EncodedWords {
 
 const defaultStride = 32;
 
+const decoding = z.enum(["constrained", "argmax"]);
+
 /** Keys of every task on words in a configuration. */
 export const wordSettings: z.core.$ZodLooseShape = {
   headDropout: z
@@ -101,24 +104,45 @@ export const wordSettings: z.core.$ZodLooseShape = {
     .max(100_000)
     .exactOptional()
     .describe("tokens that neighbouring windows of a long sentence share"),
+  decoding: decoding
+    .exactOptional()
+    .describe("constrained: the best sequence of tags that spell spans; argmax: each word's best tag"),
 };
+
+/** The same in adapters. */
+export const savedWordSettings: z.core.$ZodLooseShape = {
+  ...wordSettings,
+  decoding: decoding.default("argmax"),
+};
+
+/** What a setting starts from where another implementation is followed: all that have presets take each word's best tag. */
+export function presetDecoding(preset: unknown): Pick<WordTaskOptions, "decoding"> {
+  return preset === undefined ? {} : { decoding: "argmax" };
+}
 
 /**
  * A task on words from what tells it from others.
- * @throws OPTION_INVALID if the labels are not IOB2 tags, or the stride is no whole number
+ * @throws OPTION_INVALID if the labels are not IOB2 tags, the stride is no whole number, or there is no such decoding
  */
 export function wordTask<E extends TaggedWords, P>(
   options: WordTaskOptions,
   kind: WordKind<E, P>,
 ): Task<E, EncodedSentences<E>, P> {
-  const { labels, scheme = "IOB2", stride = defaultStride } = options;
+  const { labels, scheme = "IOB2", stride = defaultStride, decoding = "constrained" } = options;
   const { type, reads, head, scores } = kind;
   const numLabels = labels.length;
   const index = new Map(labels.map((label, i) => [label, i]));
-  checkOptions(labels, stride);
+  checkOptions({ labels, stride, decoding });
+  const choice = { labels, decoding };
   return {
     type,
-    options: { labels, scheme, stride, ...kind.options, ...head.options },
+    options: {
+      ...{ labels, scheme, stride },
+      // What adapters lack is argmax: those from before there was a choice hold the same as these.
+      ...(decoding !== "argmax" && { decoding }),
+      ...kind.options,
+      ...head.options,
+    },
     reads,
     head,
     scores,
@@ -157,9 +181,9 @@ export function wordTask<E extends TaggedWords, P>(
     },
     loss: (b, logits) =>
       crossEntropy(b, logits, b.input("targets", "float32", [logits.shape[0]!, numLabels])),
-    evaluator: (encoded) => wordEvaluator(encoded, labels, kind),
-    decoder: (encoded) => wordDecoder(encoded, labels, scheme, kind),
-    reviewer: (encoded) => wordReviewer(encoded, labels),
+    evaluator: (encoded) => wordEvaluator(encoded, choice, kind),
+    decoder: (encoded) => wordDecoder(encoded, choice, scheme, kind),
+    reviewer: (encoded) => wordReviewer(encoded, choice),
     trivial: () => ({
       name: "O for every word",
       logits(_, { rows, length }) {
@@ -187,7 +211,11 @@ export function spanLabels(examples: Iterable<TaggedWords>): string[] {
   return ["O", ...[...types].sort().flatMap((type) => [`B-${type}`, `I-${type}`])];
 }
 
-function checkOptions(labels: readonly string[], stride: number): void {
+function checkOptions({
+  labels,
+  stride,
+  decoding,
+}: Required<Pick<WordTaskOptions, "labels" | "stride" | "decoding">>): void {
   const known = new Set(labels);
   const isTag = (label: string): boolean => label === "O" || /^[BI]-./.test(label);
   if (!known.has("O") || known.size < 2 || known.size !== labels.length || !labels.every(isTag)) {
@@ -199,6 +227,13 @@ function checkOptions(labels: readonly string[], stride: number): void {
   }
   if (!Number.isInteger(stride) || stride < 0) {
     throw new PtuningError("OPTION_INVALID", `stride: expected a number of tokens, got ${stride}.`);
+  }
+  if (!Object.hasOwn(tagChoosers, decoding)) {
+    const names = Object.keys(tagChoosers);
+    const near = closest(decoding, names);
+    throw new PtuningError("OPTION_INVALID", `decoding: expected ${names.join(" or ")}, got "${decoding}".`, {
+      ...(near !== undefined && { hint: `Did you mean "${near}"?` }),
+    });
   }
 }
 
@@ -215,26 +250,23 @@ function normalised({ words, tags }: TaggedWords): string[] | undefined {
 
 function wordEvaluator<E extends TaggedWords, P>(
   encoded: EncodedWords,
-  labels: readonly string[],
+  choice: TagChoice,
   kind: WordKind<E, P>,
 ): Evaluator {
-  const tags = new ChosenTags(encoded, labels);
   const [predicted, seen] = [new Set<number>(), new Set<number>()];
   let [loss, count] = [0, 0];
+  const tags = new ChosenTags(encoded, choice, (word, tag, logits, at) => {
+    const gold = encoded.labels[word]!;
+    if (gold < 0) return;
+    loss += wordLogSum(logits, at, choice.labels.length) - logits[at + gold]!;
+    count++;
+    predicted.add(tag);
+    seen.add(gold);
+  });
   return {
-    add(output) {
-      for (const [word, logits] of wordLogits(encoded, output, labels.length)) {
-        const best = argmax(logits);
-        tags.chosen[word] = best;
-        const gold = encoded.labels[word]!;
-        if (gold < 0) continue;
-        loss += logSumExp(logits) - logits[gold]!;
-        count++;
-        predicted.add(best);
-        seen.add(gold);
-      }
-    },
+    add: (output) => tags.add(output),
     result() {
+      tags.finish();
       const metrics = new SpanMetrics();
       for (const [i, gold] of encoded.gold.entries()) if (gold !== undefined) metrics.add(tags.of(i), gold);
       return {
@@ -248,28 +280,26 @@ function wordEvaluator<E extends TaggedWords, P>(
 
 function wordDecoder<E extends TaggedWords, P>(
   encoded: EncodedSentences<E>,
-  labels: readonly string[],
+  choice: TagChoice,
   scheme: TagScheme,
   kind: WordKind<E, P>,
 ): Decoder<P> {
-  const tags = new ChosenTags(encoded, labels);
-  const probabilities = new Float64Array(tags.chosen.length).fill(1);
+  const probabilities = new Float64Array(encoded.wordStarts.at(-1)!).fill(1);
+  const tags = new ChosenTags(encoded, choice, (word, tag, logits, at) => {
+    probabilities[word] = Math.exp(logits[at + tag]! - wordLogSum(logits, at, choice.labels.length));
+  });
   return {
-    add(output) {
-      for (const [word, logits] of wordLogits(encoded, output, labels.length)) {
-        const best = argmax(logits);
-        tags.chosen[word] = best;
-        probabilities[word] = Math.exp(logits[best]! - logSumExp(logits));
-      }
-    },
-    finish: () =>
-      encoded.examples.map((example, i) => {
+    add: (output) => tags.add(output),
+    finish() {
+      tags.finish();
+      return encoded.examples.map((example, i) => {
         const first = encoded.wordStarts[i]!;
         const spans = decodeTags(tags.of(i)).map((span) => {
           const own = probabilities.subarray(first + span.start, first + span.end);
           return { ...span, score: own.reduce((sum, p) => sum + p, 0) / own.length };
         });
         return kind.prediction(example, { tags: encodeSpans(spans, example.words.length, scheme), spans });
-      }),
+      });
+    },
   };
 }

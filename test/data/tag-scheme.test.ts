@@ -1,5 +1,12 @@
 import fc from "fast-check";
-import { decodeTags, detectTagScheme, encodeSpans, type TagScheme, type TypedSpan } from "ptuning/data";
+import {
+  decodeTags,
+  detectTagScheme,
+  encodeSpans,
+  type TagScheme,
+  type TypedSpan,
+  tagRules,
+} from "ptuning/data";
 import { PtuningError } from "ptuning/internal/core";
 import { describe, expect, test } from "vitest";
 
@@ -38,6 +45,55 @@ describe.each(schemes)("%s", (scheme) => {
         expect(detectTagScheme(tags)).toBe(hasSpans ? scheme : "IOB2");
       }),
     );
+  });
+});
+
+/** All sequences of `length` tags. */
+const sequencesOf = (tags: readonly string[], length: number): string[][] =>
+  length === 0 ? [[]] : sequencesOf(tags, length - 1).flatMap((all) => tags.map((tag) => [...all, tag]));
+
+describe("rules", () => {
+  const isAllowed = (sequence: readonly string[], tags: readonly string[], scheme: TagScheme): boolean => {
+    const { opening, closing, within } = tagRules(tags, scheme);
+    const numbers = sequence.map((tag) => tags.indexOf(tag));
+    return (
+      opening.includes(numbers[0]!) &&
+      closing.includes(numbers.at(-1)!) &&
+      numbers.slice(1).every((tag, i) => {
+        const before = numbers[i]!;
+        return (closing.includes(before) && opening.includes(tag)) || within[before]!.includes(tag);
+      })
+    );
+  };
+
+  test.each<[TagScheme, string]>([
+    ["IOB1", "BI"],
+    ["IOB2", "BI"],
+    ["IOBES", "BIES"],
+    ["BILOU", "BILU"],
+  ])("%s allows exactly the sequences that spell spans", (scheme, prefixes) => {
+    const tags = ["O", ...["A", "B"].flatMap((type) => [...prefixes].map((prefix) => `${prefix}-${type}`))];
+    for (const length of [1, 2, 3, 4]) {
+      for (const sequence of sequencesOf(tags, length)) {
+        const again = encodeSpans(decodeTags(sequence), length, scheme);
+        expect(isAllowed(sequence, tags, scheme), sequence.join()).toBe(`${again}` === `${sequence}`);
+      }
+    }
+  });
+
+  test("tags whose span nothing opens or closes do it themselves", () => {
+    expect(tagRules(["I-A", "O", "B-B"], "IOB2")).toEqual({
+      opening: [0, 1, 2],
+      closing: [0, 1, 2],
+      within: [[0], [], []],
+    });
+    expect(tagRules(["O", "B-A", "I-A"], "BILOU")).toEqual({
+      opening: [0, 1],
+      closing: [0, 1, 2],
+      within: [[], [2], [2]],
+    });
+    expect(tagRules([], "IOB2")).toEqual({ opening: [], closing: [], within: [] });
+    expect(() => tagRules(["O", "NOUN"], "IOB2")).toThrow(/tags: expected O or a prefix/);
   });
 });
 

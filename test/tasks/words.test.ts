@@ -190,7 +190,7 @@ describe("token classification", () => {
   });
 
   test("scores the tags that predictions give, not those that make no sense", async () => {
-    const task = tokenClassification({ labels });
+    const task = tokenClassification({ labels, decoding: "argmax" });
     const examples = [{ words: ["\u4e00", "\u4e01", "\u4e02"], tags: ["B-A", "I-A", "B-B"] }];
     const encoded = await task.encode(examples, characterTokenizer(), 8);
     const [evaluator, decoder] = [task.evaluator(encoded), task.decoder(encoded)];

@@ -130,7 +130,7 @@ async function alternatives() {
 async function entities() {
   const data = await readDataset(`${shared}conll04/bio`, { kind: "tokens", tokenColumn: 2, tagColumn: 3 });
   const labels = spanLabels(data.train);
-  const task = tokenClassification({ labels, headDropout: 0 });
+  const task = tokenClassification({ labels, headDropout: 0, decoding: "argmax" });
   const other = { head: "token", numLabels: labels.length, reference: "peft" };
   return { data, task, other, gold: tokenLabels, answers: ({ tags }) => tags, size: [8, 128] };
 }
@@ -149,7 +149,7 @@ async function roles(predicateMarking) {
   const whole = await readDataset(`${shared}ewt-propbank/train.gold_conll.gz`, { kind: "roles", dev });
   const data = { ...whole, train: whole.train.slice(0, 2000), dev: whole.dev.slice(0, 200) };
   const labels = spanLabels(data.train);
-  const task = semanticRoles({ labels, predicateMarking, headDropout: 0 });
+  const task = semanticRoles({ labels, predicateMarking, headDropout: 0, decoding: "argmax" });
   const other = { head: "token", numLabels: labels.length, reference: "plain" };
   return { data, task, other, gold: tokenLabels, answers: ({ tags }) => tags, size: [8, 128] };
 }

@@ -50,7 +50,7 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
       await expectWritable(config.output!);
     }
     // Data first: a mistake there should not wait for a download.
-    const tasks = await readTasks(config);
+    const tasks = await readTasks(config, run?.state?.origin.tasks);
     for (const [name, one] of Object.entries(taskConfigs(config))) {
       tellData(one, tasks[name]!.data, flags.json === true, name);
     }
