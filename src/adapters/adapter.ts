@@ -75,7 +75,8 @@ export class Adapter implements AdapterFields {
   readonly source?: CheckpointSource;
 
   constructor(fields: AdapterFields) {
-    this.task = fields.task;
+    // What it leaves open is never looked for in examples that it is asked about.
+    this.task = fields.task.tune?.({}) ?? fields.task;
     this.method = fields.method;
     this.params = fields.params;
     this.frozen = fields.frozen ?? {};

@@ -39,6 +39,7 @@ export function modelCard(adapter: AdapterFields): string {
     "```",
     "",
     ...(labels ? ["## Labels", "", ...labels.map((label) => `- ${markdownText(label)}`), ""] : []),
+    ...taskTable(task.options),
     ...(scores.length > 0
       ? ["## Scores", "", "| split | metric | value |", "|---|---|---|", ...scores, ""]
       : []),
@@ -123,6 +124,18 @@ function backboneFacts({ id }: BackboneReference): string[] {
     `The backbone has ${parameters.toLocaleString("en")} parameters (${Math.round(bytes / 1e6)} MB) and the licence ` +
       `${license}; \`ptuning backbones add ${id}\` fetches it.`,
   ];
+}
+
+/** The task's settings that are numbers, words or few of them: what decides how it answers, such as a threshold. */
+function taskTable(options: Readonly<Record<string, unknown>>): string[] {
+  const isPlain = (value: unknown): boolean => ["number", "string", "boolean"].includes(typeof value);
+  const shown = Object.entries(options).filter(
+    ([, value]) =>
+      isPlain(value) ||
+      (typeof value === "object" && !Array.isArray(value) && Object.values(value ?? {}).every(isPlain)),
+  );
+  if (shown.length === 0) return [];
+  return ["## Task", "", "| setting | value |", "|---|---|", ...settingRows(Object.fromEntries(shown)), ""];
 }
 
 const settingRows = (settings: Readonly<Record<string, unknown>>): string[] =>

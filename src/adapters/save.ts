@@ -11,7 +11,7 @@ import { expectPublishable } from "./publishable.ts";
 
 /**
  * Version of the sidecar's layout; readers refuse newer ones. 2: fingerprints of backbones see every byte. 3: tasks on words
- * say how tags are chosen.
+ * say how tags are chosen, tasks with labels have a temperature.
  */
 export const formatVersion = 3;
 

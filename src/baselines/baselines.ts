@@ -3,7 +3,7 @@ import { abortable, type Backbone } from "../backbones/index.ts";
 import type { Dataset } from "../data/index.ts";
 import type { Scores } from "../metrics/index.ts";
 import { embedTexts } from "../predict/index.ts";
-import type { Encoded, LinearView, Task } from "../tasks/index.ts";
+import type { Encoded, Evaluation, LinearView, Task } from "../tasks/index.ts";
 import type { TextInput } from "../text/index.ts";
 import { fitInSteps, type LogisticRegression, type SparseRows, sparseRows } from "./logistic-regression.ts";
 import { TfidfVectorizer } from "./tfidf.ts";
@@ -25,7 +25,8 @@ interface Sets {
 }
 
 /**
- * Scores of simple ways to answer on the same test set, to hold a result against. The task says which make sense:
+ * Scores of simple ways to answer on the same test set, to hold a result against; each with options of the task that dev
+ * finds for it. The task says which make sense:
  * the best answer that looks at no example; TF-IDF + logistic regression; and logistic regression on the frozen
  * backbone's mean-pooled embeddings.
  * @throws the reason of `signal` once that aborts
@@ -49,7 +50,8 @@ export async function baselineScores(
   const trivial = task.trivial?.(sets.train);
   const results: BaselineScore[] = [];
   if (trivial !== undefined) {
-    const scores = scoreRows(task, sets.test, (row) => trivial.logits(sets.test, row));
+    const settled = task.tune?.({}) ?? task;
+    const { scores } = evaluateRows(settled, sets.test, (row) => trivial.logits(sets.test, row));
     results.push({ name: trivial.name, scores });
   }
   if (task.linear === undefined) return results;
@@ -69,18 +71,18 @@ export async function baselineScores(
 }
 
 /** Scores logits, one sequence after the other. */
-function scoreRows(
+function evaluateRows(
   task: Task,
   encoded: Encoded,
   logits: (pass: { readonly rows: Int32Array; readonly length: number }) => ArrayLike<number>,
-): Scores {
+): Evaluation {
   const evaluator = task.evaluator(encoded);
   const { starts, count } = encoded.sequences;
   for (let row = 0; row < count; row++) {
     const pass = { rows: Int32Array.of(row), length: starts[row + 1]! - starts[row]! };
     evaluator.add({ ...pass, logits: logits(pass) });
   }
-  return evaluator.result().scores;
+  return evaluator.result();
 }
 
 /** Fits with several strengths and scores the one that dev likes best, by the task's own scores. */
@@ -96,22 +98,27 @@ async function regression(
     await features(sets.dev),
     await features(sets.test),
   ];
-  const score = (model: LogisticRegression, encoded: Encoded, rows: SparseRows): Scores => {
+  const evaluate = (to: Task, model: LogisticRegression, encoded: Encoded, rows: SparseRows): Evaluation => {
     const outputs = model.decision(rows);
     const { classes } = view;
-    return scoreRows(task, encoded, ({ rows: [row] }) =>
+    return evaluateRows(to, encoded, ({ rows: [row] }) =>
       outputs.subarray(row! * classes, (row! + 1) * classes),
     );
   };
   let start: Float64Array | undefined;
-  const fitted: { readonly model: LogisticRegression; readonly dev: number }[] = [];
+  const fitted: {
+    readonly model: LogisticRegression;
+    readonly dev: number;
+    readonly tuned: NonNullable<Evaluation["tuned"]>;
+  }[] = [];
   for (const C of strengths) {
     const model = await inTurns(fitInSteps(train, view.gold(sets.train), view.classes, { C, start }), signal);
     start = model.weights;
-    fitted.push({ model, dev: dev.rows === 0 ? 0 : score(model, sets.dev, dev)[task.selectBy]! });
+    const { scores, tuned = {} } = evaluate(task, model, sets.dev, dev);
+    fitted.push({ model, dev: dev.rows === 0 ? 0 : scores[task.selectBy]!, tuned });
   }
   const best = fitted.reduce((a, b) => (b.dev > a.dev ? b : a));
-  return score(best.model, sets.test, test);
+  return evaluate(task.tune?.(best.tuned) ?? task, best.model, sets.test, test).scores;
 }
 
 /** Does the steps of some work, and lets the program's other events have their turn between two. */

@@ -55,6 +55,8 @@ export interface RunReport extends RunLog, TaskReport {
   /** Name of the run. */
   readonly name: string;
   readonly task: string;
+  /** Scores of which less is better. */
+  readonly lowerIsBetter?: readonly string[];
   readonly result?: RunResult;
   /** Of a run of several tasks; `dev` and `checks` of the run itself are then absent. */
   readonly tasks?: readonly NamedTaskReport[];

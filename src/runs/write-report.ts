@@ -72,6 +72,7 @@ async function gather(folder: string, parts: ReportParts): Promise<RunReport> {
   return {
     name: basename(resolve(folder)),
     task: [...types].join(", "),
+    ...(task?.lowerIsBetter && { lowerIsBetter: task.lowerIsBetter }),
     ...log,
     ...(result && { result }),
     ...(await describe(parts)),

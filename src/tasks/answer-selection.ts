@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { TextExample } from "../data/index.ts";
 import { ClassificationMetrics, MultiRCMetrics } from "../metrics/index.ts";
+import { CalibrationScorer, calibrationOf, classRows } from "./calibration.ts";
 import { type CandidateOptions, candidateKind, candidateSettings, groupOf } from "./candidates.ts";
 import { family, type TaskFamily } from "./family.ts";
 import { argmax } from "./logits.ts";
@@ -20,26 +21,33 @@ export function answerSelection(
   const { kind, positive } = candidateKind("answer-selection", options);
   return textTask({
     ...kind,
-    scores: ["f1a", "f1m", "exactMatch", "accuracy"],
+    scores: ["f1a", "f1m", "exactMatch", "accuracy", "ece"],
     selectBy: "f1a",
+    tune: (found) => answerSelection({ ...options, ...calibrationOf(options).settled(found) }),
     scorer({ examples }) {
       const questions = new MultiRCMetrics();
       const all = new ClassificationMetrics(kind.width, { scores: ["accuracy"] });
+      const probabilities = new CalibrationScorer(classRows, calibrationOf(options));
       const seen = new Set<number>();
       return {
         add(row, logits, gold) {
           const predicted = argmax(logits);
           seen.add(gold);
           all.add(predicted, gold);
+          probabilities.add({ logits, gold });
           questions.add(predicted === positive, {
             question: groupOf(examples[row]!),
             isAnswer: gold === positive,
           });
         },
-        result: () => ({
-          scores: { ...questions.result(), ...all.result() },
-          collapsed: seen.size > 1 && all.predictedLabels === 1,
-        }),
+        result() {
+          const { scores, tuned } = probabilities.result();
+          return {
+            scores: { ...questions.result(), ...all.result(), ...scores },
+            collapsed: seen.size > 1 && all.predictedLabels === 1,
+            ...(tuned && { tuned }),
+          };
+        },
       };
     },
   });

@@ -20,6 +20,7 @@ export { familyOf, taskFamilies, taskFrom } from "./registry.ts";
 export { type RegressionOptions, type ScorePrediction, textRegression } from "./regression.ts";
 export type {
   ConfusionMatrix,
+  ReliabilityPlot,
   Review,
   ReviewedExample,
   Reviewer,

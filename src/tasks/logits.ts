@@ -15,10 +15,11 @@ export function logSumExp(values: ArrayLike<number>): number {
   return largest + Math.log(total);
 }
 
-/** Probabilities that add up to 1. */
-export function softmax(values: ArrayLike<number>): number[] {
-  const total = logSumExp(values);
-  return Array.from(values, (value) => Math.exp(value - total));
+/** Probabilities that add up to 1. @param temperature divides the values: above 1 the probabilities come closer */
+export function softmax(values: ArrayLike<number>, temperature = 1): number[] {
+  const scaled = Array.from(values, (value) => value / temperature);
+  const total = logSumExp(scaled);
+  return scaled.map((value) => Math.exp(value - total));
 }
 
 /** 1 / (1 + e⁻ˣ). */

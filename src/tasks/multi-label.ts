@@ -6,6 +6,14 @@ import { type SequenceHeadOptions, sequenceHead } from "../heads/index.ts";
 import { MultiLabelMetrics, ThresholdTuner } from "../metrics/index.ts";
 import { binaryCrossEntropy } from "../nn/index.ts";
 import { classCells, classColumns } from "./answer-columns.ts";
+import {
+  type CalibrationOptions,
+  CalibrationScorer,
+  calibrationOf,
+  calibrationSettings,
+  labelRows,
+  reliability,
+} from "./calibration.ts";
 import { family, savedLabels, type TaskFamily } from "./family.ts";
 import { scoreTable } from "./label-review.ts";
 import { sigmoid, softplus } from "./logits.ts";
@@ -14,7 +22,7 @@ import { labelIndex, labelNumber } from "./text-classification.ts";
 import { constantAnswer, type EncodedTexts, headSettings, textTask } from "./text-task.ts";
 
 /** Settings of multi-label classification. */
-export interface MultiLabelOptions extends SequenceHeadOptions {
+export interface MultiLabelOptions extends SequenceHeadOptions, CalibrationOptions {
   /** The labels, in the order of the logits. */
   readonly labels: readonly string[];
   /**
@@ -42,7 +50,8 @@ const plainThreshold = 0.5;
 export function multiLabelClassification(
   options: MultiLabelOptions,
 ): Task<TextExample, EncodedTexts<readonly number[]>, MultiLabelPrediction> {
-  const { labels, threshold = "tuned", ...headOptions } = options;
+  const { labels, threshold = "tuned", temperature, ...headOptions } = options;
+  const calibration = calibrationOf({ temperature });
   const width = labels.length;
   const index = labelIndex(labels);
   if (threshold !== "tuned" && !(threshold >= 0 && threshold <= 1)) {
@@ -54,10 +63,12 @@ export function multiLabelClassification(
   const isPlain = labels.every((label) => !/^\s|\s$|^\[|,/.test(label));
   return textTask<readonly number[], MultiLabelPrediction>({
     type: "multi-label",
-    options: { labels, threshold, ...head.options },
+    options: { labels, threshold, ...calibration.options, ...head.options },
     head,
-    scores: ["microF1", "macroF1", "samplesF1", "subsetAccuracy"],
+    scores: ["microF1", "macroF1", "samplesF1", "subsetAccuracy", "ece"],
     selectBy: "microF1",
+    lowerIsBetter: ["ece"],
+    sideScores: ["ece"],
     width,
     /** One number per label: 1 where the example has it. */
     gold({ labels: given }) {
@@ -74,10 +85,19 @@ export function multiLabelClassification(
     lossOf: (logits, gold) =>
       gold.reduce((sum, target, i) => sum + softplus(logits[i]!) - target * logits[i]!, 0),
     scorer() {
-      const rows: { readonly probabilities: number[]; readonly gold: readonly number[] }[] = [];
+      const given: { readonly logits: ArrayLike<number>; readonly gold: readonly number[] }[] = [];
+      const calibrated = new CalibrationScorer(labelRows, calibration);
       return {
-        add: (_, logits, gold) => rows.push({ probabilities: Array.from(logits, sigmoid), gold }),
+        add(_, logits, gold) {
+          given.push({ logits, gold });
+          calibrated.add({ logits, gold });
+        },
         result() {
+          const { temperature, scores, tuned } = calibrated.result();
+          const rows = given.map(({ logits, gold }) => ({
+            probabilities: probabilitiesOf(logits, temperature),
+            gold,
+          }));
           const tuner = new ThresholdTuner();
           for (const { probabilities, gold } of rows) tuner.add(probabilities, gold);
           const found = threshold === "tuned" ? tuner.result().threshold : threshold;
@@ -86,17 +106,19 @@ export function multiLabelClassification(
           const kinds = (of: (row: (typeof rows)[number]) => unknown): number =>
             new Set(rows.map((row) => String(of(row)))).size;
           return {
-            scores: metrics.result(),
+            scores: { ...metrics.result(), ...scores },
             collapsed:
               kinds(({ gold }) => gold) > 1 &&
               kinds(({ probabilities }) => probabilities.map((p) => p >= found)) === 1,
-            ...(threshold === "tuned" && { tuned: { threshold: found } }),
+            ...((tuned || threshold === "tuned") && {
+              tuned: { ...tuned, ...(threshold === "tuned" && { threshold: found }) },
+            }),
           };
         },
       };
     },
     predict(logits) {
-      const probabilities = Array.from(logits, sigmoid);
+      const probabilities = probabilitiesOf(logits, calibration.temperature);
       return {
         labels: labels.filter((_, i) => probabilities[i]! >= applied),
         probabilities: Object.fromEntries(labels.map((label, i) => [label, probabilities[i]!])),
@@ -108,8 +130,14 @@ export function multiLabelClassification(
     }),
     summarize(answers) {
       const metrics = new MultiLabelMetrics(width, applied);
-      for (const { logits, gold } of answers) metrics.add(logits.map(sigmoid), gold);
-      return { matrices: [], tables: [scoreTable("Labels", labels, metrics.perLabel())] };
+      for (const { logits, gold } of answers) {
+        metrics.add(probabilitiesOf(logits, calibration.temperature), gold);
+      }
+      return {
+        matrices: [],
+        tables: [scoreTable("Labels", labels, metrics.perLabel())],
+        reliability: reliability(labelRows, answers, calibration),
+      };
     },
     columns: (detailed) => [{ title: "labels" }, ...(detailed ? classColumns(labels) : [])],
     cells: (prediction, detailed) => ({
@@ -118,7 +146,12 @@ export function multiLabelClassification(
       ...(detailed && classCells(prediction.probabilities)),
     }),
     blank: { labels: [], probabilities: {} },
-    tune: (tuned) => multiLabelClassification({ ...options, threshold: applied, ...tuned }),
+    tune: (found) =>
+      multiLabelClassification({
+        ...options,
+        threshold: threshold === "tuned" ? Number(found.threshold ?? applied) : threshold,
+        ...calibration.settled(found),
+      }),
     trivial({ labels: gold }) {
       const counts = new Array<number>(width).fill(0);
       for (const row of Array.from(gold)) for (const [i, value] of row.entries()) counts[i]! += value;
@@ -131,10 +164,14 @@ export function multiLabelClassification(
   });
 }
 
+function probabilitiesOf(logits: ArrayLike<number>, temperature: number): number[] {
+  return Array.from(logits, (logit) => sigmoid(logit / temperature));
+}
+
 /** A logit whose probability is 1 for every purpose. */
 const certain = 30;
 
-interface Settings extends SequenceHeadOptions {
+interface Settings extends SequenceHeadOptions, CalibrationOptions {
   readonly threshold?: number | "tuned";
 }
 
@@ -144,6 +181,7 @@ const settings = z.strictObject({
     .union([z.number().min(0).max(1), z.literal("tuned")])
     .exactOptional()
     .describe("probability from which a label is given; tuned: the best one on dev"),
+  ...calibrationSettings,
 });
 
 /** Multi-label classification, for the registry. */

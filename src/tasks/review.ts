@@ -1,3 +1,4 @@
+import type { ReliabilityBin } from "../metrics/index.ts";
 import type { HeadOutput } from "./task.ts";
 
 /** How often each gold label was answered with each label. */
@@ -21,6 +22,19 @@ export interface ScatterPlot {
   readonly points: readonly (readonly [gold: number, predicted: number])[];
 }
 
+/** Shares of right answers over the probabilities that they were given, before and with a temperature. */
+export interface ReliabilityPlot {
+  readonly title: string;
+  readonly curves: readonly {
+    readonly temperature: number;
+    /** Expected calibration error. */
+    readonly ece: number;
+    readonly bins: readonly ReliabilityBin[];
+  }[];
+  /** What to know of it. */
+  readonly note?: string;
+}
+
 /** How well one example was answered. */
 export interface ReviewedExample {
   /** Its number among the examples that were encoded. */
@@ -37,6 +51,7 @@ export interface Review {
   readonly matrices: readonly ConfusionMatrix[];
   readonly tables: readonly ReviewTable[];
   readonly scatters?: readonly ScatterPlot[];
+  readonly reliability?: readonly ReliabilityPlot[];
   /** Those with a gold answer, in any order. */
   readonly examples: readonly ReviewedExample[];
 }

@@ -142,6 +142,8 @@ export interface Task<E = unknown, N extends Encoded = Encoded, P = unknown> {
   readonly selectBy: string;
   /** Scores of which less is better; of all others more is. */
   readonly lowerIsBetter?: readonly string[];
+  /** Scores that no state is chosen by: one that says the same of everything may have the best of them. */
+  readonly sideScores?: readonly string[];
   readonly defaults?: TaskDefaults;
   /**
    * @param maxLength greatest number of tokens per sequence, special ones included

@@ -7,6 +7,14 @@ import { ClassificationMetrics, type ClassificationScore } from "../metrics/inde
 import { crossEntropy } from "../nn/index.ts";
 import type { TextInput } from "../text/index.ts";
 import { classCells, classColumns, scoreDigits } from "./answer-columns.ts";
+import {
+  type CalibrationOptions,
+  CalibrationScorer,
+  calibrationOf,
+  calibrationSettings,
+  classRows,
+  reliability,
+} from "./calibration.ts";
 import { family, savedLabels, type TaskFamily } from "./family.ts";
 import { reviewLabels } from "./label-review.ts";
 import { argmax, logSumExp, softmax } from "./logits.ts";
@@ -22,7 +30,7 @@ import {
 } from "./verbalizer.ts";
 
 /** Settings of every task with one label per text. */
-export interface ClassOptions extends SequenceHeadOptions {
+export interface ClassOptions extends SequenceHeadOptions, CalibrationOptions {
   /** The labels, in the order of the logits. */
   readonly labels: readonly string[];
   /** Weight of each label in the loss; default 1. */
@@ -70,6 +78,7 @@ export function sequenceClassification(
   const { settle } = form ?? {};
   return {
     ...textTask(kind),
+    tune: (found) => sequenceClassification({ ...options, ...calibrationOf(options).settled(found) }),
     ...(settle && {
       settle: async (ground) => sequenceClassification({ ...options, ...(await settle(ground)) }),
     }),
@@ -79,9 +88,10 @@ export function sequenceClassification(
 /** What classification of texts is made of, for families that score it in other ways. */
 export function classificationKind(
   type: string,
-  { labels, classWeights, outOfScope, ...headOptions }: ClassOptions,
+  { labels, classWeights, outOfScope, temperature, ...headOptions }: ClassOptions,
   form?: Verbalized,
 ): TextKind<number, TextPrediction> {
+  const calibration = calibrationOf({ temperature });
   const width = labels.length;
   const index = labelIndex(labels);
   if (outOfScope !== undefined && !index.has(outOfScope)) {
@@ -97,13 +107,16 @@ export function classificationKind(
       labels,
       ...(classWeights && { classWeights }),
       ...(outOfScope !== undefined && { outOfScope }),
+      ...calibration.options,
       ...head.options,
       ...form?.options,
     },
     head,
     ...(form && { sequences: form.sequences, pseudoTokens: form.pseudoTokens }),
-    scores,
+    scores: [...scores, "ece"],
     selectBy: "accuracy",
+    lowerIsBetter: ["ece"],
+    sideScores: ["ece"],
     width,
     gold: ({ label }) => (label === undefined ? undefined : labelNumber(index, label)),
     unlabelled: -1,
@@ -119,20 +132,26 @@ export function classificationKind(
         scores,
         ...(outOfScope !== undefined && { outOfScopeLabel: index.get(outOfScope)! }),
       });
+      const probabilities = new CalibrationScorer(classRows, calibration);
       const seen = new Set<number>();
       return {
         add(_, logits, gold) {
           seen.add(gold);
           metrics.add(argmax(logits), gold);
+          probabilities.add({ logits, gold });
         },
-        result: () => ({
-          scores: metrics.result(),
-          collapsed: seen.size > 1 && metrics.predictedLabels === 1,
-        }),
+        result() {
+          const { scores, tuned } = probabilities.result();
+          return {
+            scores: { ...metrics.result(), ...scores },
+            collapsed: seen.size > 1 && metrics.predictedLabels === 1,
+            ...(tuned && { tuned }),
+          };
+        },
       };
     },
     predict(logits) {
-      const probabilities = softmax(logits);
+      const probabilities = softmax(logits, calibration.temperature);
       const best = argmax(logits);
       return {
         label: labels[best]!,
@@ -141,11 +160,13 @@ export function classificationKind(
       };
     },
     describe: (gold, { label }) => ({ gold: labels[gold]!, predicted: label }),
-    summarize: (answers) =>
-      reviewLabels(
+    summarize: (answers) => ({
+      ...reviewLabels(
         labels,
         answers.map(({ logits, gold }) => ({ gold, predicted: argmax(logits) })),
       ),
+      reliability: reliability(classRows, answers, calibration),
+    }),
     columns: (detailed) => [
       { title: "label" },
       { title: "score", digits: scoreDigits },
@@ -160,7 +181,11 @@ export function classificationKind(
     trivial({ labels: gold }) {
       const counts = new Array<number>(width).fill(0);
       for (let i = 0; i < gold.length; i++) if (gold[i]! >= 0) counts[gold[i]!]!++;
-      return constantAnswer("majority class", counts);
+      // Probabilities as well as the answer are those of the labels in train, with one more of each.
+      return constantAnswer(
+        "majority class",
+        counts.map((count) => Math.log(count + 1)),
+      );
     },
     linear: {
       classes: width,
@@ -211,7 +236,7 @@ function weightsOf(
   throw new PtuningError("OPTION_INVALID", `classWeights: expected a weight per label, got ${problem}.`);
 }
 
-interface Settings extends SequenceHeadOptions, VerbalizerOptions {
+interface Settings extends SequenceHeadOptions, VerbalizerOptions, CalibrationOptions {
   readonly classWeights?: "balanced" | Readonly<Record<string, number>>;
   readonly outOfScope?: string;
 }
@@ -223,6 +248,7 @@ export const classSettings: z.core.$ZodLooseShape = {
     .union([z.literal("balanced"), z.record(z.string(), z.number().min(0))])
     .exactOptional()
     .describe("weight of each label in the loss, or balanced: inverse to its frequency in train"),
+  ...calibrationSettings,
 };
 
 /** What adapters of such tasks hold beside their settings. */

@@ -65,7 +65,10 @@ interface TextAnswer<G> {
  * @typeParam G gold answer @typeParam P prediction
  */
 export interface TextKind<G, P>
-  extends Pick<Task, "type" | "options" | "scores" | "selectBy" | "lowerIsBetter" | "pseudoTokens"> {
+  extends Pick<
+    Task,
+    "type" | "options" | "scores" | "selectBy" | "lowerIsBetter" | "sideScores" | "pseudoTokens"
+  > {
   readonly head: Head;
   /** Default: one sequence per text, as the tokenizer has it. */
   readonly sequences?: TextSequences;
@@ -110,7 +113,7 @@ export interface TextKind<G, P>
 
 /** A task on one text or pair of texts from what is its own. */
 export function textTask<G, P>(kind: TextKind<G, P>): Task<TextExample, EncodedTexts<G>, P> {
-  const { type, options, head, scores, selectBy, lowerIsBetter, pseudoTokens, width } = kind;
+  const { type, options, head, scores, selectBy, lowerIsBetter, sideScores, pseudoTokens, width } = kind;
   const { sequences: maker = plainSequences } = kind;
   const weightOf = (gold: G): number => (kind.isLabelled(gold) ? kind.weight(gold) : 0);
   return {
@@ -121,6 +124,7 @@ export function textTask<G, P>(kind: TextKind<G, P>): Task<TextExample, EncodedT
     scores,
     selectBy,
     ...(lowerIsBetter && { lowerIsBetter }),
+    ...(sideScores && { sideScores }),
     ...(pseudoTokens && { pseudoTokens }),
     async encode(examples, tokenizer, maxLength) {
       const goldOf = (example: TextExample): G => kind.gold(example) ?? kind.unlabelled;

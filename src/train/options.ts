@@ -136,7 +136,7 @@ export function tasksOf(options: AnyTrainOptions): readonly NamedTask[] {
       throw invalid(`tasks.${name}.weight`, "none, as tasks take turns", weight);
     }
     if (!(weight > 0)) throw invalid(`tasks.${name}.weight`, "a number above 0", weight);
-    const higher = task.scores.filter((score) => !task.lowerIsBetter?.includes(score));
+    const higher = selectable(task).filter((score) => !task.lowerIsBetter?.includes(score));
     if (!higher.includes(selectBy)) {
       throw invalid(`tasks.${name}.selectBy`, `one of ${higher.join(", ")}`, selectBy);
     }
@@ -280,10 +280,13 @@ export function resolveSettings(options: AnyTrainOptions, parts: ModelParts): Re
   return resolved;
 }
 
-/** The scores of a run's evaluations, and whether less of one is better: `NAME/SCORE` and their mean for several tasks. */
+const selectable = ({ scores, sideScores = [] }: Task): readonly string[] =>
+  scores.filter((score) => !sideScores.includes(score));
+
+/** The scores that a run may select by, and whether less of one is better: `NAME/SCORE` and their mean for several tasks. */
 export function scoresOf(options: AnyTrainOptions): ReadonlyMap<string, "higher" | "lower"> {
   const own = tasksOf(options).flatMap(({ name, task }) =>
-    task.scores.map((score): [string, "higher" | "lower"] => [
+    selectable(task).map((score): [string, "higher" | "lower"] => [
       headParameter(name, score),
       task.lowerIsBetter?.includes(score) ? "lower" : "higher",
     ]),

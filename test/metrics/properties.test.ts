@@ -4,6 +4,7 @@ import {
   AnswerMetrics,
   type AnswerPrediction,
   answerWords,
+  CalibrationMetrics,
   type Candidate,
   ClassificationMetrics,
   type MetricAccumulator,
@@ -118,6 +119,12 @@ behaves<ArrayLike<number>, ArrayLike<number>>("MultiLabelMetrics", {
   pairs: multiLabelPairs,
   perfect: (gold) => gold,
   ones: ["microF1", "samplesF1", "subsetAccuracy"],
+});
+
+const probability = fc.double({ min: 0, max: 1, noNaN: true });
+behaves<number, boolean>("CalibrationMetrics", {
+  create: () => new CalibrationMetrics(),
+  pairs: fc.array(fc.tuple(fc.oneof(probability, fc.constantFrom(0, 1, 0.2, 1 / 3)), fc.boolean())),
 });
 
 const number = fc.oneof(

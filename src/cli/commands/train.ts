@@ -5,7 +5,7 @@ import { completeRunConfig, methodOf, readTasks, taskConfigs } from "../../confi
 import { messageOf, PtuningError, pathWord, shellCommand } from "../../core/index.ts";
 import { describeMachine, nodeEngine } from "../../engine/index.ts";
 import { expectWritable, packageVersion } from "../../files/index.ts";
-import { createPredictor } from "../../predict/index.ts";
+import { createPredictor, settleTask } from "../../predict/index.ts";
 import { formatDuration } from "../../report/index.ts";
 import {
   createRun,
@@ -204,7 +204,9 @@ async function complete(
     }
     shown[name] = { task, data, ...(review && { review }) };
     if (data.test.length === 0 || !flags.baselines) continue;
-    for (const { name: baseline, scores } of await baselineScores(task, data, backbone, stopping)) {
+    // Not with the options that this adapter's logits suit.
+    const open = await settleTask(tasks[name]!.task, backbone);
+    for (const { name: baseline, scores } of await baselineScores(open, data, backbone, stopping)) {
       const evaluation = { scores, loss: 0, collapsed: false };
       baselines.set(baseline, [...(baselines.get(baseline) ?? []), { ...scored, evaluation }]);
     }

@@ -99,8 +99,14 @@ function lossFigure(page: Page, { steps: all, evaluations }: RunReport): PageNod
   return figure(page, "Loss", drawing, { train: colors[0], ...(dev.length > 0 && { dev: colors[1] }) });
 }
 
-function scoresFigure(page: Page, { start, evaluations, result }: RunReport): PageNode | undefined {
-  const names = Object.keys(decisiveScores(evaluations[0]?.scores ?? {}, start?.tasks));
+function scoresFigure(
+  page: Page,
+  { start, evaluations, result, lowerIsBetter = [] }: RunReport,
+): PageNode | undefined {
+  // Errors have a scale of their own, and would make the rest flat.
+  const names = Object.keys(decisiveScores(evaluations[0]?.scores ?? {}, start?.tasks)).filter(
+    (name) => !lowerIsBetter.includes(name) || name === start?.settings.selectBy,
+  );
   if (names.length === 0) return undefined;
   const { Plot } = page;
   const shown = names.slice(0, colors.length);

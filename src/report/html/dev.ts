@@ -3,6 +3,7 @@ import type { ReviewedSplit, TaskReport } from "../run-report.ts";
 import { figureOptions } from "./curves.ts";
 import type { Child, Page, PageNode } from "./page.ts";
 import { type ColumnKind, figure, section, shorten, table } from "./parts.ts";
+import { reliabilityFigure } from "./reliability.ts";
 
 /** More labels than this make a matrix unreadable: the most frequent confusions say the same. */
 const mostMatrixLabels = 16;
@@ -16,10 +17,10 @@ const mostPoints = 1500;
 /** Rows from which a table scrolls in itself. */
 const tallTable = 14;
 
-/** How the kept state answers the dev examples: confusions, labels, and the examples with the greatest loss. */
+/** How the kept state answers the dev examples: confusions, labels, how reliable probabilities are, and the examples with the greatest loss. */
 export function devSection(page: Page, { dev }: TaskReport, name?: string): PageNode | undefined {
   if (dev === undefined) return undefined;
-  const { matrices, tables, scatters = [] } = dev.review;
+  const { matrices, tables, scatters = [], reliability = [] } = dev.review;
   return section(
     page,
     name ? `Dev examples of ${name}` : "Dev examples",
@@ -29,6 +30,7 @@ export function devSection(page: Page, { dev }: TaskReport, name?: string): Page
       matrices.map((matrix) => confusions(page, matrix)),
       scatters.map((plot) => page.h("div", {}, page.h("h3", {}, plot.title), scatter(page, plot))),
       tables.map((one) => page.h("div", {}, page.h("h3", {}, one.title), reviewTable(page, one))),
+      reliability.map((plot) => reliabilityFigure(page, plot)),
     ),
     worstExamples(page, dev),
   );
