@@ -2,13 +2,13 @@
 import { type Backbone, openCheckpoint, parseArchitecture, readWeight } from "../backbones/portable.ts";
 import { bytesOf, type Params } from "../core/index.ts";
 import { type Files, fileBytes, fileJson, type PendingTensor, streamSafetensors } from "../files/portable.ts";
-import { listedNames } from "../methods/index.ts";
 import { weightPrefix } from "../model/index.ts";
 import { tokenizerFileNames } from "../text/portable.ts";
 import type { AdapterFields } from "./adapter.ts";
 import { checkpointConfig, checkpointWeights } from "./adapter-files.ts";
 import type { FolderContents } from "./contents.ts";
-import { peftNames } from "./peft-names.ts";
+import { peftHead } from "./peft/heads.ts";
+import { listedNames, peftNames } from "./peft/names.ts";
 
 /** Where the weights come from that were not trained, and the files beside them. */
 export type CheckpointSource = Pick<Backbone, "files" | "architecture" | "weights">;
@@ -23,7 +23,7 @@ const headClasses: Readonly<Record<string, string>> = {
 /** Our name of every trained tensor → its name in the checkpoint. */
 export function checkpointNames(adapter: AdapterFields, source: CheckpointSource): Record<string, string> {
   const { task, params, frozen = {}, backbone } = adapter;
-  const { peft } = task.head;
+  const peft = peftHead(task.head);
   const theirs = "reason" in peft ? listedNames({}) : peftNames({ names: listedNames({}) }, peft, backbone);
   const nameOf = (name: string): string => {
     const own = name.startsWith(weightPrefix) ? name.slice(weightPrefix.length) : name;
@@ -77,7 +77,7 @@ function headConfig(
   { task, backbone }: AdapterFields,
   classes: Readonly<Record<string, string>>,
 ): Record<string, unknown> {
-  const { peft } = task.head;
+  const peft = peftHead(task.head);
   const name = classes[backbone.modelType];
   const own = "reason" in peft ? undefined : headClasses[peft.taskType];
   const suffix = task.head.usesLmHead ? "ForMaskedLM" : own;

@@ -7,7 +7,7 @@ import { Adapter, type BackboneReference, type Provenance } from "./adapter.ts";
 import { cardFile, peftConfigFile, sidecarFile, weightsFile } from "./adapter-files.ts";
 import { multiTaskCard } from "./card.ts";
 import { collectContents, type FolderContents, writeContents } from "./contents.ts";
-import { ownPeftType } from "./peft-names.ts";
+import { ownPeftType } from "./peft/names.ts";
 import { expectPublishable } from "./publishable.ts";
 import { formatVersion, savedReference } from "./save.ts";
 

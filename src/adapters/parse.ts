@@ -1,22 +1,17 @@
 import { architectures, peftModulesOf } from "../backbones/portable.ts";
 import { messageOf, type Params, PtuningError, shown, type Tensor, toFloat32 } from "../core/index.ts";
 import { type Files, fileJson, fileTensors } from "../files/portable.ts";
-import {
-  listedNames,
-  type Method,
-  methodFrom,
-  type PeftAdapter,
-  type PeftNames,
-  type PeftReader,
-  peftReaders,
-} from "../methods/index.ts";
+import { type Method, methodFrom } from "../methods/index.ts";
 import { type Task, taskFrom } from "../tasks/index.ts";
 import { Adapter, type AdapterFields, type BackboneReference } from "./adapter.ts";
 import { checkpointWeights, peftConfigFile, sidecarFile, weightsFile } from "./adapter-files.ts";
 import { checkpointSource } from "./checkpoint.ts";
 import { MultiTaskAdapter } from "./multi-task.ts";
-import { ownPeftType, peftNames, placed } from "./peft-names.ts";
-import { peftTasks } from "./peft-tasks.ts";
+import { peftHead } from "./peft/heads.ts";
+import type { PeftAdapter, PeftReader } from "./peft/mapping.ts";
+import { peftMethod, peftReaders } from "./peft/methods.ts";
+import { listedNames, ownPeftType, type PeftNames, peftNames, placed } from "./peft/names.ts";
+import { peftTasks } from "./peft/tasks.ts";
 import { formatVersion } from "./save.ts";
 import {
   invalid,
@@ -203,7 +198,7 @@ function ourNames(
   method: Method,
   backbone: Omit<BackboneReference, "id" | "fingerprint">,
 ): PeftNames {
-  const [theirs, head] = [method.peft(backbone), task.head.peft];
+  const [theirs, head] = [peftMethod(method, backbone), peftHead(task.head)];
   return "reason" in theirs || "reason" in head ? listedNames({}) : peftNames(theirs, head, backbone);
 }
 
@@ -261,7 +256,7 @@ function fromPeft(
   const { method, sizes, isFor } = readPeft(reader, own, Object.keys(tensors), path);
   // PEFT's files do not name the architecture: the classifier's tensors tell, where architectures differ in them.
   const { module } = peftTask;
-  const theirs = method.peft(sizes);
+  const theirs = peftMethod(method, sizes);
   const place = "reason" in theirs ? {} : theirs;
   const nameOf = ({ peftModules }: (typeof architectures)[number]): string =>
     `${placed(peftModules[taskType]?.[module] ?? module, place)}.weight`;

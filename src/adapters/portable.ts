@@ -19,5 +19,7 @@ export {
   parseSavedAdapter,
   type SavedAdapter,
 } from "./parse.ts";
+export { type PeftForm, peftForm } from "./peft/form.ts";
+export { peftHead } from "./peft/heads.ts";
 export { expectPublishable } from "./publishable.ts";
 export { saveAdapter } from "./save.ts";

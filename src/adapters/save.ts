@@ -1,4 +1,4 @@
-import { peftModulesOf, peftRefusalOf } from "../backbones/portable.ts";
+import { peftModulesOf } from "../backbones/portable.ts";
 import type { Tensor } from "../core/index.ts";
 import { encodeSafetensors } from "../files/portable.ts";
 import type { AdapterFields, BackboneReference } from "./adapter.ts";
@@ -6,7 +6,8 @@ import { cardFile, peftConfigFile, sidecarFile, weightsFile } from "./adapter-fi
 import { modelCard } from "./card.ts";
 import { checkpointContents, checkpointNames } from "./checkpoint.ts";
 import { type FolderContents, writeContents } from "./contents.ts";
-import { moduleOf, ownPeftType, peftNames, placed } from "./peft-names.ts";
+import { peftForm } from "./peft/form.ts";
+import { moduleOf, ownPeftType, peftNames, placed } from "./peft/names.ts";
 import { expectPublishable } from "./publishable.ts";
 
 /**
@@ -91,21 +92,17 @@ function interchange({ task, method, params, frozen = {}, backbone }: AdapterFie
     revision: null,
     auto_mapping: null,
   };
-  const [theirs, head] = [method.peft(backbone), task.head.peft];
+  const form = peftForm(method, task.head, backbone);
   const tensors = { ...params, ...frozen };
-  const reasons = [theirs, head].flatMap((part) => ("reason" in part ? [part.reason] : []));
-  if ("reason" in theirs || "reason" in head) return ours(tensors, shared, reasons);
-  if (theirs.taskTypes?.includes(head.taskType) === false) {
-    return ours(tensors, shared, [`PEFT computes ${head.taskType} heads otherwise with ${theirs.peftType}`]);
-  }
-  const refusal = peftRefusalOf(backbone.modelType, theirs.peftType);
-  if (refusal !== undefined) return ours(tensors, shared, [refusal]);
+  if ("reason" in form) return ours(tensors, shared, [form.reason]);
+  const { method: theirs, head } = form;
   const names = peftNames(theirs, head, backbone);
   const modules = new Set(Object.keys(tensors).map((name) => moduleOf(names.toPeft(name) ?? name)));
   const lacking = Object.values(peftModulesOf(backbone.modelType, head.taskType)).find(
     (name) => !modules.has(placed(name, theirs)),
   );
   const foreign = Object.keys(frozen).find((name) => names.toPeft(name) === undefined);
+  const reasons: string[] = [];
   if (lacking !== undefined) reasons.push(`PEFT wants ${lacking}, which lies in this adapter's backbone`);
   if (foreign !== undefined) reasons.push(`PEFT does not save ${foreign}, which the checkpoint lacks`);
   if (reasons.length > 0) return ours(tensors, shared, reasons);

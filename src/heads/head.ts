@@ -1,5 +1,5 @@
 import type { Architecture, BackboneConfig, BackboneInputs, RowsRead } from "../backbones/index.ts";
-import type { Params, Refusal, Rng } from "../core/index.ts";
+import type { Params, Rng } from "../core/index.ts";
 import type { Value } from "../graph/index.ts";
 import type { LayerContext } from "../nn/index.ts";
 
@@ -37,16 +37,6 @@ export interface Head {
   ): Readonly<Record<string, readonly number[]>>;
   /** Whether it ends in the backbone's own masked-LM head, which the checkpoint must have then. */
   readonly usesLmHead?: boolean;
-  /** What PEFT saves beside the method, for adapters that it shall load; or why it computes something else. */
-  readonly peft: PeftHead | Refusal;
   /** @returns logits, one row per thing that is classified */
   build(ctx: LayerContext, inputs: HeadInputs): Value;
-}
-
-/** A head in the terms of PEFT's `adapter_config.json` and tensor names. */
-export interface PeftHead {
-  readonly taskType: string;
-  readonly modulesToSave: readonly string[];
-  /** Our parameter name → PEFT's tensor name. */
-  readonly tensors: Readonly<Record<string, string>>;
 }

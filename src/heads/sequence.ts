@@ -3,7 +3,7 @@ import { type Dim, divideDims, PtuningError } from "../core/index.ts";
 import { failGraph, type Value } from "../graph/index.ts";
 import type { LayerContext } from "../nn/index.ts";
 import type { Head, HeadInputs } from "./head.ts";
-import { type HeadDropout, headBias, headWeight, initializeLinear, linearLogits } from "./linear.ts";
+import { type HeadDropout, initializeLinear, linearLogits } from "./linear.ts";
 
 /**
  * How a text becomes one vector: `cls` takes the first position, `pooler` sends it through the checkpoint's own
@@ -40,19 +40,6 @@ export function sequenceHead(numLabels: number, options: SequenceHeadOptions = {
     name: "sequence",
     options: resolved,
     rows: pool.rows,
-    peft:
-      resolved.pooling === "pooler"
-        ? {
-            taskType: "SEQ_CLS",
-            modulesToSave: ["classifier", "score"],
-            tensors: {
-              [headWeight]: "base_model.classifier.weight",
-              [headBias]: "base_model.classifier.bias",
-            },
-          }
-        : {
-            reason: `PEFT pools through the checkpoint's pooler, this adapter uses pooling ${resolved.pooling}`,
-          },
     ...(pool.backboneWeights && { backboneWeights: pool.backboneWeights }),
     initialize: (config, rng) => initializeLinear(numLabels, config, rng),
     build: (ctx, head) =>

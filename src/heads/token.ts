@@ -1,6 +1,6 @@
 /** Legend: B batch, S sequence, E hidden size, C labels. */
 import type { Head } from "./head.ts";
-import { type HeadDropout, headBias, headWeight, initializeLinear, linearLogits } from "./linear.ts";
+import { type HeadDropout, initializeLinear, linearLogits } from "./linear.ts";
 
 /** Settings of a head on every token. */
 export interface TokenHeadOptions {
@@ -10,7 +10,7 @@ export interface TokenHeadOptions {
 
 /** Dropout and a linear layer on the state of every token: logits `[S·B, C]`, `BertForTokenClassification`. */
 export function tokenHead(numLabels: number, { headDropout = "hidden" }: TokenHeadOptions = {}): Head {
-  return positionHead("token", numLabels, headDropout, "TOKEN_CLS", ["classifier", "score"]);
+  return positionHead("token", numLabels, headDropout);
 }
 
 /**
@@ -18,27 +18,15 @@ export function tokenHead(numLabels: number, { headDropout = "hidden" }: TokenHe
  * `BertForQuestionAnswering`.
  */
 export function spanHead({ headDropout = 0 }: TokenHeadOptions = {}): Head {
-  return positionHead("span", 2, headDropout, "QUESTION_ANS", ["qa_outputs"]);
+  return positionHead("span", 2, headDropout);
 }
 
-function positionHead(
-  name: string,
-  width: number,
-  headDropout: HeadDropout,
-  taskType: string,
-  modulesToSave: readonly [string, ...string[]],
-): Head {
-  const theirs = `base_model.${modulesToSave[0]}`;
+function positionHead(name: string, width: number, headDropout: HeadDropout): Head {
   return {
     name,
     options: { headDropout },
     rows: "all",
     perPosition: true,
-    peft: {
-      taskType,
-      modulesToSave,
-      tensors: { [headWeight]: `${theirs}.weight`, [headBias]: `${theirs}.bias` },
-    },
     initialize: (config, rng) => initializeLinear(width, config, rng),
     build: (ctx, head) => ctx.b.scope("head", () => linearLogits(ctx, head.hidden, head, headDropout)),
   };

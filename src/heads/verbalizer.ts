@@ -32,7 +32,6 @@ export function verbalizerHead(pieces: LabelPieces, offsets: readonly number[] =
     options: {},
     rows: { gaps: counts.at(-1)! },
     usesLmHead: true,
-    peft: { reason: "PEFT has no verbalizer" },
     initialize: () => ({}),
     build: (ctx, { architecture: { lmHead }, config, inputs: { markCounts }, hidden }) =>
       ctx.b.scope("verbalizer", () => {

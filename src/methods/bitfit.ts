@@ -25,7 +25,6 @@ export function bitfit(): Method {
     get deployed() {
       return method;
     },
-    peft: () => ({ reason: "PEFT has no BitFit" }),
     // What it trains are weights of the backbone already.
     merge: async () => ({}),
   };

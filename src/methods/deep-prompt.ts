@@ -12,7 +12,6 @@ import { activationStarts, fromActivations } from "./activations.ts";
 import type { HeadKind } from "./defaults.ts";
 import type { MethodFamily } from "./family.ts";
 import type { Method, Parameter, ParamValues } from "./method.ts";
-import { listedNames, promptReader } from "./peft.ts";
 import { type PromptLayers, promptLayers, resolvePromptLayers } from "./prompt-layers.ts";
 import { hiddenRate, hiddenWidth, promptLength } from "./settings.ts";
 import { constant, normal, uniform, zero } from "./starts.ts";
@@ -231,30 +230,10 @@ function reparameterized(options: Resolved): Method {
 
 function shared(
   options: Resolved,
-): Pick<Method, "name" | "options" | "decays" | "savedAs" | "positionOffset" | "peft"> {
+): Pick<Method, "name" | "options" | "decays" | "savedAs" | "positionOffset"> {
   return {
     decays: "all",
     savedAs: "adapter",
-    peft(config) {
-      if (resolvePromptLayers(options.promptLayers, config.numLayers).length < config.numLayers) {
-        return { reason: "PEFT puts prompts on all layers; no prompt key leaves a layer unchanged" };
-      }
-      if (options.gate) return { reason: "PEFT has no bias on attention to the prompt" };
-      if (!options.positionOffset) return { reason: "PEFT always starts the text behind the prompt" };
-      return {
-        peftType: "PREFIX_TUNING",
-        config: () => ({
-          num_virtual_tokens: options.promptLength,
-          token_dim: config.hiddenSize,
-          num_layers: config.numLayers,
-          num_attention_heads: config.numHeads,
-          num_transformer_submodules: 1,
-          encoder_hidden_size: config.hiddenSize,
-          prefix_projection: false,
-        }),
-        names: listedNames({ [promptEmbeddings]: "prompt_embeddings" }),
-      };
-    },
     name: "p-tuning-v2",
     options,
     positionOffset: (architecture, config) =>
@@ -357,5 +336,4 @@ export const deepPromptFamily: MethodFamily = {
       .describe("start text positions behind the prompt, as the reference does"),
   }),
   create: (options, head) => deepPrompt({ ...deepPromptDefaults(head), ...options }),
-  peft: { PREFIX_TUNING: promptReader((length) => deepPrompt({ preset: "peft", promptLength: length })) },
 };

@@ -1,7 +1,6 @@
 import type * as z from "zod";
 import type { HeadKind } from "./defaults.ts";
 import type { Method } from "./method.ts";
-import type { PeftReader } from "./peft.ts";
 
 /** What a method is called, which settings it has, and how it is made of them: one for each file of a method. */
 export interface MethodFamily {
@@ -14,6 +13,4 @@ export interface MethodFamily {
   readonly settings: z.ZodObject;
   /** @param options checked by {@link settings}, and `preset` @param head what it shall be trained with */
   create(options: Readonly<Record<string, unknown>>, head: HeadKind): Method;
-  /** How adapters that PEFT saved are read, by their `peft_type`. */
-  readonly peft?: Readonly<Record<string, PeftReader>>;
 }

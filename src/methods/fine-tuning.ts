@@ -25,7 +25,6 @@ export function fineTuning(): Method {
     get deployed() {
       return method;
     },
-    peft: () => ({ reason: "all weights were trained: this is a checkpoint, transformers loads it" }),
   };
   return method;
 }

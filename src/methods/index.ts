@@ -19,11 +19,9 @@ export type {
   MethodDefaults,
   Parameter,
   ParamValues,
-  PeftMethod,
   StartingPoint,
 } from "./method.ts";
 export { type PTuningOptions, pTuning } from "./p-tuning.ts";
-export { listedNames, type PeftAdapter, type PeftNames, type PeftReader } from "./peft.ts";
 export { precisionFor } from "./precision.ts";
 export { type PromptLayers, resolvePromptLayers } from "./prompt-layers.ts";
 export {
@@ -32,4 +30,5 @@ export {
   promptInput,
   promptTuning,
 } from "./prompt-tuning.ts";
-export { methodFrom, methods, peftReaders } from "./registry.ts";
+export { methodFrom, methods } from "./registry.ts";
+export { promptLength } from "./settings.ts";

@@ -21,7 +21,6 @@ export function linearProbe(): Method {
     get deployed() {
       return method;
     },
-    peft: () => ({ reason: "PEFT has no method that trains a head alone" }),
   };
   return method;
 }

@@ -9,7 +9,6 @@ import type { Architecture, BackboneConfig, LinearLayer } from "../backbones/ind
 import { PtuningError, shown, type Tensor } from "../core/index.ts";
 import { affine, dropout } from "../nn/index.ts";
 import type { MethodFamily } from "./family.ts";
-import { loraReader, peftLora } from "./lora-peft.ts";
 import type { Method, Parameter } from "./method.ts";
 import { untouched } from "./method.ts";
 import { type PromptLayers, promptLayers, resolvePromptLayers } from "./prompt-layers.ts";
@@ -103,7 +102,6 @@ export function lora(options: LoraOptions = {}): Method {
     get deployed() {
       return method;
     },
-    peft: () => peftLora(resolved),
     async merge({ config, architecture, readWeight }, params) {
       const merged: Record<string, Tensor<"float32">> = {};
       for (const { name } of adapted(resolved, config, architecture)) {
@@ -224,5 +222,4 @@ export const loraFamily: MethodFamily = {
   name: "lora",
   settings,
   create: (options) => lora(options as LoraOptions),
-  peft: { LORA: loraReader((options) => lora(options)) },
 };

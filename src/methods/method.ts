@@ -4,7 +4,6 @@ import type { GraphBuilder, Value } from "../graph/index.ts";
 import type { LayerContext } from "../nn/index.ts";
 import type { Decayed, OptimizerName, ScheduleName } from "../optim/index.ts";
 import type { Tokenizer, TokenSequences } from "../text/index.ts";
-import type { PeftNames } from "./peft.ts";
 
 /** Trainable tensors as graph inputs, by parameter name. */
 export type ParamValues = Readonly<Record<string, Value>>;
@@ -85,8 +84,6 @@ export interface Method {
   ): Adaptation;
   /** The method as it is saved and served: without what only helps training. Itself where nothing is folded. */
   readonly deployed: Method;
-  /** What PEFT calls this method, for adapters that it shall load; or why it cannot compute the same. */
-  peft(size: Pick<BackboneConfig, "hiddenSize" | "numLayers" | "numHeads">): PeftMethod | Refusal;
   /** How parameters of this method become those of {@link deployed}; absent where they stay as they are. */
   readonly folding?: Folding;
   /**
@@ -99,19 +96,6 @@ export interface Method {
 /** The backbone that something is merged into. */
 export interface MergeSource extends Pick<StartingPoint, "config" | "readWeight"> {
   readonly architecture: Architecture;
-}
-
-/** A method in the terms of PEFT's `adapter_config.json`. */
-export interface PeftMethod {
-  readonly peftType: string;
-  /** Keys of its own. @param params names of the tensors of an adapter */
-  config(params: readonly string[]): Readonly<Record<string, unknown>>;
-  /** Of its tensors. */
-  readonly names: PeftNames;
-  /** What PEFT puts in front of modules outside the method. Default `base_model.`. */
-  readonly modulePrefix?: string;
-  /** Types of heads that PEFT computes rightly with this method; absent where it does for all. */
-  readonly taskTypes?: readonly string[];
 }
 
 /** Parameters that exist in training only, and what they amount to. */

@@ -72,7 +72,6 @@ export function pTuning(options: PTuningOptions = {}): Method {
     ...inputPlace(prompt),
     build: (ctx, _, params) => inputPrompt(promptVectors(ctx.b, params), prompt),
     deployed: promptTuning({ ...prompt, init: "normal", initScale: 1 }),
-    peft: () => ({ reason: "PEFT saves the prompt that the network makes" }),
     folding: {
       // The names depend on the encoder alone.
       params: Object.keys(encoderParameters(resolved, { embeddingSize: 1, hiddenSize: 1 })),

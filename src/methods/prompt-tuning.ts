@@ -15,7 +15,6 @@ import {
   resolveInputPrompt,
 } from "./input-prompt.ts";
 import type { Method, Parameter, StartingPoint } from "./method.ts";
-import { listedNames, promptReader } from "./peft.ts";
 import { normal, uniform } from "./starts.ts";
 
 /**
@@ -70,7 +69,7 @@ export function promptTuning(options: PromptTuningOptions = {}): Method {
       `initScale: expected a number of at least 0, got ${resolved.initScale}.`,
     );
   }
-  const { promptLength, placement, pooledRow, embeddingPasses } = resolved;
+  const { promptLength } = resolved;
   const method: Method = {
     name: "prompt-tuning",
     options: resolved,
@@ -84,28 +83,6 @@ export function promptTuning(options: PromptTuningOptions = {}): Method {
     build: (_, __, params) => inputPrompt(params[promptInput]!, resolved),
     get deployed() {
       return method;
-    },
-    peft(config) {
-      if (placement !== "front") return { reason: "PEFT puts prompts in front of the text" };
-      if (embeddingPasses !== 1) return { reason: "PEFT embeds texts once" };
-      if (pooledRow !== 0) {
-        return { reason: "PEFT pools the first virtual token, this adapter the first token of the text" };
-      }
-      return {
-        peftType: "PROMPT_TUNING",
-        taskTypes: ["SEQ_CLS"],
-        config: () => ({
-          num_virtual_tokens: promptLength,
-          token_dim: config.hiddenSize,
-          num_layers: config.numLayers,
-          num_attention_heads: config.numHeads,
-          num_transformer_submodules: 1,
-          prompt_tuning_init: "RANDOM",
-          prompt_tuning_init_text: null,
-          tokenizer_name_or_path: null,
-        }),
-        names: listedNames({ [promptInput]: "prompt_embeddings" }),
-      };
     },
   };
   return method;
@@ -173,9 +150,4 @@ export const promptTuningFamily: MethodFamily = {
       .describe("standard deviation of normal, bound of uniform"),
   }),
   create: (options) => promptTuning(options as PromptTuningOptions),
-  peft: {
-    PROMPT_TUNING: promptReader((promptLength) => promptTuning({ preset: "peft", promptLength })),
-    // What the network made is saved as a plain prompt.
-    P_TUNING: promptReader((promptLength) => promptTuning({ preset: "peft", promptLength })),
-  },
 };

@@ -9,7 +9,6 @@ import { linearProbeFamily } from "./linear-probe.ts";
 import { loraFamily } from "./lora.ts";
 import type { Method } from "./method.ts";
 import { pTuningFamily } from "./p-tuning.ts";
-import type { PeftReader } from "./peft.ts";
 import { promptTuningFamily } from "./prompt-tuning.ts";
 
 /** Every method. The first is the default of a run. */
@@ -51,9 +50,3 @@ export function methodFrom(
   const given = parseOptions(family.settings.extend({ preset }), withoutUndefined(options), "method");
   return family.create(given, head);
 }
-
-/** How adapters that PEFT saved are read, by their `peft_type`. */
-export const peftReaders: Readonly<Record<string, PeftReader>> = Object.assign(
-  {},
-  ...families.map(({ peft }) => peft),
-);

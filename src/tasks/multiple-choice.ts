@@ -47,8 +47,7 @@ const absent = -1e9;
 export function multipleChoice(
   options: MultipleChoiceOptions = {},
 ): Task<ChoiceExample, EncodedChoices, ChoicePrediction> {
-  const pooled = sequenceHead(1, options);
-  const head = { ...pooled, peft: { reason: "PEFT has no task type for multiple choice" } };
+  const head = { ...sequenceHead(1, options), name: "choice" };
   const scores = ["accuracy"];
   /** Whether a sequence is the first of an example that counts: the example's weight sits there. */
   const counts = ({ items, itemStarts, labels }: EncodedChoices, row: number): boolean =>

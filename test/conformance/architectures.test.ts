@@ -29,7 +29,6 @@ const states = (rows: RowsRead): Head => ({
   options: {},
   rows,
   initialize: () => ({}),
-  peft: { reason: "it is no head of PEFT's" },
   build: (_, { hidden }) => hidden,
 });
 

@@ -25,7 +25,6 @@ const words: Head = {
   rows: "all",
   usesLmHead: true,
   initialize: () => ({}),
-  peft: { reason: "it is no head of PEFT's" },
   build: (ctx, { architecture: { lmHead }, config, hidden }) =>
     affine(
       ctx,

@@ -151,13 +151,6 @@ describe("multiple choice", () => {
   ])("refuses %j", async (example, message) => {
     await expect(task.encode([example], tokenizer, 8)).rejects.toThrow(message);
   });
-
-  test("is refused by PEFT, which has no such task, whatever the head", () => {
-    expect(multipleChoice({ preset: "peft" }).head.peft).toMatchObject({
-      reason: expect.stringContaining("PEFT"),
-    });
-    expect(textRegression({ preset: "peft" }).head.peft).toMatchObject({ taskType: "SEQ_CLS" });
-  });
 });
 
 describe("candidates", () => {

@@ -12,7 +12,8 @@ import { appendFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describeMachine, nodeEngine } from "ptuning/engine";
-import { loadBackbone, peftRefusalOf } from "ptuning/internal/backbones";
+import { peftForm } from "ptuning/internal/adapters";
+import { loadBackbone } from "ptuning/internal/backbones";
 import { Rng } from "ptuning/internal/core";
 import { encodeSafetensors, readSafetensors } from "ptuning/internal/files";
 import { methodDefaults, methodFrom } from "ptuning/internal/methods";
@@ -76,10 +77,7 @@ export function compareLosses(ours, theirs) {
 
 /** Whether PEFT computes a method and a head as we do. */
 function peftHas(method, head, { config }) {
-  const [theirs, own] = [method.deployed.peft(config), head.peft];
-  if ("reason" in theirs || "reason" in own) return false;
-  if (peftRefusalOf(config.modelType, theirs.peftType) !== undefined) return false;
-  return theirs.taskTypes?.includes(own.taskType) ?? true;
+  return !("reason" in peftForm(method.deployed, head, config));
 }
 
 /** Runs both and compares. */

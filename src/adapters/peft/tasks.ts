@@ -1,11 +1,11 @@
-import { PtuningError } from "../core/index.ts";
+import { PtuningError } from "../../core/index.ts";
 import {
   questionAnswering,
   sequenceClassification,
   type Task,
   textRegression,
   tokenClassification,
-} from "../tasks/index.ts";
+} from "../../tasks/index.ts";
 
 /** What PEFT's adapters of one `task_type` are for. */
 interface PeftTask {

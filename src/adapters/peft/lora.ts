@@ -1,10 +1,8 @@
 /** LoRA in the terms of PEFT: `LoraConfig`, and tensors named after the modules of transformers. */
 import * as z from "zod";
-import { PtuningError, shown } from "../core/index.ts";
-import type { LoraOptions } from "./lora.ts";
-import type { Method, PeftMethod } from "./method.ts";
-import type { PeftReader } from "./peft.ts";
-import { count } from "./settings.ts";
+import { PtuningError, shown } from "../../core/index.ts";
+import { type LoraOptions, lora } from "../../methods/index.ts";
+import type { PeftMapping, PeftMethod, PeftReader } from "./mapping.ts";
 
 /** What PEFT puts in front of the modules of a model that it adapts from inside. */
 const prefix = "base_model.model.";
@@ -16,7 +14,7 @@ const modulesOf = (names: readonly string[], pattern: RegExp): string[] => [
 ];
 
 /** What PEFT calls LoRA with these settings. */
-export function peftLora({
+function written({
   rank,
   alpha,
   dropout,
@@ -60,7 +58,7 @@ interface LoraConfig {
 }
 
 const config: z.ZodType<LoraConfig> = z.looseObject({
-  r: count.max(4096),
+  r: z.int().positive().max(4096),
   lora_alpha: z.number().positive(),
   lora_dropout: z.number().min(0).lt(1).default(0),
   use_rslora: z.boolean().nullish(),
@@ -92,38 +90,37 @@ function targetsOf(given: LoraConfig, modules: readonly string[]): readonly stri
   return areAll && !given.layers_to_transform ? ends.toSorted() : modules;
 }
 
-/** Reads adapters of PEFT. */
-export function loraReader(create: (options: LoraOptions) => Method): PeftReader {
-  return {
-    config,
-    read(given: LoraConfig, names) {
-      const expect = (key: string, holds: boolean, expected: string): void => {
-        if (holds) return;
-        throw new PtuningError("OPTION_INVALID", `${key}: expected ${expected}, got ${shown(given[key])}.`);
-      };
-      const isEmpty = (value: unknown): boolean =>
-        !value || (typeof value === "object" && Object.keys(value).length === 0);
-      for (const [key, value] of Object.entries(mustBe))
-        expect(key, isEmpty(given[key]) || given[key] === value, value === "none" ? "none" : "nothing");
-      const start = given.init_lora_weights;
-      expect(
-        "init_lora_weights",
-        typeof start !== "string" || !changesBackbone.test(start),
-        "a start that leaves the backbone as it is",
-      );
-      const modules = modulesOf(names, theirs);
-      expect("target_modules", modules.length > 0, "tensors of adapted modules beside it");
-      const { r: rank, lora_alpha: alpha, use_rslora: isStabilized } = given;
-      return {
-        method: create({
-          rank,
-          alpha: isStabilized ? alpha * Math.sqrt(rank) : alpha,
-          dropout: given.lora_dropout,
-          targets: targetsOf(given, modules),
-        }),
-        sizes: { hiddenSize: 0, numLayers: 0, numHeads: 0 },
-        isFor: (architecture) => modules.every((module) => module.startsWith(architecture.prefix)),
-      };
-    },
-  };
-}
+const reader: PeftReader = {
+  config,
+  read(given: LoraConfig, names) {
+    const expect = (key: string, holds: boolean, expected: string): void => {
+      if (holds) return;
+      throw new PtuningError("OPTION_INVALID", `${key}: expected ${expected}, got ${shown(given[key])}.`);
+    };
+    const isEmpty = (value: unknown): boolean =>
+      !value || (typeof value === "object" && Object.keys(value).length === 0);
+    for (const [key, value] of Object.entries(mustBe))
+      expect(key, isEmpty(given[key]) || given[key] === value, value === "none" ? "none" : "nothing");
+    const start = given.init_lora_weights;
+    expect(
+      "init_lora_weights",
+      typeof start !== "string" || !changesBackbone.test(start),
+      "a start that leaves the backbone as it is",
+    );
+    const modules = modulesOf(names, theirs);
+    expect("target_modules", modules.length > 0, "tensors of adapted modules beside it");
+    const { r: rank, lora_alpha: alpha, use_rslora: isStabilized } = given;
+    return {
+      method: lora({
+        rank,
+        alpha: isStabilized ? alpha * Math.sqrt(rank) : alpha,
+        dropout: given.lora_dropout,
+        targets: targetsOf(given, modules),
+      }),
+      sizes: { hiddenSize: 0, numLayers: 0, numHeads: 0 },
+      isFor: (architecture) => modules.every((module) => module.startsWith(architecture.prefix)),
+    };
+  },
+};
+
+export const peftLora: PeftMapping = { write: written, read: { LORA: reader } };

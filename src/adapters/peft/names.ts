@@ -1,7 +1,20 @@
-import { peftModulesOf } from "../backbones/portable.ts";
-import type { PeftHead } from "../heads/index.ts";
-import { listedNames, type PeftMethod, type PeftNames } from "../methods/index.ts";
-import type { BackboneReference } from "./adapter.ts";
+import { peftModulesOf } from "../../backbones/portable.ts";
+import type { BackboneReference } from "../adapter.ts";
+import type { PeftHead } from "./heads.ts";
+import type { PeftMethod } from "./mapping.ts";
+
+/** Our names of tensors and PEFT's, each from the other; `undefined` for a tensor of something else. */
+export interface PeftNames {
+  toPeft(ours: string): string | undefined;
+  fromPeft(theirs: string): string | undefined;
+}
+
+/** Names that stand in a list: ours → PEFT's. */
+export function listedNames(names: Readonly<Record<string, string>>): PeftNames {
+  const [forth, back] = [new Map(Object.entries(names)), new Map<string, string>()];
+  for (const [ours, theirs] of forth) back.set(theirs, ours);
+  return { toPeft: (name) => forth.get(name), fromPeft: (name) => back.get(name) };
+}
 
 /** `peft_type` of adapters that PEFT cannot compute: it refuses what it does not know. */
 export const ownPeftType = "PTUNING_DEEP_PROMPT";
