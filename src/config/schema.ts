@@ -1,9 +1,8 @@
 import * as z from "zod";
 import { type FormatName, formats } from "../data/index.ts";
 import { threadLimit } from "../engine/index.ts";
-import { formNames } from "../nn/index.ts";
-import { optimizerNames } from "../optim/index.ts";
 import { taskFamilies, wordCutSchema } from "../tasks/index.ts";
+import { trainSettings } from "../train/index.ts";
 import type { MultiTaskConfig, RunConfig } from "./config.ts";
 import { methodSchema } from "./methods.ts";
 import { searchSchema } from "./search.ts";
@@ -13,13 +12,9 @@ import { searchSchema } from "./search.ts";
  * help texts and the comments of generated files.
  */
 const count = z.int().positive();
-/** Settings that decide how much is allocated, or how long a list is. */
-const size = count.max(65_536);
-const repeats = count.max(1_000_000);
 const share = z.number().min(0).lt(1);
 const column = z.union([z.string().min(1), count]);
 const preset = z.enum(["thudm", "peft"]);
-const checkpointRate = z.union([share, z.literal("checkpoint")]);
 
 const oneOrTwo = z.union([column, z.tuple([column]), z.tuple([column, column])]);
 const formatNames = z.enum(Object.keys(formats) as [FormatName, ...FormatName[]]);
@@ -151,63 +146,6 @@ const untyped = z.strictObject({
 
 const task = z.discriminatedUnion("type", [untyped, ...typed]);
 
-const training = z.strictObject({
-  epochs: repeats
-    .exactOptional()
-    .describe("passes over the training data; default: about 1,500 updates, from 3 to 30 passes"),
-  batchSize: size.exactOptional().describe("examples per update"),
-  microBatchSize: size
-    .exactOptional()
-    .describe("examples per pass: smaller saves memory and changes no result"),
-  learningRate: z.number().positive().exactOptional().describe("default: what suits the method"),
-  headLearningRate: z.number().positive().exactOptional().describe("of the head; default: learningRate"),
-  optimizer: z.enum(optimizerNames).exactOptional().describe("adamw, or adafactor as in prompt tuning"),
-  schedule: z.enum(["linear", "constant", "exponential"]).exactOptional(),
-  warmupSteps: z.int().nonnegative().exactOptional(),
-  weightDecay: z.number().nonnegative().exactOptional(),
-  clipNorm: z.number().positive().exactOptional().describe("greatest global norm of the gradients"),
-  maxLength: repeats.exactOptional().describe("tokens per example; longer texts are cut"),
-  hiddenDropout: checkpointRate.exactOptional().describe("dropout inside the backbone while training"),
-  attentionDropout: checkpointRate.exactOptional(),
-  memory: z
-    .enum(["fast", "lean"])
-    .exactOptional()
-    .describe("lean computes activations twice: a fraction of the memory, a third more time"),
-  memoryLimit: z
-    .union([z.number().positive(), z.string().min(1)])
-    .exactOptional()
-    .describe("memory of the process, as 2 GB or bytes: micro-batches are chosen to fit; none: no limit"),
-  trunkCache: z
-    .enum(["off", "auto", "memory", "file"])
-    .exactOptional()
-    .describe("compute the layers beneath the lowest prompt once, without their dropout"),
-  trunkCacheType: z.enum(["float32", "float16"]).exactOptional().describe("how their output is kept"),
-  precision: z
-    .enum(["auto", ...formNames])
-    .exactOptional()
-    .describe("of the frozen layers; auto takes int8 where the CPU is good at it"),
-  evaluateEvery: z
-    .union([z.literal("epoch"), count])
-    .exactOptional()
-    .describe("epoch, or a number of updates"),
-  selectBy: z.string().exactOptional().describe("dev score that decides which state is kept"),
-  patience: z
-    .int()
-    .nonnegative()
-    .exactOptional()
-    .describe("stop after so many evaluations without a better score; 0: never"),
-  sampling: z
-    .union([z.enum(["proportional", "round-robin"]), z.strictObject({ temperature: z.number().positive() })])
-    .exactOptional()
-    .describe("of several tasks: proportional to size, {temperature: t} for size^(1/t), or round-robin"),
-  seed: z.int().exactOptional(),
-  checkpointSeconds: z
-    .number()
-    .nonnegative()
-    .exactOptional()
-    .describe("save a resumable state at least this often"),
-});
-
 const engine = z.strictObject({
   threads: count
     .max(threadLimit)
@@ -249,7 +187,7 @@ const shared = {
   preset: preset.exactOptional().describe("start from the settings of another implementation: thudm or peft"),
   method: methodSchema,
   start: start.exactOptional(),
-  training: training.prefault({}),
+  training: trainSettings.prefault({}),
   engine: engine.prefault({}),
   report: report.prefault({}),
   output: z.string().min(1).exactOptional().describe("run folder; default runs/NAME-OF-THE-DATA"),

@@ -22,7 +22,7 @@ export function issueText(issue: z.core.$ZodIssue, value: unknown, where = ""): 
     return `${at}: expected known keys, got ${issue.keys.map((key) => shown(key)).join(", ")}`;
   const expected =
     issue.code === "invalid_union"
-      ? "another kind of value"
+      ? issue.message.replace("Invalid input", "another kind of value")
       : issue.message
           .replace(/^Invalid (input|option|string): /, "")
           .replace(/^Too (small|big): /, "")

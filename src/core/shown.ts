@@ -3,6 +3,8 @@ const shownCharacters = 80;
 
 /** A value as a message quotes it: as JSON, cut where it is long. */
 export function shown(value: unknown, characters: number = shownCharacters): string {
+  // JSON has no NaN.
+  if (typeof value === "number") return String(value);
   const exact = (_key: string, part: unknown): unknown => (typeof part === "bigint" ? String(part) : part);
   // Whole texts of megabytes are not even written as JSON.
   const short = typeof value === "string" ? value.slice(0, characters + 1) : value;

@@ -1,5 +1,5 @@
 import type { Rng } from "../core/index.ts";
-import type { Sampling } from "./options.ts";
+import type { Sampling } from "./settings.ts";
 
 /** Which task each update is of. */
 export interface Mix {

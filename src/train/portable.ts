@@ -16,12 +16,10 @@ export type {
   AnyTrainOptions,
   MultiTaskOptions,
   ResolvedSettings,
-  Sampling,
   TrainedTask,
   TrainOptions,
-  TrainSettings,
 } from "./options.ts";
-export { resolveSettings, settingDefaults } from "./options.ts";
+export { resolveSettings } from "./options.ts";
 export { cutPasses } from "./passes.ts";
 export {
   findLearningRate,
@@ -30,6 +28,7 @@ export {
   type RatePoint,
   type SuggestionEvent,
 } from "./range-test.ts";
+export { type Sampling, settingDefaults, type TrainSettings, trainSettings } from "./settings.ts";
 export type { Start } from "./start.ts";
 export {
   type EvaluationRecord,

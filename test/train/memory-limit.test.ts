@@ -71,7 +71,7 @@ describe("memoryLimit", () => {
       ),
     });
     await expect(eventsOf(tinyOptions(backbone, { memoryLimit: "much" }))).rejects.toThrow(
-      'memoryLimit: expected bytes, a size such as "2 GB", or "none", got much.',
+      'memoryLimit: expected bytes, a size such as "2 GB", or "none", got "much".',
     );
     await backbone.close();
   });

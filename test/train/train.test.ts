@@ -256,7 +256,23 @@ describe("options that make no sense", () => {
     [{ learningRate: -1 }, "learningRate: expected a number above 0, got -1."],
     [{ warmupSteps: -1 }, "warmupSteps: expected a number of at least 0, got -1."],
     [{ evaluateEvery: 0 }, 'evaluateEvery: expected "epoch" or a number of updates, got 0.'],
-    [{ hiddenDropout: 1 }, "dropout: expected a rate from 0 to below 1, got 1."],
+    [{ evaluateEvery: 1.5 }, 'evaluateEvery: expected "epoch" or a number of updates, got 1.5.'],
+    [{ hiddenDropout: 1 }, "hiddenDropout: expected a rate from 0 to below 1, or checkpoint, got 1."],
+    [{ learningRate: Number.NaN }, "learningRate: expected a number above 0, got NaN."],
+    [{ maxLength: 1e9 }, "maxLength: expected at most 1000000, got 1000000000."],
+    [{ patience: 0.5 }, "patience: expected a whole number of at least 0, got 0.5."],
+    [
+      { trunkCache: "disk" } as object,
+      'trunkCache: expected one of "off"|"auto"|"memory"|"file", got "disk".',
+    ],
+    [
+      { optimizer: "constructor" } as object,
+      'optimizer: expected one of "adamw"|"adafactor", got "constructor".',
+    ],
+    [
+      { schedule: "cosine" } as object,
+      'schedule: expected one of "linear"|"constant"|"exponential", got "cosine".',
+    ],
     [{ learningrate: 1e-3 } as object, 'train: expected known settings, got "learningrate".'],
   ] as const)("%j", async (change, message) => {
     await expect(eventsOf(tinyOptions(backbone, change))).rejects.toMatchObject({
