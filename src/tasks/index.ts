@@ -34,6 +34,7 @@ export {
   type SemanticRoleOptions,
   semanticRoles,
 } from "./semantic-roles.ts";
+export { countTags, type TagCounts } from "./tag-counts.ts";
 export type { TagDecoding } from "./tag-path.ts";
 export {
   type AnswerColumn,
@@ -64,5 +65,6 @@ export {
   wordCutSchema,
 } from "./token-classification.ts";
 export type { VerbalizerOptions } from "./verbalizer.ts";
+export type { WordTaskOptions } from "./word-options.ts";
 export type { EncodedWords } from "./word-windows.ts";
-export { spanLabels, type TaggedWords, type WordTaskOptions } from "./words.ts";
+export { spanLabels, type TaggedWords } from "./words.ts";

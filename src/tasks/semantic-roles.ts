@@ -6,15 +6,15 @@ import type { Tokenizer } from "../text/index.ts";
 import { scoreDigits } from "./answer-columns.ts";
 import { family, savedLabels, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
-import { type EncodedWords, roomFor, type SentenceLayout, type SentencePieces } from "./word-windows.ts";
 import {
-  presetDecoding,
+  resolveWords,
   savedWordSettings,
-  spanLabels,
+  type WordSettings,
   type WordTaskOptions,
   wordSettings,
-  wordTask,
-} from "./words.ts";
+} from "./word-options.ts";
+import { type EncodedWords, roomFor, type SentenceLayout, type SentencePieces } from "./word-windows.ts";
+import { spanLabels, wordTask } from "./words.ts";
 
 /**
  * How the model learns which predicate is asked about: `word` repeats the predicate's word behind the sentence, as
@@ -199,7 +199,7 @@ const settings = z.strictObject({
 /** Semantic role labelling, for the registry. */
 export const semanticRolesFamily: TaskFamily = family<
   RoleExample,
-  Omit<SemanticRoleOptions, "labels"> & { readonly preset?: string },
+  WordSettings & Pick<SemanticRoleOptions, "headDropout" | "predicateMarking">,
   SemanticRoleOptions
 >({
   type: "semantic-roles",
@@ -209,11 +209,7 @@ export const semanticRolesFamily: TaskFamily = family<
   settings,
   saved: settings.extend({ ...savedWordSettings, labels: savedLabels }),
   fits: (examples) => examples.every(({ tags }) => tags !== undefined),
-  resolve: ({ preset, ...settings }, { train }) => ({
-    labels: spanLabels(train),
-    ...presetDecoding(preset),
-    ...settings,
-  }),
+  resolve: (settings, { train }) => ({ labels: spanLabels(train), ...resolveWords(settings, train) }),
   create: (options) => semanticRoles(options) as Task,
   sample: { labels: ["O", "B-V", "I-V"] },
 });

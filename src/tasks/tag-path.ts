@@ -34,10 +34,10 @@ export const tagChoosers: {
 };
 
 /** Index of the best of a word's tags; the first where several are. */
-function bestTag(logits: WordScores, from: number, width: number): number {
-  let best = 0;
-  for (let tag = 1; tag < width; tag++) if (logits[from + tag]! > logits[from + best]!) best = tag;
-  return best;
+export function bestTag(logits: WordScores, from: number, width: number): number {
+  let found = 0;
+  for (let tag = 1; tag < width; tag++) if (logits[from + tag]! > logits[from + found]!) found = tag;
+  return found;
 }
 
 function bestTags(logits: WordScores, width: number, count: number, chosen: Int32Array): void {
@@ -66,7 +66,14 @@ function allowance(
 }
 
 /** How far a tag may lie behind the best one of its word: sums over any sentence stay finite. */
-const least = -1e30;
+const furthest = -1e30;
+
+/** A logit beside the greatest one of its word, at most 0. What is no number, or infinitely far behind, stays out of the sums. */
+export function shortfall(logit: number, top: number): number {
+  if (logit === top) return 0;
+  if (logit - top > furthest) return logit - top;
+  return furthest;
+}
 
 /**
  * Viterbi's search for the best sequence that the rules allow, from the last word to the first. Of several best it takes
@@ -115,10 +122,7 @@ class PathSearch {
       if (!isLast) {
         for (const next of within[tag]!) rest = Math.max(rest, ends[from + width + next]!);
       }
-      const logit = logits[from + tag]!;
-      // What is no number, or infinitely far behind, must not reach the sums.
-      const isFar = !(logit - top > least);
-      ends[from + tag] = rest + (logit === top ? 0 : isFar ? least : logit - top);
+      ends[from + tag] = rest + shortfall(logits[from + tag]!, top);
     }
   }
 

@@ -5,16 +5,15 @@ import { type TokenHeadOptions, tokenHead } from "../heads/index.ts";
 import { scoreDigits } from "./answer-columns.ts";
 import { family, savedLabels, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
-import { type EncodedWords, roomFor } from "./word-windows.ts";
 import {
-  presetDecoding,
+  resolveWords,
   savedWordSettings,
-  spanLabels,
-  type TaggedSpans,
+  type WordSettings,
   type WordTaskOptions,
   wordSettings,
-  wordTask,
-} from "./words.ts";
+} from "./word-options.ts";
+import { type EncodedWords, roomFor } from "./word-windows.ts";
+import { spanLabels, type TaggedSpans, wordTask } from "./words.ts";
 
 /** Settings of token classification. */
 export interface TokenClassificationOptions extends WordTaskOptions, TokenHeadOptions {
@@ -132,7 +131,7 @@ export const wordCutSchema: z.ZodType<WordCut> = z.strictObject({
 /** Token classification, for the registry. */
 export const tokenClassificationFamily: TaskFamily = family<
   TokenExample,
-  Omit<TokenClassificationOptions, "labels"> & { readonly preset?: string },
+  WordSettings & TokenHeadOptions,
   TokenClassificationOptions
 >({
   type: "token-classification",
@@ -142,12 +141,11 @@ export const tokenClassificationFamily: TaskFamily = family<
   settings: z.strictObject(wordSettings),
   saved: z.strictObject({ ...savedWordSettings, labels: savedLabels, cut: wordCutSchema.exactOptional() }),
   fits: (examples) => examples.every(({ tags }) => tags !== undefined),
-  resolve: ({ preset, ...settings }, { train, table }) => ({
+  resolve: (settings, { train, table }) => ({
     ...(table?.cut !== undefined && { cut: table.cut as WordCut }),
     labels: spanLabels(train),
     scheme: detectTagScheme(lazyMap(train, ({ tags = [] }) => tags)) ?? "IOB2",
-    ...presetDecoding(preset),
-    ...settings,
+    ...resolveWords(settings, train),
   }),
   create: (options) => tokenClassification(options) as Task,
   sample: { labels: ["O", "B-a", "I-a"] },

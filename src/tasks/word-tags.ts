@@ -1,17 +1,17 @@
 /** Legend: N words of a sentence, B batch, S sequence, C tags. */
-import { decodeTags, encodeSpans, tagRules } from "../data/portable.ts";
-import { type TagChooser, type TagDecoding, tagChoosers, type WordScores } from "./tag-path.ts";
+import { decodeTags, encodeSpans } from "../data/portable.ts";
+import type { TagChooser, WordScores } from "./tag-path.ts";
 import type { HeadOutput } from "./task.ts";
 import type { EncodedWords } from "./word-windows.ts";
 
-/** What tags are chosen from, in the order of the logits, and how. */
+/** What tags are chosen from, in the order of the logits, and how: in one way, or in several to compare them. */
 export interface TagChoice {
   readonly labels: readonly string[];
-  readonly decoding: TagDecoding;
+  readonly ways: readonly (() => TagChooser)[];
 }
 
 /**
- * Told of every word that a window answers for, when its tag is chosen. Its logits are `logits[at]` and those behind it, one
+ * Told of every word that a window answers for, when its tag is chosen, by the first way. Its logits are `logits[at]` and those behind it, one
  * for each tag; they change after the call.
  */
 export type OnChosen = (word: number, tag: number, logits: WordScores, at: number) => void;
@@ -30,9 +30,10 @@ export class ChosenTags {
   readonly #encoded: EncodedWords;
   readonly #labels: readonly string[];
   readonly #outside: number;
-  readonly #choose: TagChooser;
+  readonly #choosers: readonly TagChooser[];
   readonly #onChosen: OnChosen;
-  readonly #chosen: Int32Array;
+  /** By each way. */
+  readonly #chosen: readonly Int32Array[];
   readonly #isAnswered: Uint8Array;
   /** How many windows each sentence has. */
   readonly #windows: Int32Array;
@@ -40,14 +41,15 @@ export class ChosenTags {
   /** For sentences of one window, one after another. */
   #room: WordScores = new Float32Array(0);
 
-  constructor(encoded: EncodedWords, { labels, decoding }: TagChoice, onChosen: OnChosen = () => {}) {
+  constructor(encoded: EncodedWords, { labels, ways }: TagChoice, onChosen: OnChosen = () => {}) {
     this.#encoded = encoded;
     this.#labels = labels;
     this.#outside = labels.indexOf("O");
-    this.#choose = tagChoosers[decoding](labels.length, tagRules(labels, "IOB2"));
+    this.#choosers = ways.map((create) => create());
     this.#onChosen = onChosen;
-    this.#chosen = new Int32Array(encoded.wordStarts.at(-1)!).fill(this.#outside);
-    this.#isAnswered = new Uint8Array(this.#chosen.length);
+    const words = encoded.wordStarts.at(-1)!;
+    this.#chosen = ways.map(() => new Int32Array(words).fill(this.#outside));
+    this.#isAnswered = new Uint8Array(words);
     this.#windows = new Int32Array(encoded.count);
     for (let row = 0; row < encoded.sequences.count; row++) this.#windows[this.#sentenceOf(row)]!++;
   }
@@ -70,10 +72,21 @@ export class ChosenTags {
   }
 
   /** The tags of a sentence in IOB2, consistent however they were chosen: a span starts with `B`. */
-  of(sentence: number): string[] {
+  of(sentence: number, way = 0): string[] {
     const [start, end] = this.#wordsOf(sentence);
-    const chosen = Array.from(this.#chosen.subarray(start, end), (label) => this.#labels[label]!);
+    const chosen = Array.from(this.#chosen[way]!.subarray(start, end), (label) => this.#labels[label]!);
     return encodeSpans(decodeTags(chosen), chosen.length, "IOB2");
+  }
+
+  /** Whether all words with a gold tag that is learnt have the same, although their gold tags differ. */
+  isCollapsed(way = 0): boolean {
+    const [chosen, gold] = [new Set<number>(), new Set<number>()];
+    for (const [word, label] of this.#encoded.labels.entries()) {
+      if (label < 0 || this.#isAnswered[word] === 0) continue;
+      chosen.add(this.#chosen[way]![word]!);
+      gold.add(label);
+    }
+    return gold.size > 1 && chosen.size === 1;
   }
 
   #sentenceOf(row: number): number {
@@ -116,11 +129,11 @@ export class ChosenTags {
   #close(sentence: number, { logits }: OpenSentence): void {
     this.#open.delete(sentence);
     const [start, end] = this.#wordsOf(sentence);
-    const chosen = this.#chosen.subarray(start, end);
-    this.#choose(logits, end - start, chosen);
+    const chosen = this.#chosen.map((all) => all.subarray(start, end));
+    for (const [way, choose] of this.#choosers.entries()) choose(logits, end - start, chosen[way]!);
     for (let i = 0; i < end - start; i++) {
-      if (this.#isAnswered[start + i] === 1)
-        this.#onChosen(start + i, chosen[i]!, logits, i * this.#labels.length);
+      if (this.#isAnswered[start + i] === 0) continue;
+      this.#onChosen(start + i, chosen[0]![i]!, logits, i * this.#labels.length);
     }
   }
 }

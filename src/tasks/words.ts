@@ -4,8 +4,7 @@
  *
  * Legend: B batch, S sequence, C tags.
  */
-import * as z from "zod";
-import { closest, floats, lazyMap, PtuningError } from "../core/index.ts";
+import { floats, lazyMap, PtuningError } from "../core/index.ts";
 import {
   decodeTags,
   type ExampleKind,
@@ -18,8 +17,9 @@ import type { Head } from "../heads/index.ts";
 import { type Scores, SpanMetrics } from "../metrics/index.ts";
 import { crossEntropy } from "../nn/index.ts";
 import type { Tokenizer } from "../text/index.ts";
-import { type TagDecoding, tagChoosers } from "./tag-path.ts";
+import { argmax } from "./logits.ts";
 import type { AnswerColumn, Decoder, Evaluator, TableRow, Task } from "./task.ts";
+import { checkWordOptions, plainWeight, type WordTaskOptions, waysOf } from "./word-options.ts";
 import { wordReviewer } from "./word-review.ts";
 import { ChosenTags, type TagChoice, wordLogSum } from "./word-tags.ts";
 import {
@@ -30,18 +30,6 @@ import {
   type SentenceLayout,
   type SentencePieces,
 } from "./word-windows.ts";
-
-/** Options of every task on words. */
-export interface WordTaskOptions {
-  /** The tags that are learnt, in IOB2 and in the order of the logits: `O`, `B-…`, `I-…`; see {@link spanLabels}. */
-  readonly labels: readonly string[];
-  /** How predicted tags are written; gold tags may be in any scheme. Default IOB2. */
-  readonly scheme?: TagScheme;
-  /** Tokens that neighbouring windows of a long sentence share. Default 32. */
-  readonly stride?: number;
-  /** How tags are chosen from what the head says of each word. Default `constrained`. */
-  readonly decoding?: TagDecoding;
-}
 
 /** A sentence in words with a tag for each, as all tasks on words see it. */
 export interface TaggedWords {
@@ -84,62 +72,27 @@ interface EncodedSentences<E> extends EncodedWords {
   readonly examples: readonly E[];
 }
 
-const defaultStride = 32;
-
-const decoding = z.enum(["constrained", "argmax"]);
-
-/** Keys of every task on words in a configuration. */
-export const wordSettings: z.core.$ZodLooseShape = {
-  headDropout: z
-    .union([z.number().min(0).lt(1), z.literal("hidden")])
-    .exactOptional()
-    .describe("dropout before the linear layer"),
-  scheme: z
-    .enum(["IOB1", "IOB2", "IOBES", "BILOU"])
-    .exactOptional()
-    .describe("how predicted tags are written; gold tags may be in any scheme"),
-  stride: z
-    .int()
-    .nonnegative()
-    .max(100_000)
-    .exactOptional()
-    .describe("tokens that neighbouring windows of a long sentence share"),
-  decoding: decoding
-    .exactOptional()
-    .describe("constrained: the best sequence of tags that spell spans; argmax: each word's best tag"),
-};
-
-/** The same in adapters. */
-export const savedWordSettings: z.core.$ZodLooseShape = {
-  ...wordSettings,
-  decoding: decoding.default("argmax"),
-};
-
-/** What a setting starts from where another implementation is followed: all that have presets take each word's best tag. */
-export function presetDecoding(preset: unknown): Pick<WordTaskOptions, "decoding"> {
-  return preset === undefined ? {} : { decoding: "argmax" };
-}
-
 /**
  * A task on words from what tells it from others.
- * @throws OPTION_INVALID if the labels are not IOB2 tags, the stride is no whole number, or there is no such decoding
+ * @throws OPTION_INVALID naming the option
  */
 export function wordTask<E extends TaggedWords, P>(
   options: WordTaskOptions,
   kind: WordKind<E, P>,
 ): Task<E, EncodedSentences<E>, P> {
-  const { labels, scheme = "IOB2", stride = defaultStride, decoding = "constrained" } = options;
+  const { labels, scheme, stride, decoding, transitions, transitionWeight } = checkWordOptions(options);
   const { type, reads, head, scores } = kind;
   const numLabels = labels.length;
   const index = new Map(labels.map((label, i) => [label, i]));
-  checkOptions({ labels, stride, decoding });
-  const choice = { labels, decoding };
+  const { ways, weights, usual } = waysOf({ labels, decoding, transitions, transitionWeight });
+  const choice = { labels, ways: [usual] };
   return {
     type,
     options: {
       ...{ labels, scheme, stride },
       // What adapters lack is argmax: those from before there was a choice hold the same as these.
       ...(decoding !== "argmax" && { decoding }),
+      ...(transitions !== undefined && { transitions, transitionWeight }),
       ...kind.options,
       ...head.options,
     },
@@ -181,9 +134,13 @@ export function wordTask<E extends TaggedWords, P>(
     },
     loss: (b, logits) =>
       crossEntropy(b, logits, b.input("targets", "float32", [logits.shape[0]!, numLabels])),
-    evaluator: (encoded) => wordEvaluator(encoded, choice, kind),
+    evaluator: (encoded) => wordEvaluator(encoded, { labels, ways }, weights, kind),
     decoder: (encoded) => wordDecoder(encoded, choice, scheme, kind),
     reviewer: (encoded) => wordReviewer(encoded, choice),
+    ...(weights.length > 0 && {
+      tune: (found: Readonly<Record<string, unknown>>) =>
+        wordTask({ ...options, transitionWeight: plainWeight, ...found }, kind),
+    }),
     trivial: () => ({
       name: "O for every word",
       logits(_, { rows, length }) {
@@ -211,32 +168,6 @@ export function spanLabels(examples: Iterable<TaggedWords>): string[] {
   return ["O", ...[...types].sort().flatMap((type) => [`B-${type}`, `I-${type}`])];
 }
 
-function checkOptions({
-  labels,
-  stride,
-  decoding,
-}: Required<Pick<WordTaskOptions, "labels" | "stride" | "decoding">>): void {
-  const known = new Set(labels);
-  const isTag = (label: string): boolean => label === "O" || /^[BI]-./.test(label);
-  if (!known.has("O") || known.size < 2 || known.size !== labels.length || !labels.every(isTag)) {
-    throw new PtuningError(
-      "OPTION_INVALID",
-      `labels: expected O and different tags B-… and I-…, got ${JSON.stringify(labels.slice(0, 10))}.`,
-      { hint: "spanLabels makes them from tagged examples." },
-    );
-  }
-  if (!Number.isInteger(stride) || stride < 0) {
-    throw new PtuningError("OPTION_INVALID", `stride: expected a number of tokens, got ${stride}.`);
-  }
-  if (!Object.hasOwn(tagChoosers, decoding)) {
-    const names = Object.keys(tagChoosers);
-    const near = closest(decoding, names);
-    throw new PtuningError("OPTION_INVALID", `decoding: expected ${names.join(" or ")}, got "${decoding}".`, {
-      ...(near !== undefined && { hint: `Did you mean "${near}"?` }),
-    });
-  }
-}
-
 function normalised({ words, tags }: TaggedWords): string[] | undefined {
   if (tags === undefined) return undefined;
   if (tags.length !== words.length) {
@@ -248,31 +179,37 @@ function normalised({ words, tags }: TaggedWords): string[] | undefined {
   return encodeSpans(decodeTags(tags), words.length, "IOB2");
 }
 
+/** @param weights of counted transitions, by the ways of choosing; none where nothing is tuned */
 function wordEvaluator<E extends TaggedWords, P>(
   encoded: EncodedWords,
   choice: TagChoice,
+  weights: readonly number[],
   kind: WordKind<E, P>,
 ): Evaluator {
-  const [predicted, seen] = [new Set<number>(), new Set<number>()];
   let [loss, count] = [0, 0];
-  const tags = new ChosenTags(encoded, choice, (word, tag, logits, at) => {
+  const tags = new ChosenTags(encoded, choice, (word, _, logits, at) => {
     const gold = encoded.labels[word]!;
     if (gold < 0) return;
     loss += wordLogSum(logits, at, choice.labels.length) - logits[at + gold]!;
     count++;
-    predicted.add(tag);
-    seen.add(gold);
   });
   return {
     add: (output) => tags.add(output),
     result() {
       tags.finish();
-      const metrics = new SpanMetrics();
-      for (const [i, gold] of encoded.gold.entries()) if (gold !== undefined) metrics.add(tags.of(i), gold);
+      const scored = choice.ways.map((_, way) => {
+        const metrics = new SpanMetrics();
+        for (const [i, gold] of encoded.gold.entries()) {
+          if (gold !== undefined) metrics.add(tags.of(i, way), gold);
+        }
+        return kind.scoresOf(metrics);
+      });
+      const best = argmax(scored.map(({ f1 }) => f1!));
       return {
-        scores: kind.scoresOf(metrics),
+        scores: scored[best]!,
         loss: count === 0 ? 0 : loss / count,
-        collapsed: seen.size > 1 && predicted.size === 1,
+        collapsed: tags.isCollapsed(best),
+        ...(weights.length > 0 && count > 0 && { tuned: { transitionWeight: weights[best]! } }),
       };
     },
   };

@@ -117,7 +117,7 @@ const tokens: FamilyCase<TokenExample> = {
 
 const roles: FamilyCase<RoleExample> = {
   type: "semantic-roles",
-  settings: {},
+  settings: { transitions: "counted" },
   make: examples((rng) => {
     const sentence = [`w${1 + rng.integer(2)}`, "w5", `w${1 + rng.integer(2)}`];
     const tags = sentence.map((word) => (word === "w5" ? "B-V" : word === "w1" ? "B-ARG0" : "B-ARG1"));

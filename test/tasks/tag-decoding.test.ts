@@ -3,9 +3,11 @@ import fc from "fast-check";
 import { decodeTags, encodeSpans, type TagScheme, type TokenExample } from "ptuning/data";
 import { tokenCount } from "ptuning/internal/text";
 import {
+  countTags,
   type EncodedWords,
   familyOf,
   spanLabels,
+  type TagCounts,
   type TagDecoding,
   type TokenPrediction,
   taskFrom,
@@ -22,6 +24,8 @@ interface Choice {
   readonly labels?: readonly string[];
   readonly decoding?: TagDecoding;
   readonly scheme?: TagScheme;
+  readonly transitions?: TagCounts;
+  readonly transitionWeight?: number;
   readonly maxLength?: number;
   /** Whether a pass holds one window only, the last ones first. */
   readonly single?: boolean;
@@ -64,25 +68,30 @@ async function answer(
   };
 }
 
-/** Whether tags of IOB2 may follow one another: an `I` goes on with a span of its type, if that can begin with a `B`. */
-function isSequence(tags: readonly string[], known: readonly string[]): boolean {
-  return tags.every((tag, i) => {
-    if (!tag.startsWith("I-") || !known.includes(`B${tag.slice(1)}`)) return true;
-    return i > 0 && [`B${tag.slice(1)}`, tag].includes(tags[i - 1]!);
-  });
+/** Whether a tag of IOB2 may stand behind another: an `I` goes on with a span of its type, if that can begin with a `B`. */
+function mayFollow(before: string, tag: string, known: readonly string[]): boolean {
+  const first = `B${tag.slice(1)}`;
+  return !tag.startsWith("I-") || !known.includes(first) || [first, tag].includes(before);
 }
+const isSequence = (tags: readonly string[], known: readonly string[]): boolean =>
+  tags.every((tag, i) => mayFollow(tags[i - 1] ?? "", tag, known));
 
-/** The first of the best sequences, by going through all of them. Words without tokens are `O`. */
+/** The first of the best sequences, by going through all of them. Words without tokens are `O`. @param shareOf of a tag behind another */
 function bestSequence(
   words: readonly string[],
   logits: readonly (readonly number[])[],
   known: readonly string[],
+  shareOf: (before: string, tag: string) => number = () => 1,
+  weight = 0,
 ): string[] {
   let best: { readonly tags: string[]; readonly score: number } | undefined;
   const visit = (tags: string[], score: number): void => {
     const word = tags.length;
     if (word === words.length) {
-      if (isSequence(tags, known) && (best === undefined || score > best.score)) best = { tags, score };
+      if (!isSequence(tags, known)) return;
+      const steps = [...tags, ""].map((tag, i) => Math.log(shareOf(tags[i - 1] ?? "", tag)));
+      const sum = score + weight * (words.length === 0 ? 0 : steps.reduce((a, b) => a + b, 0));
+      if (best === undefined || sum > best.score + 1e-9) best = { tags, score: sum };
       return;
     }
     for (const [i, tag] of known.entries()) {
@@ -151,6 +160,50 @@ describe("constrained decoding", () => {
               });
               expect(score).toBeCloseTo(mean(own), 10);
             }
+          }
+        },
+      ),
+    );
+  });
+
+  test.each([
+    ["all tags", labels],
+    ["no tag that begins", ["O", "I-A", "B-B", "I-B"]],
+  ])("counted transitions weigh beside logits: %s", async (_, known) => {
+    const count = fc.integer({ min: 0, max: 20 });
+    const row = fc.record(Object.fromEntries([...known, ""].map((tag) => [tag, count])), {
+      requiredKeys: [],
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        sentences(known.length, 64),
+        fc.record(Object.fromEntries([...known, ""].map((tag) => [tag, row])), {
+          requiredKeys: [],
+        }) as fc.Arbitrary<TagCounts>,
+        fc.constantFrom(0, 0.3, 2),
+        fc.integer({ min: 3, max: 9 }),
+        async (rough, transitions, transitionWeight, maxLength) => {
+          // No two sequences are equally good.
+          const drawn = rough.map(({ words, logits }) => ({
+            words,
+            logits: logits.map((row, word) =>
+              row.map((logit, tag) => logit + Math.sin(17 * word + 5 * tag) / 9),
+            ),
+          }));
+          const shareOf = (before: string, tag: string): number => {
+            const countOf = (next: string): number =>
+              mayFollow(before, next, known) ? (transitions[before]?.[next] ?? 0) + 0.5 : 0;
+            const all = before === "" ? known : [...known, ""];
+            return countOf(tag) / all.reduce((sum, next) => sum + countOf(next), 0);
+          };
+          const { predictions } = await answer(
+            drawn,
+            drawn.map(({ logits }) => logits),
+            { labels: known, transitions, transitionWeight, maxLength, single: true, type: Float64Array },
+          );
+          for (const [i, { words, logits }] of drawn.entries()) {
+            const best = bestSequence(words, logits, known, shareOf, transitionWeight);
+            expect(decodeTags(predictions[i]!.tags)).toEqual(decodeTags(best));
           }
         },
       ),
@@ -274,13 +327,90 @@ describe("constrained decoding", () => {
   });
 });
 
+describe("counted transitions", () => {
+  const examples = [
+    { words: ["a", "b", "c"], tags: ["B-A", "L-A", "O"] },
+    { words: ["a", "b"], tags: ["U-B", "U-A"] },
+    { words: ["a"] },
+    { words: [], tags: [] },
+  ];
+
+  test("are those of the training data in IOB2, with the borders of sentences", () => {
+    expect(countTags(examples)).toEqual({
+      "": { "B-A": 1, "B-B": 1 },
+      "B-A": { "": 1, "I-A": 1 },
+      "B-B": { "B-A": 1 },
+      "I-A": { O: 1 },
+      O: { "": 1 },
+    });
+    for (const type of ["token-classification", "semantic-roles"]) {
+      const family = familyOf(type);
+      const data = { train: examples } as never;
+      expect(family.resolve({ transitions: "rules" }, data)).not.toHaveProperty("transitions");
+      const task = family.create(family.resolve({ transitions: "counted" }, data));
+      expect(task.options).toMatchObject({ transitions: countTags(examples), transitionWeight: "tuned" });
+      // Without a dev set; and as adapters hold what was found.
+      expect(task.tune!({}).options.transitionWeight).toBe(0.2);
+      const { options, tune } = task.tune!({ transitionWeight: 0.4 });
+      expect(tune).toBeUndefined();
+      expect(options.transitionWeight).toBe(0.4);
+      expect(taskFrom(type, JSON.parse(JSON.stringify(options))).options).toEqual(options);
+    }
+  });
+
+  test("weigh what is best on dev, the least where several are", async () => {
+    const weights = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1];
+    await fc.assert(
+      fc.asyncProperty(sentences(labels.length, 8), fc.nat(), async (drawn, seed) => {
+        const tagged = drawn.map(({ words }, i) => {
+          const tags = words.map((_, at) => labels[(seed + 7 * i + 3 * at) % labels.length]!);
+          return { words, tags: encodeSpans(decodeTags(tags), words.length, "IOB2") };
+        });
+        const transitions = countTags(tagged);
+        const logits = drawn.map((each) => each.logits);
+        const { evaluation, predictions } = await answer(tagged, logits, { transitions });
+        const fixed = [];
+        for (const transitionWeight of weights)
+          fixed.push(await answer(tagged, logits, { transitions, transitionWeight }));
+        const scores = fixed.map((each) => each.evaluation.scores.f1!);
+        const best = scores.indexOf(Math.max(...scores));
+        expect(evaluation.scores).toEqual(fixed[best]!.evaluation.scores);
+        expect(evaluation.collapsed).toBe(fixed[best]!.evaluation.collapsed);
+        const hasGold = drawn.some(({ words }) => words.some((word) => word !== ""));
+        expect(evaluation.tuned).toEqual(hasGold ? { transitionWeight: weights[best] } : undefined);
+        expect(fixed[best]!.evaluation.tuned).toBeUndefined();
+        expect(predictions).toEqual(fixed[weights.indexOf(0.2)]!.predictions);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test("are refused where nothing can come of them", () => {
+    const transitions = countTags(examples);
+    expect(() => tokenClassification({ labels, transitions, decoding: "argmax" })).toThrow(
+      "transitions: expected none where each word's best tag is taken, got counted ones.",
+    );
+    expect(() => tokenClassification({ labels, transitionWeight: 1 })).toThrow(
+      "transitionWeight: expected none without counted transitions, got 1.",
+    );
+    for (const transitionWeight of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(() => tokenClassification({ labels, transitions, transitionWeight })).toThrow(
+        `transitionWeight: expected "tuned" or a number from 0, got ${transitionWeight}.`,
+      );
+    }
+  });
+});
+
 interface Golden {
   readonly labels: readonly string[];
   /** Logits are given in these. */
   readonly unit: number;
-  readonly cases: readonly { gold: string[]; logits: number[][]; argmax: string[]; constrained: string[] }[];
-  readonly scores: Readonly<Record<TagDecoding, Readonly<Record<string, number>>>>;
+  readonly weight: number;
+  readonly counts: TagCounts;
+  readonly cases: readonly ({ gold: string[]; logits: number[][] } & Record<Way, string[]>)[];
+  readonly scores: Readonly<Record<Way, Readonly<Record<string, number>>>>;
 }
+type Way = TagDecoding | "counted";
 
 describe("CoNLL04 beside numpy and seqeval", () => {
   const golden = readGolden<Golden>("tag-paths.json");
@@ -288,29 +418,38 @@ describe("CoNLL04 beside numpy and seqeval", () => {
   const logits = golden.cases.map((each) =>
     each.logits.map((row) => row.map((units) => units * golden.unit)),
   );
+  const options: Readonly<Record<Way, Choice>> = {
+    argmax: { decoding: "argmax" },
+    constrained: {},
+    counted: { transitions: countTags(examples), transitionWeight: golden.weight },
+  };
 
-  test.each<[TagDecoding, number]>([
-    ["constrained", 256],
-    ["constrained", 12],
+  test("counts", () => expect(countTags(examples)).toEqual(golden.counts));
+
+  test.each<[Way, number]>([
     ["argmax", 256],
     ["argmax", 12],
-  ])("%s in windows of %i", async (decoding, maxLength) => {
+    ["constrained", 256],
+    ["constrained", 12],
+    ["counted", 256],
+    ["counted", 12],
+  ])("%s in windows of %i", async (way, maxLength) => {
     const { evaluation, predictions, encoded } = await answer(examples, logits, {
       labels: golden.labels,
-      decoding,
+      ...options[way],
       maxLength,
     });
     expect(encoded.sequences.count > examples.length).toBe(maxLength < 256);
     for (const [i, { tags }] of predictions.entries()) {
-      const chosen = golden.cases[i]![decoding];
-      if (decoding === "constrained") expect(tags).toEqual(chosen);
+      const chosen = golden.cases[i]![way];
+      if (way !== "argmax") expect(tags).toEqual(chosen);
       expect(decodeTags(tags)).toEqual(decodeTags(chosen));
     }
-    const { f1, precision, recall, tagAccuracy } = golden.scores[decoding];
+    const { f1, precision, recall, tagAccuracy } = golden.scores[way];
     expect(evaluation.scores.f1).toBeCloseTo(f1!, 12);
     expect(evaluation.scores.precision).toBeCloseTo(precision!, 12);
     expect(evaluation.scores.recall).toBeCloseTo(recall!, 12);
     // seqeval scores the tags of argmax before they are mended.
-    if (decoding === "constrained") expect(evaluation.scores.tagAccuracy).toBeCloseTo(tagAccuracy!, 12);
+    if (way !== "argmax") expect(evaluation.scores.tagAccuracy).toBeCloseTo(tagAccuracy!, 12);
   });
 });
