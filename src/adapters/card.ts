@@ -38,8 +38,8 @@ export function modelCard(adapter: AdapterFields): string {
     `ptuning predict PATH_TO_THIS_FOLDER ${task.fromText ? '"a text"' : "--input FILE"}`,
     "```",
     "",
-    ...(labels ? ["## Labels", "", ...labels.map((label) => `- ${markdownText(label)}`), ""] : []),
     ...taskTable(task.options),
+    ...(labels ? ["## Labels", "", ...labels.map((label) => `- ${markdownText(label)}`), ""] : []),
     ...(scores.length > 0
       ? ["## Scores", "", "| split | metric | value |", "|---|---|---|", ...scores, ""]
       : []),

@@ -70,3 +70,33 @@ export class CalibrationMetrics implements MetricAccumulator<number, boolean> {
     return { ece: ratio(apart, total) };
   }
 }
+/**
+ * Scores of answers that may be left open: `coverage`, the share that was given, and `answeredPrecision`, the share of these
+ * that is right.
+ */
+export class AbstentionMetrics implements MetricAccumulator<boolean, boolean> {
+  #total = 0;
+  #answered = 0;
+  #hits = 0;
+
+  /** @param isAnswered whether an answer was given @param isRight whether the answer, given or not, is right */
+  add(isAnswered: boolean, isRight: boolean): void {
+    this.#total++;
+    if (!isAnswered) return;
+    this.#answered++;
+    if (isRight) this.#hits++;
+  }
+
+  merge(other: AbstentionMetrics): void {
+    this.#total += other.#total;
+    this.#answered += other.#answered;
+    this.#hits += other.#hits;
+  }
+
+  result(): Scores {
+    return {
+      coverage: ratio(this.#answered, this.#total),
+      answeredPrecision: ratio(this.#hits, this.#answered),
+    };
+  }
+}

@@ -1,6 +1,6 @@
 export { type AnswerScore, answerScore, answerWords } from "./answer-text.ts";
 export { AnswerMetrics, type AnswerPrediction } from "./answers.ts";
-export { CalibrationMetrics, type ReliabilityBin } from "./calibration.ts";
+export { AbstentionMetrics, CalibrationMetrics, type ReliabilityBin } from "./calibration.ts";
 export {
   ClassificationMetrics,
   type ClassificationMetricsOptions,

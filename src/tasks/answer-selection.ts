@@ -1,7 +1,6 @@
 import * as z from "zod";
 import type { TextExample } from "../data/index.ts";
 import { ClassificationMetrics, MultiRCMetrics } from "../metrics/index.ts";
-import { CalibrationScorer, calibrationOf, classRows } from "./calibration.ts";
 import { type CandidateOptions, candidateKind, candidateSettings, groupOf } from "./candidates.ts";
 import { family, type TaskFamily } from "./family.ts";
 import { argmax } from "./logits.ts";
@@ -18,16 +17,16 @@ import { type EncodedTexts, textTask } from "./text-task.ts";
 export function answerSelection(
   options: CandidateOptions,
 ): Task<TextExample, EncodedTexts<number>, TextPrediction> {
-  const { kind, positive } = candidateKind("answer-selection", options);
+  const { kind, calibration, positive } = candidateKind("answer-selection", options);
   return textTask({
     ...kind,
     scores: ["f1a", "f1m", "exactMatch", "accuracy", "ece"],
     selectBy: "f1a",
-    tune: (found) => answerSelection({ ...options, ...calibrationOf(options).settled(found) }),
-    scorer({ examples }) {
+    tune: (found) => answerSelection({ ...options, ...calibration.settled(found) }),
+    scorer({ examples }, tuned) {
       const questions = new MultiRCMetrics();
       const all = new ClassificationMetrics(kind.width, { scores: ["accuracy"] });
-      const probabilities = new CalibrationScorer(classRows, calibrationOf(options));
+      const probabilities = calibration.metrics(calibration.settled(tuned).temperature);
       const seen = new Set<number>();
       return {
         add(row, logits, gold) {
@@ -40,14 +39,10 @@ export function answerSelection(
             isAnswer: gold === positive,
           });
         },
-        result() {
-          const { scores, tuned } = probabilities.result();
-          return {
-            scores: { ...questions.result(), ...all.result(), ...scores },
-            collapsed: seen.size > 1 && all.predictedLabels === 1,
-            ...(tuned && { tuned }),
-          };
-        },
+        result: () => ({
+          scores: { ...questions.result(), ...all.result(), ...probabilities.result() },
+          collapsed: seen.size > 1 && all.predictedLabels === 1,
+        }),
       };
     },
   });

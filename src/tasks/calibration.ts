@@ -1,10 +1,10 @@
 /** Probabilities that mean something: a temperature of the task's own, and how far they and shares of right answers lie apart. */
 import * as z from "zod";
 import { PtuningError } from "../core/index.ts";
-import { CalibrationMetrics, type Scores } from "../metrics/index.ts";
+import { CalibrationMetrics } from "../metrics/index.ts";
 import { argmax, sigmoid, softmax } from "./logits.ts";
 import type { ReliabilityPlot } from "./review.ts";
-import type { Evaluation } from "./task.ts";
+import type { TunedOptions } from "./task.ts";
 import {
   type ClassRow,
   type LabelsRow,
@@ -31,44 +31,10 @@ export const calibrationSettings: z.core.$ZodLooseShape = {
     .describe("divides logits before they become probabilities; tuned: the best one on dev"),
 };
 
-/** What is known of the temperature before an evaluation found one. */
-export interface Calibration {
-  /** As options hold it. */
-  readonly options: CalibrationOptions;
-  /** The one of predictions. */
-  readonly temperature: number;
-  /** Whether evaluations are to find one. */
-  readonly isOpen: boolean;
-  /** The options with what an evaluation found; the temperature is 1 where none did. */
-  settled(found: Readonly<Record<string, unknown>>): Required<CalibrationOptions>;
-}
-
-/** @throws OPTION_INVALID if the temperature is out of range */
-export function calibrationOf({
-  temperature,
-}: {
-  readonly [K in keyof CalibrationOptions]: CalibrationOptions[K] | undefined;
-}): Calibration {
-  const { least, most } = temperatureRange;
-  const isOpen = temperature === undefined || temperature === "tuned";
-  if (!isOpen && !(temperature >= least && temperature <= most)) {
-    throw new PtuningError(
-      "OPTION_INVALID",
-      `temperature: expected "tuned" or ${least} to ${most}, got ${temperature}.`,
-    );
-  }
-  return {
-    options: temperature === undefined ? {} : { temperature },
-    temperature: isOpen ? 1 : temperature,
-    isOpen,
-    settled: (found) => ({ temperature: isOpen ? Number(found.temperature ?? 1) : temperature }),
-  };
-}
-
-/** How one sort of rows becomes a temperature and probabilities that are right or not. */
+/** One sort of labelled rows: what is decided in each, and how their temperature is found. */
 interface RowKind<R> {
   find(rows: readonly R[]): number | undefined;
-  /** Tells each probability of a row, and whether what it is of is right. */
+  /** The probability of each decision, and whether what it is of is right. */
   decisions(row: R, temperature: number): Iterable<readonly [confidence: number, isRight: boolean]>;
 }
 
@@ -88,65 +54,75 @@ export const labelRows: RowKind<LabelsRow> = {
     Array.from(logits, (logit, label) => [sigmoid(logit / temperature), gold[label] === 1] as const),
 };
 
-/** Gathers labelled logits; those of a task that has its temperature are not kept. */
-export class CalibrationScorer<R> {
-  readonly #kind: RowKind<R>;
-  readonly #calibration: Calibration;
-  readonly #rows: R[] = [];
-  readonly #metrics: CalibrationMetrics = new CalibrationMetrics();
-
-  constructor(kind: RowKind<R>, calibration: Calibration) {
-    this.#kind = kind;
-    this.#calibration = calibration;
-  }
-
-  add(row: R): void {
-    if (this.#calibration.isOpen) this.#rows.push(row);
-    else this.#score(this.#metrics, row, this.#calibration.temperature);
-  }
-
-  /** Scores under the temperature that the task has, or that suits these rows best. */
-  result(): { readonly scores: Scores; readonly temperature: number } & Pick<Evaluation, "tuned"> {
-    const { isOpen, temperature } = this.#calibration;
-    if (!isOpen) return { scores: this.#metrics.result(), temperature };
-    const found = this.#kind.find(this.#rows);
-    const metrics = new CalibrationMetrics();
-    for (const row of this.#rows) this.#score(metrics, row, found ?? 1);
-    return {
-      scores: metrics.result(),
-      temperature: found ?? 1,
-      tuned: found === undefined ? {} : { temperature: found },
-    };
-  }
-
-  #score(metrics: CalibrationMetrics, row: R, temperature: number): void {
-    for (const [confidence, isRight] of this.#kind.decisions(row, temperature))
-      metrics.add(confidence, isRight);
-  }
+/** What is known of the temperature of a task before an evaluation found one, and what is made of it. */
+export interface Calibration<R> {
+  /** As options hold it. */
+  readonly options: CalibrationOptions;
+  /** Whether evaluations are to find one. */
+  readonly isOpen: boolean;
+  /** The options with what an evaluation found; the temperature is 1 where none did. */
+  settled(found: TunedOptions): { readonly temperature: number };
+  /** Looks for the temperature in labelled rows, where it is open; says so where it was asked for and cannot be had. */
+  search(rows: readonly R[]): { readonly tuned: TunedOptions; readonly remarks: readonly string[] };
+  /** Gathers the calibration error under a temperature. */
+  metrics(
+    temperature: number,
+  ): { readonly add: (row: R) => void } & Pick<CalibrationMetrics, "result" | "bins">;
+  /** How reliable probabilities are, for reports: as the logits have them, and with the temperature of the options. */
+  review(rows: readonly R[]): readonly ReliabilityPlot[];
 }
 
-/** How reliable probabilities are, for reports: as the logits have them, and with the temperature. */
-export function reliability<R>(
+/** @throws OPTION_INVALID if the temperature is out of range */
+export function calibrationOf<R>(
   kind: RowKind<R>,
-  rows: readonly R[],
-  { temperature }: Calibration,
-): readonly ReliabilityPlot[] {
-  if (rows.length === 0) return [];
-  const curves = [...new Set([1, temperature])].map((applied) => {
-    const metrics = new CalibrationMetrics();
-    for (const row of rows) {
-      for (const [confidence, isRight] of kind.decisions(row, applied)) metrics.add(confidence, isRight);
-    }
-    return { temperature: applied, ece: metrics.result().ece!, bins: metrics.bins() };
+  temperature: CalibrationOptions["temperature"] | undefined,
+): Calibration<R> {
+  const { least, most } = temperatureRange;
+  const isOpen = temperature === undefined || temperature === "tuned";
+  if (!isOpen && !(temperature >= least && temperature <= most)) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `temperature: expected "tuned" or ${least} to ${most}, got ${temperature}.`,
+    );
+  }
+  const settled = (found: TunedOptions): { readonly temperature: number } => ({
+    temperature: isOpen ? Number(found.temperature ?? 1) : temperature,
   });
-  const isTooFew = temperature === 1 && rows.length < leastExamples;
-  return [
-    {
-      title: "Reliability of probabilities",
-      curves,
-      ...(isTooFew && {
-        note: `Fewer than ${leastExamples} examples tell no temperature: probabilities are as the logits have them.`,
-      }),
+  const metrics = (applied: number): ReturnType<Calibration<R>["metrics"]> => {
+    const gathered = new CalibrationMetrics();
+    return {
+      add(row) {
+        for (const [confidence, isRight] of kind.decisions(row, applied)) gathered.add(confidence, isRight);
+      },
+      result: () => gathered.result(),
+      bins: () => gathered.bins(),
+    };
+  };
+  return {
+    options: temperature === undefined ? {} : { temperature },
+    isOpen,
+    settled,
+    search(rows) {
+      const found = isOpen ? kind.find(rows) : undefined;
+      const isMissed = temperature === "tuned" && found === undefined;
+      const remark = `temperature: expected at least ${leastExamples} labelled dev examples to find one, got ${rows.length}: it is 1.`;
+      return {
+        tuned: found === undefined ? {} : { temperature: found },
+        remarks: isMissed ? [remark] : [],
+      };
     },
-  ];
+    metrics,
+    review(rows) {
+      if (rows.length === 0) return [];
+      const own = settled({}).temperature;
+      const curves = [...new Set([1, own])].map((applied) => {
+        const gathered = metrics(applied);
+        for (const row of rows) gathered.add(row);
+        return { temperature: applied, ece: gathered.result().ece!, bins: gathered.bins() };
+      });
+      const isTooFew = own === 1 && rows.length < leastExamples;
+      const note = `Fewer than ${leastExamples} examples tell no temperature: probabilities are as the logits have them.`;
+      return [{ title: "Reliability of probabilities", curves, ...(isTooFew && { note }) }];
+    },
+  };
 }

@@ -2,7 +2,6 @@ import * as z from "zod";
 import { PtuningError } from "../core/index.ts";
 import type { TextExample } from "../data/index.ts";
 import { RecordMetrics } from "../metrics/index.ts";
-import { CalibrationScorer, calibrationOf, classRows } from "./calibration.ts";
 import { type CandidateOptions, candidateKind, candidateSettings, groupOf } from "./candidates.ts";
 import { family, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
@@ -24,28 +23,23 @@ export interface CandidatePrediction extends TextPrediction {
 export function candidateRanking(
   options: CandidateOptions,
 ): Task<TextExample, EncodedTexts<number>, CandidatePrediction> {
-  const { kind, positive } = candidateKind("candidate-ranking", options);
+  const { kind, calibration, positive } = candidateKind("candidate-ranking", options);
   const { trivial, lowerIsBetter, sideScores, ...classification } = kind;
   return textTask<number, CandidatePrediction>({
     ...classification,
     scores: ["f1", "exactMatch"],
     selectBy: "f1",
-    tune: (found) => candidateRanking({ ...options, ...calibrationOf(options).settled(found) }),
+    tune: (found) => candidateRanking({ ...options, ...calibration.settled(found) }),
     scorer({ examples }) {
       const metrics = new RecordMetrics();
-      const probabilities = new CalibrationScorer(classRows, calibrationOf(options));
       return {
-        add(row, logits, gold) {
-          probabilities.add({ logits, gold });
+        add(row, logits) {
           const { answers = [] } = examples[row]!;
           const candidate = { text: candidateOf(examples[row]!), score: logits[positive]! };
           metrics.add(candidate, { query: groupOf(examples[row]!), answers });
         },
         // One label for all candidates is no collapse: what counts is their order.
-        result() {
-          const { tuned } = probabilities.result();
-          return { scores: metrics.result(), collapsed: false, ...(tuned && { tuned }) };
-        },
+        result: () => ({ scores: metrics.result(), collapsed: false }),
       };
     },
     predict: (logits) => ({ ...kind.predict(logits), candidate: "", chosen: false }),

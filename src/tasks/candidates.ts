@@ -2,6 +2,8 @@
 import * as z from "zod";
 import { PtuningError } from "../core/index.ts";
 import type { TextExample } from "../data/index.ts";
+import { type Calibration, calibrationOf, classRows } from "./calibration.ts";
+import type { ClassRow } from "./temperature.ts";
 import {
   type ClassOptions,
   classificationKind,
@@ -11,7 +13,7 @@ import {
 import type { TextKind } from "./text-task.ts";
 
 /** Settings of tasks on candidates. */
-export interface CandidateOptions extends Omit<ClassOptions, "outOfScope"> {
+export interface CandidateOptions extends Omit<ClassOptions, "outOfScope" | "abstain"> {
   /** Label of candidates that are right. Default: the last, which of 0 and 1, false and true, no and yes it is. */
   readonly positive?: string;
 }
@@ -29,7 +31,11 @@ export const candidateSettings: z.core.$ZodLooseShape = {
 export function candidateKind(
   type: string,
   options: CandidateOptions,
-): { readonly kind: TextKind<number, TextPrediction>; readonly positive: number } {
+): {
+  readonly kind: TextKind<number, TextPrediction>;
+  readonly calibration: Calibration<ClassRow>;
+  readonly positive: number;
+} {
   const { positive = options.labels.at(-1), ...rest } = options;
   const kind = classificationKind(type, rest);
   const number = options.labels.indexOf(positive!);
@@ -39,7 +45,11 @@ export function candidateKind(
       `${type}: expected two labels and one of them as positive, got ${options.labels.slice(0, 10).join(", ")} and ${positive}.`,
     );
   }
-  return { kind: { ...kind, options: { ...kind.options, positive } }, positive: number };
+  return {
+    kind: { ...kind, options: { ...kind.options, positive } },
+    calibration: calibrationOf(classRows, options.temperature),
+    positive: number,
+  };
 }
 
 /**

@@ -6,18 +6,11 @@ import { type SequenceHeadOptions, sequenceHead } from "../heads/index.ts";
 import { MultiLabelMetrics, ThresholdTuner } from "../metrics/index.ts";
 import { binaryCrossEntropy } from "../nn/index.ts";
 import { classCells, classColumns } from "./answer-columns.ts";
-import {
-  type CalibrationOptions,
-  CalibrationScorer,
-  calibrationOf,
-  calibrationSettings,
-  labelRows,
-  reliability,
-} from "./calibration.ts";
+import { type CalibrationOptions, calibrationOf, calibrationSettings, labelRows } from "./calibration.ts";
 import { family, savedLabels, type TaskFamily } from "./family.ts";
 import { scoreTable } from "./label-review.ts";
 import { sigmoid, softplus } from "./logits.ts";
-import type { Task } from "./task.ts";
+import type { Task, TunedOptions } from "./task.ts";
 import { labelIndex, labelNumber } from "./text-classification.ts";
 import { constantAnswer, type EncodedTexts, headSettings, textTask } from "./text-task.ts";
 
@@ -51,13 +44,15 @@ export function multiLabelClassification(
   options: MultiLabelOptions,
 ): Task<TextExample, EncodedTexts<readonly number[]>, MultiLabelPrediction> {
   const { labels, threshold = "tuned", temperature, ...headOptions } = options;
-  const calibration = calibrationOf({ temperature });
+  const calibration = calibrationOf(labelRows, temperature);
   const width = labels.length;
   const index = labelIndex(labels);
   if (threshold !== "tuned" && !(threshold >= 0 && threshold <= 1)) {
     throw new PtuningError("OPTION_INVALID", `threshold: expected "tuned" or 0 to 1, got ${threshold}.`);
   }
-  const applied = threshold === "tuned" ? plainThreshold : threshold;
+  const thresholdOf = (found: TunedOptions): number =>
+    threshold === "tuned" ? Number(found.threshold ?? plainThreshold) : threshold;
+  const applied = thresholdOf({});
   const head = sequenceHead(width, headOptions);
   const unlabelled: readonly number[] = [];
   const isPlain = labels.every((label) => !/^\s|\s$|^\[|,/.test(label));
@@ -84,41 +79,38 @@ export function multiLabelClassification(
     loss: binaryCrossEntropy,
     lossOf: (logits, gold) =>
       gold.reduce((sum, target, i) => sum + softplus(logits[i]!) - target * logits[i]!, 0),
-    scorer() {
-      const given: { readonly logits: ArrayLike<number>; readonly gold: readonly number[] }[] = [];
-      const calibrated = new CalibrationScorer(labelRows, calibration);
+    ...((calibration.isOpen || threshold === "tuned") && {
+      search(answers) {
+        const { tuned, remarks } = calibration.search(answers);
+        if (threshold !== "tuned") return { tuned, remarks };
+        const tuner = new ThresholdTuner();
+        const { temperature } = calibration.settled(tuned);
+        for (const { logits, gold } of answers) tuner.add(probabilitiesOf(logits, temperature), gold);
+        return { tuned: { ...tuned, threshold: tuner.result().threshold }, remarks };
+      },
+    }),
+    scorer(_, tuned) {
+      const { temperature } = calibration.settled(tuned);
+      const given = thresholdOf(tuned);
+      const metrics = new MultiLabelMetrics(width, given);
+      const calibrated = calibration.metrics(temperature);
+      const [golds, answers] = [new Set<string>(), new Set<string>()];
       return {
         add(_, logits, gold) {
-          given.push({ logits, gold });
+          const probabilities = probabilitiesOf(logits, temperature);
+          metrics.add(probabilities, gold);
           calibrated.add({ logits, gold });
+          golds.add(String(gold));
+          answers.add(String(probabilities.map((p) => p >= given)));
         },
-        result() {
-          const { temperature, scores, tuned } = calibrated.result();
-          const rows = given.map(({ logits, gold }) => ({
-            probabilities: probabilitiesOf(logits, temperature),
-            gold,
-          }));
-          const tuner = new ThresholdTuner();
-          for (const { probabilities, gold } of rows) tuner.add(probabilities, gold);
-          const found = threshold === "tuned" ? tuner.result().threshold : threshold;
-          const metrics = new MultiLabelMetrics(width, found);
-          for (const { probabilities, gold } of rows) metrics.add(probabilities, gold);
-          const kinds = (of: (row: (typeof rows)[number]) => unknown): number =>
-            new Set(rows.map((row) => String(of(row)))).size;
-          return {
-            scores: { ...metrics.result(), ...scores },
-            collapsed:
-              kinds(({ gold }) => gold) > 1 &&
-              kinds(({ probabilities }) => probabilities.map((p) => p >= found)) === 1,
-            ...((tuned || threshold === "tuned") && {
-              tuned: { ...tuned, ...(threshold === "tuned" && { threshold: found }) },
-            }),
-          };
-        },
+        result: () => ({
+          scores: { ...metrics.result(), ...calibrated.result() },
+          collapsed: golds.size > 1 && answers.size === 1,
+        }),
       };
     },
     predict(logits) {
-      const probabilities = probabilitiesOf(logits, calibration.temperature);
+      const probabilities = probabilitiesOf(logits, calibration.settled({}).temperature);
       return {
         labels: labels.filter((_, i) => probabilities[i]! >= applied),
         probabilities: Object.fromEntries(labels.map((label, i) => [label, probabilities[i]!])),
@@ -131,12 +123,12 @@ export function multiLabelClassification(
     summarize(answers) {
       const metrics = new MultiLabelMetrics(width, applied);
       for (const { logits, gold } of answers) {
-        metrics.add(probabilitiesOf(logits, calibration.temperature), gold);
+        metrics.add(probabilitiesOf(logits, calibration.settled({}).temperature), gold);
       }
       return {
         matrices: [],
         tables: [scoreTable("Labels", labels, metrics.perLabel())],
-        reliability: reliability(labelRows, answers, calibration),
+        reliability: calibration.review(answers),
       };
     },
     columns: (detailed) => [{ title: "labels" }, ...(detailed ? classColumns(labels) : [])],
@@ -149,7 +141,7 @@ export function multiLabelClassification(
     tune: (found) =>
       multiLabelClassification({
         ...options,
-        threshold: threshold === "tuned" ? Number(found.threshold ?? applied) : threshold,
+        threshold: thresholdOf(found),
         ...calibration.settled(found),
       }),
     trivial({ labels: gold }) {

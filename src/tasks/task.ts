@@ -55,8 +55,13 @@ export interface Evaluation {
   /** One class only was predicted, although the gold labels have several. */
   readonly collapsed: boolean;
   /** Options of the task that suit these examples best, such as a threshold; see {@link Task.tune}. */
-  readonly tuned?: Readonly<Record<string, unknown>>;
+  readonly tuned?: TunedOptions;
+  /** What the user should know of how these were found, a sentence each. */
+  readonly remarks?: readonly string[];
 }
+
+/** Options of a task that an evaluation found. */
+export type TunedOptions = Readonly<Record<string, unknown>>;
 
 /** Gathers logits pass by pass, in any order. */
 export interface Evaluator {
@@ -171,7 +176,7 @@ export interface Task<E = unknown, N extends Encoded = Encoded, P = unknown> {
    * The same task with options that an evaluation found; what it did not find (there is no dev set) is fixed at its
    * default. Absent where there is nothing to tune.
    */
-  tune?(options: Readonly<Record<string, unknown>>): Task<E, N, P>;
+  tune?(options: TunedOptions): Task<E, N, P>;
   /** The best answer that looks at no example, learnt from training examples; absent where there is none. */
   trivial?(train: N): TrivialAnswer<N>;
   /** What a linear classifier on texts can learn of it; absent where that makes no sense. */

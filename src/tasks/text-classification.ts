@@ -3,18 +3,12 @@ import * as z from "zod";
 import { PtuningError, withoutUndefined } from "../core/index.ts";
 import type { Dataset, TextExample } from "../data/index.ts";
 import { type SequenceHeadOptions, sequenceHead } from "../heads/index.ts";
-import { ClassificationMetrics, type ClassificationScore } from "../metrics/index.ts";
+import { AbstentionMetrics, ClassificationMetrics, type ClassificationScore } from "../metrics/index.ts";
 import { crossEntropy } from "../nn/index.ts";
 import type { TextInput } from "../text/index.ts";
+import { type AbstentionOptions, abstentionOf, abstentionSettings, searchAbstention } from "./abstention.ts";
 import { classCells, classColumns, scoreDigits } from "./answer-columns.ts";
-import {
-  type CalibrationOptions,
-  CalibrationScorer,
-  calibrationOf,
-  calibrationSettings,
-  classRows,
-  reliability,
-} from "./calibration.ts";
+import { type CalibrationOptions, calibrationOf, calibrationSettings, classRows } from "./calibration.ts";
 import { family, savedLabels, type TaskFamily } from "./family.ts";
 import { reviewLabels } from "./label-review.ts";
 import { argmax, logSumExp, softmax } from "./logits.ts";
@@ -30,7 +24,7 @@ import {
 } from "./verbalizer.ts";
 
 /** Settings of every task with one label per text. */
-export interface ClassOptions extends SequenceHeadOptions, CalibrationOptions {
+export interface ClassOptions extends SequenceHeadOptions, CalibrationOptions, AbstentionOptions {
   /** The labels, in the order of the logits. */
   readonly labels: readonly string[];
   /** Weight of each label in the loss; default 1. */
@@ -44,9 +38,14 @@ export interface SequenceClassificationOptions extends ClassOptions, VerbalizerO
 
 /** The label of one text, with the probability of each. */
 export interface TextPrediction {
-  readonly label: string;
-  /** Probability of `label`. */
+  /** Null where none is given, as the task abstains; the label that is out of scope where there is one. */
+  readonly label: string | null;
+  /** The greatest probability: that of `label`, or of `guess` where the task abstains. */
   readonly score: number;
+  /** Whether the greatest probability was too small to answer; absent where the task never abstains. */
+  readonly abstained?: boolean;
+  /** The label with the greatest probability, given or not; absent likewise. */
+  readonly guess?: string;
   readonly probabilities: Readonly<Record<string, number>>;
 }
 
@@ -78,7 +77,12 @@ export function sequenceClassification(
   const { settle } = form ?? {};
   return {
     ...textTask(kind),
-    tune: (found) => sequenceClassification({ ...options, ...calibrationOf(options).settled(found) }),
+    tune: (found) =>
+      sequenceClassification({
+        ...options,
+        ...calibrationOf(classRows, options.temperature).settled(found),
+        ...abstentionOf(options.abstain).settled(found),
+      }),
     ...(settle && {
       settle: async (ground) => sequenceClassification({ ...options, ...(await settle(ground)) }),
     }),
@@ -88,10 +92,11 @@ export function sequenceClassification(
 /** What classification of texts is made of, for families that score it in other ways. */
 export function classificationKind(
   type: string,
-  { labels, classWeights, outOfScope, temperature, ...headOptions }: ClassOptions,
+  { labels, classWeights, outOfScope, temperature, abstain, ...headOptions }: ClassOptions,
   form?: Verbalized,
 ): TextKind<number, TextPrediction> {
-  const calibration = calibrationOf({ temperature });
+  const calibration = calibrationOf(classRows, temperature);
+  const abstention = abstentionOf(abstain);
   const width = labels.length;
   const index = labelIndex(labels);
   if (outOfScope !== undefined && !index.has(outOfScope)) {
@@ -101,6 +106,18 @@ export function classificationKind(
   const head = form?.head ?? sequenceHead(width, headOptions);
   const scores: ClassificationScore[] = ["accuracy", "macroF1", "matthews"];
   if (outOfScope !== undefined) scores.push("inScopeAccuracy", "outOfScopeRecall");
+  const sideScores = ["ece", ...(abstain ? ["coverage", "answeredPrecision"] : [])];
+  const outside = outOfScope === undefined ? undefined : index.get(outOfScope)!;
+  /** The greatest probability, and what is answered: that label, or what stands for no answer. */
+  const answerOf = (
+    logits: ArrayLike<number>,
+    probabilities: readonly number[],
+    threshold: number,
+  ): { readonly best: number; readonly given: number | undefined } => {
+    const best = argmax(logits);
+    // Without a threshold an answer is one whatever its probability is.
+    return { best, given: threshold === 0 || probabilities[best]! >= threshold ? best : outside };
+  };
   return {
     type,
     options: {
@@ -108,15 +125,16 @@ export function classificationKind(
       ...(classWeights && { classWeights }),
       ...(outOfScope !== undefined && { outOfScope }),
       ...calibration.options,
+      ...abstention.options,
       ...head.options,
       ...form?.options,
     },
     head,
     ...(form && { sequences: form.sequences, pseudoTokens: form.pseudoTokens }),
-    scores: [...scores, "ece"],
+    scores: [...scores, ...sideScores],
     selectBy: "accuracy",
     lowerIsBetter: ["ece"],
-    sideScores: ["ece"],
+    sideScores,
     width,
     gold: ({ label }) => (label === undefined ? undefined : labelNumber(index, label)),
     unlabelled: -1,
@@ -127,54 +145,79 @@ export function classificationKind(
     },
     loss: (b, logits, targets, shares) => crossEntropy(b, logits, b.op("Mul", [targets, shares])),
     lossOf: (logits, gold) => logSumExp(logits) - logits[gold]!,
-    scorer() {
+    ...((calibration.isOpen || abstention.isOpen) && {
+      search(answers) {
+        const { tuned, remarks } = calibration.search(answers);
+        if (!abstention.isOpen) return { tuned, remarks };
+        const { temperature } = calibration.settled(tuned);
+        const graded = answers.flatMap(({ logits, gold }) => {
+          const best = argmax(logits);
+          return best === outside
+            ? []
+            : [{ confidence: softmax(logits, temperature)[best]!, isRight: best === gold }];
+        });
+        const found = searchAbstention(graded, abstain!);
+        return { tuned: { ...tuned, ...found.tuned }, remarks: [...remarks, ...found.remarks] };
+      },
+    }),
+    scorer(_, tuned) {
       const metrics = new ClassificationMetrics(width, {
         scores,
-        ...(outOfScope !== undefined && { outOfScopeLabel: index.get(outOfScope)! }),
+        ...(outside !== undefined && { outOfScopeLabel: outside }),
       });
-      const probabilities = new CalibrationScorer(classRows, calibration);
-      const seen = new Set<number>();
+      const { temperature } = calibration.settled(tuned);
+      const threshold = abstention.threshold(tuned);
+      const calibrated = calibration.metrics(temperature);
+      const answered = new AbstentionMetrics();
+      const [golds, guesses] = [new Set<number>(), new Set<number>()];
       return {
         add(_, logits, gold) {
-          seen.add(gold);
-          metrics.add(argmax(logits), gold);
-          probabilities.add({ logits, gold });
+          const { best, given } = answerOf(logits, softmax(logits, temperature), threshold);
+          golds.add(gold);
+          guesses.add(best);
+          calibrated.add({ logits, gold });
+          metrics.add(given ?? best, gold);
+          // Saying that a text is out of scope leaves it open.
+          answered.add(given === best && best !== outside, best === gold);
         },
-        result() {
-          const { scores, tuned } = probabilities.result();
-          return {
-            scores: { ...metrics.result(), ...scores },
-            collapsed: seen.size > 1 && metrics.predictedLabels === 1,
-            ...(tuned && { tuned }),
-          };
-        },
+        result: () => ({
+          scores: { ...metrics.result(), ...calibrated.result(), ...(abstain && answered.result()) },
+          collapsed: golds.size > 1 && guesses.size === 1,
+        }),
       };
     },
     predict(logits) {
-      const probabilities = softmax(logits, calibration.temperature);
-      const best = argmax(logits);
+      const probabilities = softmax(logits, calibration.settled({}).temperature);
+      const { best, given } = answerOf(logits, probabilities, abstention.threshold({}));
       return {
-        label: labels[best]!,
+        label: given === undefined ? null : labels[given]!,
         score: probabilities[best]!,
+        ...(abstain && { abstained: given !== best, guess: labels[best]! }),
         probabilities: Object.fromEntries(labels.map((label, i) => [label, probabilities[i]!])),
       };
     },
-    describe: (gold, { label }) => ({ gold: labels[gold]!, predicted: label }),
-    summarize: (answers) => ({
-      ...reviewLabels(
-        labels,
-        answers.map(({ logits, gold }) => ({ gold, predicted: argmax(logits) })),
-      ),
-      reliability: reliability(classRows, answers, calibration),
+    describe: (gold, { label, guess }) => ({
+      gold: labels[gold]!,
+      predicted: label === null ? `none (${guess})` : label,
     }),
+    summarize(answers) {
+      const { temperature } = calibration.settled({});
+      const graded = answers.map(({ logits, gold }) => {
+        const { best, given } = answerOf(logits, softmax(logits, temperature), abstention.threshold({}));
+        return { gold, predicted: given ?? best };
+      });
+      return { ...reviewLabels(labels, graded), reliability: calibration.review(answers) };
+    },
     columns: (detailed) => [
       { title: "label" },
       { title: "score", digits: scoreDigits },
+      ...(abstain ? [{ title: "guess" }] : []),
       ...(detailed ? classColumns(labels) : []),
     ],
-    cells: ({ label, score, probabilities }, detailed) => ({
-      label,
+    cells: ({ label, score, guess, probabilities }, detailed) => ({
+      label: label ?? "",
       score,
+      ...(guess !== undefined && { guess }),
       ...(detailed && classCells(probabilities)),
     }),
     blank: { label: null, score: null, probabilities: {} },
@@ -236,7 +279,7 @@ function weightsOf(
   throw new PtuningError("OPTION_INVALID", `classWeights: expected a weight per label, got ${problem}.`);
 }
 
-interface Settings extends SequenceHeadOptions, VerbalizerOptions, CalibrationOptions {
+interface Settings extends SequenceHeadOptions, VerbalizerOptions, CalibrationOptions, AbstentionOptions {
   readonly classWeights?: "balanced" | Readonly<Record<string, number>>;
   readonly outOfScope?: string;
 }
@@ -287,6 +330,7 @@ function perSequence<T>({ sequences }: EncodedTexts<number>, values: readonly T[
 
 const textSettings = z.strictObject({
   ...classSettings,
+  ...abstentionSettings,
   ...verbalizerSettings,
   outOfScope: z
     .string()

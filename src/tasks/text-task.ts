@@ -15,6 +15,7 @@ import type {
   TableRow,
   Task,
   TrivialAnswer,
+  TunedOptions,
 } from "./task.ts";
 
 /** Keys of every task whose head pools a text to one vector. */
@@ -50,7 +51,7 @@ const plainSequences: TextSequences = {
 interface TextScorer<G> {
   /** @param logits of the example, `[C]` */
   add(row: number, logits: ArrayLike<number>, gold: G): void;
-  result(): Omit<Evaluation, "loss">;
+  result(): Pick<Evaluation, "scores" | "collapsed">;
 }
 
 /** The outputs for one labelled example. */
@@ -93,7 +94,13 @@ export interface TextKind<G, P>
   loss(b: GraphBuilder, logits: Value, targets: Value, weights: Value): Value;
   /** The same of one example, unweighted, on the host. */
   lossOf(logits: ArrayLike<number>, gold: G): number;
-  scorer(encoded: EncodedTexts<G>): TextScorer<G>;
+  /**
+   * Finds the options that suit some labelled examples best, such as a threshold: a function of these alone. Absent where no
+   * option is left open.
+   */
+  search?(answers: readonly TextAnswer<G>[]): Pick<Evaluation, "tuned" | "remarks">;
+  /** @param tuned what was found for the examples that are scored; nothing where no option is left open */
+  scorer(encoded: EncodedTexts<G>, tuned: TunedOptions): TextScorer<G>;
   predict(logits: ArrayLike<number>): P;
   /** Changes predictions by what others of the same call were. @param logits of each example */
   compare?(predictions: P[], encoded: EncodedTexts<G>, logits: readonly ArrayLike<number>[]): P[];
@@ -106,7 +113,7 @@ export interface TextKind<G, P>
   describe(gold: G, prediction: P): Pick<ReviewedExample, "gold" | "predicted">;
   /** What a report shows of all labelled examples beside that. */
   summarize?(answers: readonly TextAnswer<G>[]): Partial<Omit<Review, "examples">>;
-  tune?(options: Readonly<Record<string, unknown>>): Task<TextExample, EncodedTexts<G>, P>;
+  tune?(options: TunedOptions): Task<TextExample, EncodedTexts<G>, P>;
   trivial?(train: EncodedTexts<G>): TrivialAnswer<EncodedTexts<G>>;
   readonly linear?: LinearView<EncodedTexts<G>>;
 }
@@ -170,7 +177,7 @@ export function textTask<G, P>(kind: TextKind<G, P>): Task<TextExample, EncodedT
       return kind.loss(b, b.op("MatMul", [members, logits]), targets, weights);
     },
     evaluator(encoded) {
-      const scorer = kind.scorer(encoded);
+      const scorer = kind.search ? searchingScorer(kind, encoded) : kind.scorer(encoded, {});
       const whole = wholeTexts(encoded, width);
       let [loss, weight] = [0, 0];
       return {
@@ -227,6 +234,23 @@ export function textTask<G, P>(kind: TextKind<G, P>): Task<TextExample, EncodedT
     tabulate: ({ text, pair }, prediction, detailed) => [
       { ...kind.cells(prediction, detailed), text: pair === undefined ? text : `${text} | ${pair}` },
     ],
+  };
+}
+
+/** Keeps the answers, finds the options that suit them, and scores them with these. */
+function searchingScorer<G, P>(
+  kind: TextKind<G, P>,
+  encoded: EncodedTexts<G>,
+): Pick<TextScorer<G>, "add"> & { result(): Omit<Evaluation, "loss"> } {
+  const answers: (TextAnswer<G> & { readonly row: number })[] = [];
+  return {
+    add: (row, logits, gold) => void answers.push({ row, logits: Array.from(logits), gold }),
+    result() {
+      const { tuned = {}, remarks = [] } = kind.search!(answers);
+      const scorer = kind.scorer(encoded, tuned);
+      for (const { row, logits, gold } of answers) scorer.add(row, logits, gold);
+      return { ...scorer.result(), tuned, ...(remarks.length > 0 && { remarks }) };
+    },
   };
 }
 

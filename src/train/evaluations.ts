@@ -20,6 +20,9 @@ export function joinEvaluations(results: readonly TaskEvaluation[]): Evaluation 
   if (results[0]!.name === "") return results[0]!.evaluation;
   const mean = (value: (result: TaskEvaluation) => number): number =>
     results.reduce((sum, result) => sum + value(result), 0) / results.length;
+  const remarks = results.flatMap(({ name, evaluation }) =>
+    (evaluation.remarks ?? []).map((remark) => `${name}: ${remark}`),
+  );
   const scores = results.flatMap(({ name, evaluation }) =>
     Object.entries(evaluation.scores).map(([score, value]) => [headParameter(name, score), value]),
   );
@@ -31,6 +34,7 @@ export function joinEvaluations(results: readonly TaskEvaluation[]): Evaluation 
     loss: mean(({ evaluation }) => evaluation.loss),
     collapsed: results.some(({ evaluation }) => evaluation.collapsed),
     tuned: Object.fromEntries(results.map(({ name, evaluation }) => [name, evaluation.tuned ?? {}])),
+    ...(remarks.length > 0 && { remarks }),
   };
 }
 

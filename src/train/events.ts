@@ -96,7 +96,7 @@ export interface CheckpointEvent {
 /** Something that the user should know; training goes on. */
 export interface WarningEvent {
   readonly type: "warning";
-  readonly code: "collapsed" | "truncated" | "data" | "frozen" | "unverified";
+  readonly code: "collapsed" | "truncated" | "data" | "frozen" | "unverified" | "tuned";
   readonly message: string;
 }
 

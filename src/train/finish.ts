@@ -36,6 +36,9 @@ export async function* finish(
         `(it was ${settings.learningRate}), reparameterization: none, more epochs, or classWeights for rare labels.`,
     };
   }
+  if (reason !== "aborted") {
+    for (const message of remarksOf(run)) yield { type: "warning", code: "tuned", message };
+  }
   const adapter = await adapterOf(run);
   let exact: Scores | undefined;
   const isRounded =
@@ -61,6 +64,15 @@ export async function* finish(
     }
   }
   yield { type: "done", reason, step, adapter, best: best?.evaluation, ...(exact && { exact }) };
+}
+
+/** What is to be known of how the tasks' open options were found: on dev, or on nothing where there is none. */
+function remarksOf({ tasks, progress: { best } }: Run): readonly string[] {
+  const without = tasks.flatMap(({ name, task, devSet, selectBy = task.selectBy }) =>
+    devSet.count > 0 ? [] : [{ name, selectBy, evaluation: task.evaluator(devSet).result() }],
+  );
+  const unfound = without.length > 0 ? joinEvaluations(without).remarks : [];
+  return [...(best?.evaluation.remarks ?? []), ...(unfound ?? [])];
 }
 
 /** The best state as it is saved. */

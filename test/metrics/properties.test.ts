@@ -1,6 +1,7 @@
 /** What holds for every metric: order and merging make no difference, perfect predictions score 1, nothing scores 0. */
 import fc from "fast-check";
 import {
+  AbstentionMetrics,
   AnswerMetrics,
   type AnswerPrediction,
   answerWords,
@@ -125,6 +126,11 @@ const probability = fc.double({ min: 0, max: 1, noNaN: true });
 behaves<number, boolean>("CalibrationMetrics", {
   create: () => new CalibrationMetrics(),
   pairs: fc.array(fc.tuple(fc.oneof(probability, fc.constantFrom(0, 1, 0.2, 1 / 3)), fc.boolean())),
+});
+
+behaves<boolean, boolean>("AbstentionMetrics", {
+  create: () => new AbstentionMetrics(),
+  pairs: fc.array(fc.tuple(fc.boolean(), fc.boolean())),
 });
 
 const number = fc.oneof(

@@ -25,7 +25,7 @@ describe("a predictor", () => {
     for (const [i, { label, score, probabilities }] of predictions.entries()) {
       expect(reversed[199 - i]!.label).toBe(label);
       expect(Object.keys(probabilities)).toEqual(tinyData.labels);
-      expect(score).toBe(probabilities[label]);
+      expect(score).toBe(probabilities[label!]);
       expect(score).toBe(Math.max(...Object.values(probabilities)));
       expect(Object.values(probabilities).reduce((a, b) => a + b, 0)).toBeCloseTo(1, 12);
     }

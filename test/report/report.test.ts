@@ -92,6 +92,44 @@ test("scores: predictions over gold numbers, thinned where they are many", async
   expect([await circles(40), await circles(3100), await circles(0)]).toEqual([40, 1034, 0]);
 });
 
+test("reliability: a curve per temperature over its bins, and the calibration errors", async () => {
+  const report = hostileReport();
+  const bins = Array.from({ length: 15 }, (_, i) => {
+    const count = i < 5 ? 0 : 4 * i;
+    return {
+      from: i / 15,
+      to: (i + 1) / 15,
+      count,
+      confidence: count && (i + 0.5) / 15,
+      accuracy: count && i / 15,
+    };
+  });
+  const curves = [1, 1.73456].map((temperature, i) => ({ temperature, ece: 0.1 - 0.08 * i, bins }));
+  const reliability = [{ title: attack, curves, note: `careful ${attack}` }];
+  const review = { matrices: [], tables: [], reliability, examples: [] };
+  const { page } = await parsed({ ...report, dev: { ...report.dev!, review } });
+  expect(texts(page, "h3")).toContain(attack);
+  expect(texts(page, ".columns p.muted")).toContain(`careful ${attack}`);
+  expect(texts(page, "figcaption")).toContain(
+    "Right answers over probabilitytemperature 1: ECE 0.1000temperature 1.735: ECE 0.0200",
+  );
+  // Empty bins are not drawn.
+  expect(page.querySelectorAll("svg[aria-label^=Right] circle")).toHaveLength(20);
+});
+
+test("dev scores leave out errors, unless one of them decides", async () => {
+  const report = hostileReport();
+  const evaluations = report.evaluations.map((one) => ({ ...one, scores: { ...one.scores, ece: 0.05 } }));
+  const shown = async (more: Partial<RunReport>): Promise<string> => {
+    const { page } = await parsed({ ...report, evaluations, ...more });
+    return texts(page, "figcaption").find((text) => text.startsWith("Dev scores"))!;
+  };
+  expect(await shown({})).toBe("Dev scoresaccuracymacro F1ece");
+  expect(await shown({ lowerIsBetter: ["ece"] })).toBe("Dev scoresaccuracymacro F1");
+  const start = { ...report.start!, settings: { ...report.start!.settings, selectBy: "ece" } };
+  expect(await shown({ lowerIsBetter: ["ece"], start })).toBe("Dev scoresaccuracymacro F1ece");
+});
+
 test("many labels: the most frequent confusions in place of the matrix", async () => {
   const { page } = await parsed(hostileReport(60));
   expect(texts(page, "h3")).toContain("Most frequent confusions");

@@ -25,6 +25,12 @@ interface Golden {
     readonly logLoss: number;
     readonly ece: number;
     readonly eceBefore: number;
+    /** The smallest thresholds that reach a precision, by trying every one. */
+    readonly abstain: readonly {
+      readonly precision: number;
+      readonly coverage: number;
+      readonly answeredPrecision: number;
+    }[];
   }[];
   readonly labels: readonly {
     readonly logits: readonly (readonly number[])[];
@@ -222,6 +228,174 @@ describe("any number of labels", () => {
       temperature: 2,
     });
   });
+});
+
+describe("answers that are left open", () => {
+  const cases = golden.classes.flatMap((one, number) =>
+    one.abstain.map((expected) => ({ ...one, ...expected, number })),
+  );
+
+  test.each(cases)(
+    "case $number: the smallest threshold for a precision of $precision, as by trying every one",
+    async ({ logits, gold, precision, coverage, answeredPrecision }) => {
+      const task = sequenceClassification({ labels: names(logits[0]!.length), abstain: { precision } });
+      const { evaluation } = await answered(task, single(gold), plain(logits));
+      expect(evaluation).not.toHaveProperty("remarks");
+      expect(evaluation.scores.coverage).toBeCloseTo(coverage, 12);
+      expect(evaluation.scores.answeredPrecision).toBeCloseTo(answeredPrecision, 12);
+      const fixed = task.tune!(evaluation.tuned!);
+      expect(fixed.options.abstain).toEqual({ precision, threshold: expect.any(Number) });
+      const { threshold } = fixed.options.abstain as { threshold: number };
+      const again = await answered(fixed, single(gold), plain(logits));
+      expect(again.evaluation.scores).toEqual(evaluation.scores);
+      for (const { label, score, abstained, guess, probabilities } of again.predictions) {
+        expect(abstained).toBe(score < threshold);
+        expect(label).toBe(abstained ? null : guess);
+        expect(probabilities[guess!]).toBe(score);
+      }
+      const given = again.predictions.filter(({ abstained }) => !abstained);
+      expect(given.length / gold.length).toBeCloseTo(coverage, 12);
+      // Accuracy is still that of the best guess of every text.
+      const always = await evaluated(plain(logits), gold);
+      expect(evaluation.scores.accuracy).toBe(always.scores.accuracy);
+    },
+  );
+
+  test("where no threshold reaches the precision the best is taken, and that is said", async () => {
+    const gold = Array.from({ length: 60 }, (_, i) => i % 2);
+    // The surest ten are wrong, the next thirty right, the rest right by half.
+    const margin = (i: number) => (i < 10 ? 9 : i < 40 ? 5 : 1);
+    const isRight = (i: number) => i >= 10 && (i < 40 || i % 4 < 2);
+    const logits = gold.map((g, i) => {
+      const predicted = isRight(i) ? g : 1 - g;
+      return [0, 1].map((c) => (c === predicted ? margin(i) : 0));
+    });
+    const task = sequenceClassification({ labels: names(2), abstain: { precision: 0.9 } });
+    const { evaluation } = await answered(task, single(gold), logits);
+    expect(evaluation.scores.answeredPrecision).toBeCloseTo(30 / 40, 12);
+    expect(evaluation.scores.coverage).toBeCloseTo(40 / 60, 12);
+    expect(evaluation.remarks).toEqual([
+      "abstain: no threshold reaches a precision of 0.9 on dev. The best is 0.7500, with 40 of 60 answers given: that threshold is taken.",
+    ]);
+  });
+
+  test("without held-out examples every text is answered, and that is said", async () => {
+    const task = sequenceClassification({
+      labels: names(2),
+      abstain: { precision: 0.9 },
+      temperature: "tuned",
+    });
+    const { evaluation } = await answered(task, [], []);
+    expect(evaluation.scores).toMatchObject({ coverage: 0, answeredPrecision: 0 });
+    expect(evaluation.remarks).toEqual([
+      "temperature: expected at least 50 labelled dev examples to find one, got 0: it is 1.",
+      "abstain: expected held-out answers to find a threshold for a precision of 0.9, got none: every text is answered.",
+    ]);
+    const fixed = task.tune!(evaluation.tuned!);
+    expect(fixed.options.abstain).toEqual({ precision: 0.9, threshold: 0 });
+    const { predictions } = await answered(fixed, single([0]), [[Number.NaN, 0]]);
+    expect(predictions[0]).toMatchObject({ label: "c0", abstained: false });
+  });
+
+  test("a threshold that is given is not looked for; equal probabilities are answered together", async () => {
+    const abstain = { threshold: 0.75 };
+    const task = sequenceClassification({ labels: names(2), abstain, temperature: 1 });
+    const logits = [0.7, 0.75, 0.8, 0.6].map((p) => [Math.log(p), Math.log(1 - p)]);
+    const { evaluation, predictions } = await answered(task, single([0, 0, 1, 1]), logits);
+    expect(evaluation).not.toHaveProperty("tuned");
+    expect(predictions.map(({ label }) => label)).toEqual([null, "c0", "c0", null]);
+    expect(evaluation.scores).toMatchObject({ coverage: 0.5, answeredPrecision: 0.5, accuracy: 0.5 });
+    expect(task.tune!({}).options).toMatchObject({ abstain });
+    const wanted = sequenceClassification({ labels: names(2), abstain: { precision: 0.7 }, temperature: 1 });
+    const tied = [
+      [1, 0],
+      [1, 0],
+      [1, 0],
+      [1, 0],
+    ];
+    const all = (await answered(wanted, single([0, 0, 1, 0]), tied)).evaluation;
+    expect(all.scores).toMatchObject({ coverage: 1, answeredPrecision: 0.75 });
+    expect(all.tuned).toEqual({ abstain: { precision: 0.7, threshold: 0 } });
+  });
+
+  test("probabilities that are not numbers are never answered", async () => {
+    const task = sequenceClassification({ labels: names(2), abstain: { threshold: 0.5 }, temperature: 1 });
+    const { predictions, evaluation } = await answered(task, single([0, 1]), [
+      [Number.NaN, 1],
+      [Number.NEGATIVE_INFINITY, 1],
+    ]);
+    expect(predictions.map(({ label, abstained }) => [label, abstained])).toEqual([
+      [null, true],
+      ["c1", false],
+    ]);
+    expect(evaluation.scores).toMatchObject({ coverage: 0.5, answeredPrecision: 1 });
+  });
+
+  test("a text that is left open is out of scope, where there is such a label", async () => {
+    const options = { labels: ["c0", "c1", "oos"], outOfScope: "oos", temperature: 1 } as const;
+    const examples: TextExample[] = ["c0", "c1", "oos", "oos", "c0"].map((label) => ({ text: "", label }));
+    const logits = [
+      [4, 0, 0],
+      [0, 4, 0],
+      [0, 1, 0],
+      [0, 0, 4],
+      [0, 2, 0],
+    ];
+    const plainly = (await answered(sequenceClassification(options), examples, logits)).evaluation;
+    expect(plainly.scores).toMatchObject({ outOfScopeRecall: 0.5, inScopeAccuracy: 2 / 3 });
+    const task = sequenceClassification({ ...options, abstain: { precision: 1 } });
+    const { evaluation } = await answered(task, examples, logits);
+    expect(evaluation.scores).toMatchObject({
+      ...{ outOfScopeRecall: 1, inScopeAccuracy: 2 / 3, accuracy: 4 / 5 },
+      ...{ coverage: 2 / 5, answeredPrecision: 1 },
+    });
+    const { predictions, review } = await answered(task.tune!(evaluation.tuned!), examples, logits);
+    expect(predictions.map(({ label, abstained, guess }) => [label, abstained, guess])).toEqual([
+      ["c0", false, "c0"],
+      ["c1", false, "c1"],
+      ["oos", true, "c1"],
+      ["oos", false, "oos"],
+      ["oos", true, "c1"],
+    ]);
+    expect(review.matrices[0]!.counts[2]).toEqual([0, 0, 2]);
+    expect(review.examples.filter(({ gold, predicted }) => gold === predicted)).toHaveLength(4);
+  });
+
+  test("tables leave the label empty and show the best guess beside it; without abstain they are as ever", async () => {
+    const task = sequenceClassification({ labels: names(2), abstain: { threshold: 0.9 }, temperature: 1 });
+    const { predictions } = await answered(task, single([0]), [[1, 0]]);
+    const score = 1 / (1 + Math.exp(-1));
+    expect(predictions[0]).toEqual({
+      label: null,
+      score,
+      abstained: true,
+      guess: "c0",
+      probabilities: { c0: score, c1: expect.closeTo(1 - score, 12) },
+    });
+    expect(task.columns(false).map(({ title }) => title)).toEqual(["label", "score", "guess", "text"]);
+    expect(task.tabulate({ text: "a text" }, predictions[0]!, false)).toEqual([
+      { label: "", score, guess: "c0", text: "a text" },
+    ]);
+    const always = sequenceClassification({ labels: names(2) });
+    expect(always.columns(false).map(({ title }) => title)).toEqual(["label", "score", "text"]);
+    expect(Object.keys((await answered(always, single([0]), [[1, 0]])).predictions[0]!)).toEqual([
+      ...["label", "score", "probabilities"],
+    ]);
+    expect(always.scores).not.toContain("coverage");
+  });
+
+  test.each([{}, { precision: 0 }, { precision: 1.1 }, { threshold: -0.1 }, { threshold: Number.NaN }])(
+    "refuses %j",
+    (abstain) => {
+      expect(() => sequenceClassification({ labels: ["a", "b"], abstain })).toThrow(
+        "abstain: expected a precision or a threshold from 0 to 1, got {",
+      );
+      const options = { labels: ["a", "b"], abstain };
+      expect(() => taskFrom("text-classification", options)).toThrow(
+        /task\.options\.abstain[a-z.]*: expected/,
+      );
+    },
+  );
 });
 
 test("candidates have a temperature, which changes no choice", async () => {

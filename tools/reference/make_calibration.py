@@ -33,6 +33,7 @@ def best(loss):
 
 def abstain(confidence, right, wanted):
     """The smallest probability from which on the precision is what is wanted: coverage and precision there."""
+    confidence = np.round(confidence, 9)
     for threshold in np.unique(confidence):
         answered = confidence >= threshold
         if right[answered].mean() >= wanted:
