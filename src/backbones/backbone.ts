@@ -3,6 +3,7 @@ import type { Engine } from "../engine/index.ts";
 import { type Files, fileJson } from "../files/portable.ts";
 import type { FormName } from "../nn/index.ts";
 import type { Tokenizer } from "../text/index.ts";
+import { boundedTokenizer } from "../text/portable.ts";
 import type { Architecture, BackboneConfig, WeightShapes } from "./architecture.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
 import { usableWeights } from "./converted.ts";
@@ -103,6 +104,7 @@ export async function finishBackbone(parts: BackboneParts, signal?: AbortSignal)
   const { id, files, architecture, config, tokenizer, host } = parts;
   const { sources, weights: stored, ...checkpoint } = parts.checkpoint;
   checkShapes(architecture.weights(config), stored, id);
+  checkPadding(config, id);
   const fingerprint = await fingerprintOf(files, sources, host.hash, signal);
   const { makeWeights } = host;
   const weights = await usableWeights({ id, fingerprint, weights: stored, makeWeights }, signal);
@@ -117,12 +119,22 @@ export async function finishBackbone(parts: BackboneParts, signal?: AbortSignal)
     weights,
     fingerprint,
     precision: "fp32",
-    tokenizer,
+    tokenizer: boundedTokenizer(tokenizer, config.vocabSize, `backbone ${id}`),
     engine,
     makeWeights,
     close: () => engine.close(),
     [Symbol.asyncDispose]: () => engine.close(),
   };
+}
+
+/** @throws BACKBONE_INVALID if there is no vector for what batches are filled up with */
+function checkPadding({ padTokenId, vocabSize }: BackboneConfig, id: string): void {
+  if (padTokenId < vocabSize) return;
+  throw new PtuningError(
+    "BACKBONE_INVALID",
+    `backbone ${id}: pad_token_id: expected a token below vocab_size ${vocabSize}, got ${padTokenId}.`,
+    { hint: "The config.json is damaged, or was put together from two." },
+  );
 }
 
 /**

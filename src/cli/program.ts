@@ -1,6 +1,14 @@
 import { Command, Option } from "commander";
 import { packageVersion } from "../files/index.ts";
-import { commonFlags, dataFlag, optionOf, precisions, type RunFlag, trainFlags } from "./run-flags.ts";
+import {
+  commonFlags,
+  dataFlag,
+  optionOf,
+  precisions,
+  type RunFlag,
+  readingFlags,
+  trainFlags,
+} from "./run-flags.ts";
 
 /** Names of `src/comparisons/registry.ts`, which is loaded when the command runs; a test holds them equal. */
 const comparisonPresets = ["methods", "depth", "reparameterization", "length", "heads", "shots", "backbones"];
@@ -11,9 +19,9 @@ function withFlags(command: Command, flags: readonly RunFlag[]): Command {
   return command;
 }
 
-/** Options of every command that trains. */
-function withRunOptions(command: Command): Command {
-  return withFlags(command, commonFlags).option(
+/** Options of every command that makes a configuration of a data file, or changes one. */
+function withRunOptions(command: Command, flags: readonly RunFlag[] = commonFlags): Command {
+  return withFlags(command, flags).option(
     "--set <key=value>",
     "set any key of the configuration; may be given again",
     collect,
@@ -204,18 +212,13 @@ export function createProgram(): Command {
     .option("--threads <n>", "threads of the engine")
     .action(async (run, options) => (await import("./commands/report.ts")).reportCommand(run, options));
 
-  program
-    .command("check-data")
-    .description("look for mistakes in a data set before training on it")
-    .argument("<source>", "configuration (.yaml), data file, or run folder")
-    .option("--dev <file>", "dev data (data.dev)")
-    .option("--test <file>", "test data (data.test)")
-    .option("--text <columns>", "text column, or two joined by a comma for pairs (data.text)")
-    .option("--label <column>", "label column (data.label)")
-    .option("--label-pattern <regex>", "finds labels inside the text (data.labelPattern)")
-    .option("--backbone <name>", "whose tokens are counted")
-    .option("--max-length <n>", "tokens per text (training.maxLength)")
-    .option("--set <key=value>", "set any key of the configuration; may be given again", collect)
+  withRunOptions(
+    program
+      .command("check-data")
+      .description("look for mistakes in a data set before training on it")
+      .argument("<source>", "configuration (.yaml), data file, or run folder"),
+    readingFlags,
+  )
     .option("--json", "as JSON")
     .action(async (source, options) =>
       (await import("./commands/check-data.ts")).checkDataCommand(source, options),

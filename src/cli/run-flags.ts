@@ -64,6 +64,18 @@ export const commonFlags: readonly RunFlag[] = [
   },
 ];
 
+/** Of the common ones, those that say which data are read, and how many tokens of them. */
+const readingKeys = [
+  "task.type",
+  "backbone",
+  "method.promptLength",
+  "training.batchSize",
+  "training.maxLength",
+];
+export const readingFlags: readonly RunFlag[] = commonFlags.filter(
+  ({ key }) => key.startsWith("data.") || readingKeys.includes(key),
+);
+
 /** Flags of `train` alone, the first before the common ones. */
 export const dataFlag: RunFlag = { flag: "--data <file>", key: "data.train", about: "training data" };
 export const trainFlags: readonly RunFlag[] = [

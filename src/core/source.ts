@@ -1,4 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+import { Resources } from "./resources.ts";
+
 /** Bytes that can be read at any place: a file on a disk, a file of a browser, a buffer. Nothing of it has to be closed. */
 export interface ByteSource {
   /** For messages: a path, a URL, the name of an upload. */
@@ -26,6 +28,19 @@ export async function withOpen<T>(source: ByteSource, use: (source: ByteSource) 
   if (source.open === undefined) return use(source);
   await using open = await source.open();
   return await use(open);
+}
+
+/** Reads many times from several sources: each is opened once. @param use gets the open source of each */
+export async function withAllOpen<T>(
+  sources: Iterable<ByteSource>,
+  use: (openOf: (source: ByteSource) => ByteSource) => Promise<T>,
+): Promise<T> {
+  await using resources = new Resources();
+  const opened = new Map<ByteSource, ByteSource>();
+  for (const source of new Set(sources)) {
+    if (source.open !== undefined) opened.set(source, resources.use(await source.open()));
+  }
+  return await use((source) => opened.get(source) ?? source);
 }
 
 /** The last part of a source's name. */

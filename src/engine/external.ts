@@ -1,4 +1,12 @@
-import { type ExternalTensor, fileName, foldersOf, isExternal, PtuningError } from "../core/index.ts";
+import {
+  type ByteSource,
+  type ExternalTensor,
+  fileName,
+  foldersOf,
+  isExternal,
+  PtuningError,
+  withAllOpen,
+} from "../core/index.ts";
 import type { Graph } from "../graph/index.ts";
 import type { TensorPlace } from "../onnx/index.ts";
 
@@ -30,7 +38,7 @@ const alignment = 64;
  */
 export async function externalPlaces(graph: Graph): Promise<ExternalPlaces> {
   const tensors = new Set([...graph.initializers.values()].filter(isExternal));
-  const sources = [...tensors].map(({ source }) => source);
+  const sources = sourcesOf(tensors);
   if (sources.some(({ path }) => path === undefined)) return readAll(tensors);
   const folders = foldersOf(sources);
   if (folders.size > 1) {
@@ -43,6 +51,9 @@ export async function externalPlaces(graph: Graph): Promise<ExternalPlaces> {
   };
 }
 
+const sourcesOf = (tensors: Iterable<ExternalTensor>): ByteSource[] =>
+  Array.from(tensors, ({ source }) => source);
+
 async function readAll(tensors: Iterable<ExternalTensor>): Promise<ExternalPlaces> {
   const offsets = new Map<ExternalTensor, number>();
   let end = 0;
@@ -51,8 +62,10 @@ async function readAll(tensors: Iterable<ExternalTensor>): Promise<ExternalPlace
     end = Math.ceil((end + tensor.byteLength) / alignment) * alignment;
   }
   const data = new Uint8Array(end);
-  for (const [{ source, offset, byteLength }, at] of offsets)
-    data.set(await source.read(offset, byteLength), at);
+  await withAllOpen(sourcesOf(tensors), async (openOf) => {
+    for (const [{ source, offset, byteLength }, at] of offsets)
+      data.set(await openOf(source).read(offset, byteLength), at);
+  });
   return {
     placeOf: (tensor) => ({ location: readName, offset: offsets.get(tensor)! }),
     read: { path: readName, data },

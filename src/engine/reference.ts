@@ -1,4 +1,11 @@
-import { isExternal, isFloat, PtuningError, type Tensor, type TensorMap } from "../core/index.ts";
+import {
+  isExternal,
+  isFloat,
+  PtuningError,
+  type Tensor,
+  type TensorMap,
+  withAllOpen,
+} from "../core/index.ts";
 import { readTensor } from "../files/portable.ts";
 import {
   everyOp,
@@ -89,15 +96,20 @@ function tensorsOf(held: Held): Map<string, Tensor> {
   throw failed("the tensors are held by another engine.");
 }
 
-async function compile(graph: Graph, open: () => void): Promise<Session> {
-  const frozen = new Map<Value, NdArray>();
-  for (const [value, source] of graph.initializers) {
-    if (!isExternal(source)) {
-      frozen.set(value, toNdArray(source));
-      continue;
+async function frozenArrays({ initializers }: Graph): Promise<Map<Value, NdArray>> {
+  const sources = [...initializers.values()].filter(isExternal).map(({ source }) => source);
+  return withAllOpen(sources, async (openOf) => {
+    const frozen = new Map<Value, NdArray>();
+    for (const [value, tensor] of initializers) {
+      const read = isExternal(tensor) ? await readTensor(openOf(tensor.source), tensor) : tensor;
+      frozen.set(value, toNdArray(read));
     }
-    frozen.set(value, toNdArray(await readTensor(source.source, source)));
-  }
+    return frozen;
+  });
+}
+
+async function compile(graph: Graph, open: () => void): Promise<Session> {
+  const frozen = await frozenArrays(graph);
   let bound: TensorMap = {};
   let boundHeld: HeldTensors | undefined;
   let isReleased = false;

@@ -1,28 +1,11 @@
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import type { Sha256 } from "./digest.ts";
-
-class NodeSha256 implements Sha256 {
-  readonly #hash: Hash;
-
-  constructor(hash: Hash) {
-    this.#hash = hash;
-  }
-
-  update(content: string | Uint8Array): this {
-    this.#hash.update(content);
-    return this;
-  }
-
-  copy(): Sha256 {
-    return new NodeSha256(this.#hash.copy());
-  }
-
-  digest(): Uint8Array {
-    return this.#hash.copy().digest();
-  }
-}
+import { sha256Of } from "./sha256-of.ts";
 
 /** Begins a hash. */
 export function createSha256(): Sha256 {
-  return new NodeSha256(createHash("sha256"));
+  return sha256Of(createHash("sha256"), {
+    update: (hash, content) => hash.update(content),
+    copy: (hash) => hash.copy(),
+  });
 }

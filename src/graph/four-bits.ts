@@ -2,9 +2,7 @@
 import { floats } from "../core/index.ts";
 import type { GraphBuilder } from "./builder.ts";
 import type { Value } from "./graph.ts";
-
-/** What stands for 0. */
-const zero = 8;
+import { numbersOfByte } from "./ops/blocks.ts";
 
 /**
  * 4-bit numbers times the scale of their block, as floats: uint8 `[N, nb, block / 2]`, the lower half of a byte first, and
@@ -13,10 +11,7 @@ const zero = 8;
  */
 export function fourBitFloats(b: GraphBuilder, bytes: Value, scales: Value): Value {
   const pairs = b.shared("numbers of a byte", () =>
-    floats(
-      [256, 2],
-      Array.from({ length: 256 }, (_, byte) => [(byte & 15) - zero, (byte >> 4) - zero]).flat(),
-    ),
+    floats([256, 2], Array.from({ length: 256 }, (_, byte) => numbersOfByte(byte)).flat()),
   );
   const numbers = b.op("Gather", [pairs, b.op("Cast", [bytes], { to: "int32" })], { axis: 0 });
   const [rows, blocks, half] = bytes.shape as readonly [Value["shape"][number], number, number];

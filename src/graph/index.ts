@@ -5,6 +5,7 @@ export { executionOrder, type MemoryPlan, planMemory } from "./memory.ts";
 export type { NdArray } from "./ndarray.ts";
 export type { AttributeKind, OpSpec } from "./op.ts";
 export { failGraph } from "./op.ts";
+export { fourBitZero } from "./ops/blocks.ts";
 export { parts } from "./parts.ts";
 export { foldConstants, fromNdArray, toNdArray } from "./passes/fold.ts";
 export { lower } from "./passes/lower.ts";

@@ -12,6 +12,7 @@ export {
   shuffledBatches,
   type TokenBatch,
 } from "./batches.ts";
+export { boundedTokenizer } from "./bounded.ts";
 export { type Cloze, type ClozeOptions, encodeCloze, parseCloze } from "./cloze.ts";
 export { tokenizerFileNames, tokenizerFingerprint, tokenizerSources } from "./definition.ts";
 export type { PieceSequences, TextPieces, WordPieces } from "./pieces.ts";

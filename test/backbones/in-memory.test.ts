@@ -6,6 +6,7 @@ import {
   type Backbone,
   loadBackbone,
   parseBackbone,
+  portableHost,
   readWeight,
   withPrecision,
 } from "ptuning/internal/backbones";
@@ -85,6 +86,31 @@ test("files may be blobs, sources of one's own and files of a disk, mixed", asyn
   expect((await readWeight(backbone.weights, name, "bert")).data).toEqual(kept);
   const fromDisk = await parse(diskFiles(goldenPath("bert")));
   expect(await embedTexts(texts, backbone)).toEqual(await embedTexts(texts, fromDisk));
+});
+
+test.each([
+  ["ONNX Runtime", () => nodeEngine({ threads: 1 })],
+  ["the reference engine", () => referenceEngine()],
+])("a source that has to be opened is opened once for all weights of a graph: %s", async (_, create) => {
+  const all = await contents(goldenPath("bert"));
+  const weights = counting("an upload", all.get("model.safetensors")!);
+  let [opened, closed] = [0, 0];
+  const source: ByteSource = {
+    ...weights,
+    read: () => Promise.reject(new Error("read without being opened")),
+    async open() {
+      opened++;
+      const close = async (): Promise<void> => void closed++;
+      return { ...weights, close, [Symbol.asyncDispose]: close };
+    },
+  };
+  const files = memoryFiles("upload", [...all, ["model.safetensors", source] as const]);
+  const tokenizer = await openTokenizer(files);
+  const host = { ...portableHost, hash: async () => "sha256:upload" };
+  await using backbone = await parseBackbone(files, { engine: create(), tokenizer, host });
+  const before = opened;
+  expect(await embedTexts(texts, backbone)).toHaveLength(texts.length);
+  expect([opened - before, closed]).toEqual([1, opened]);
 });
 
 test("the reference engine reads the same weights", async () => {

@@ -74,16 +74,14 @@ export async function compareCommand(source: string, flags: CompareFlags): Promi
       onProgress: downloadReporter(),
       signal: stopping.signal,
     });
-  const backbones = places && (await lookedAt(names(places), load));
-  const backbone = await load(backbones?.[0]?.place ?? config.backbone);
-  const plan = planComparison({
-    ...{ config, data, backbone, preset, name, settings },
-    ...{ methods: methodNames(given), backbones },
-    values: values && positives("--values", values),
-    seeds: seeds && seedsOf(positives("--seeds", seeds)),
-  });
-  // Each run has a backbone of its own.
-  await backbone.close();
+  const plan = await withBackbones(places && names(places), config.backbone, load, (backbone, backbones) =>
+    planComparison({
+      ...{ config, data, backbone, preset, name, settings },
+      ...{ methods: methodNames(given), backbones },
+      values: values && positives("--values", values),
+      seeds: seeds && seedsOf(positives("--seeds", seeds)),
+    }),
+  );
   if (flags.dryRun) {
     printPlan(plan, json === true);
     return;
@@ -147,20 +145,38 @@ function methodNames(given: readonly string[] | undefined): readonly string[] | 
   return chosen?.includes("all") ? Object.keys(methods) : chosen;
 }
 
-/** What the plan must know of each backbone; folders get their whole path, as those of configurations have. */
-async function lookedAt(
-  places: readonly string[],
+/**
+ * Makes a plan with the first backbone open, and what it must know of each; each run has a backbone of its own.
+ * @param places of several, absent where it is about the configured one; folders get their whole path, as those of
+ *   configurations have
+ */
+async function withBackbones<T>(
+  places: readonly string[] | undefined,
+  configured: string,
   load: (place: string) => Promise<Backbone>,
-): Promise<readonly ComparedBackbone[]> {
-  const found: ComparedBackbone[] = [];
+  plan: (first: Backbone, all: readonly ComparedBackbone[] | undefined) => T,
+): Promise<T> {
+  const [leading] = places ?? [];
+  await using first = await load(leading === undefined ? configured : placeOf(leading));
+  if (places === undefined) return plan(first, undefined);
+  const all: ComparedBackbone[] = [];
   for (const given of places) {
-    const place = existsSync(given) ? resolve(given) : given;
-    await using backbone = await load(place);
-    const { id, fingerprint, parameterCount } = backbone;
-    found.push({ name: basename(given), place, id, fingerprint, parameterCount });
+    if (given === leading) {
+      all.push(comparedOf(given, first));
+      continue;
+    }
+    await using backbone = await load(placeOf(given));
+    all.push(comparedOf(given, backbone));
   }
-  return found;
+  return plan(first, all);
 }
+
+const placeOf = (given: string): string => (existsSync(given) ? resolve(given) : given);
+
+const comparedOf = (given: string, { id, fingerprint, parameterCount }: Backbone): ComparedBackbone => ({
+  ...{ name: basename(given), place: placeOf(given) },
+  ...{ id, fingerprint, parameterCount },
+});
 
 /** One number says how many seeds, several are the seeds. */
 function seedsOf(numbers: readonly number[]): number | readonly number[] {

@@ -3,15 +3,21 @@ import { type NdArray, ndMap, ndMatMul, ndZeros } from "../ndarray.ts";
 import type { OpSpec } from "../op.ts";
 import { failGraph, required, shapeText } from "../op.ts";
 
-/** What stands for 0. */
-const zero = 8;
+/** What stands for 0 of the 4-bit numbers, and the lowest number is as far below. */
+export const fourBitZero = 8;
 
-/** The numbers of packed bytes, the lower half of each first. */
+/** The two numbers of a byte, that of the lower half first. */
+export const numbersOfByte = (byte: number): readonly [number, number] => [
+  (byte & 15) - fourBitZero,
+  (byte >> 4) - fourBitZero,
+];
+
 function unpacked({ data }: NdArray): Float64Array {
   const numbers = new Float64Array(2 * data.length);
   for (const [i, byte] of data.entries()) {
-    numbers[2 * i] = (byte % 16) - zero;
-    numbers[2 * i + 1] = Math.floor(byte / 16) - zero;
+    const [low, high] = numbersOfByte(byte);
+    numbers[2 * i] = low;
+    numbers[2 * i + 1] = high;
   }
   return numbers;
 }
@@ -20,6 +26,13 @@ function unpacked({ data }: NdArray): Float64Array {
 function scaled(numbers: Float64Array, scales: NdArray, block: number): Float64Array {
   return numbers.map((number, i) => number * scales.data[Math.floor(i / block)]!);
 }
+
+/** A, B and the scales. */
+const factors = <T>(inputs: readonly (T | undefined)[], where?: string): readonly [T, T, T] => [
+  required(inputs, 0, where),
+  required(inputs, 1, where),
+  required(inputs, 2, where),
+];
 
 export interface MatMulNBitsAttributes {
   readonly K: number;
@@ -37,17 +50,17 @@ export const MatMulNBits: OpSpec<MatMulNBitsAttributes> = {
   attributes: { K: "int", N: "int", bits: "int", block_size: "int" },
   arity: [3, 6],
   infer({ inputs, attributes: { K, N, bits, block_size: block }, name }) {
-    const [a, b, scales] = [0, 1, 2].map((i) => required(inputs, i, name));
+    const [a, b, scales] = factors(inputs, name);
     if (bits !== 4 || K % block !== 0) failGraph(name, "expected 4 bits and whole blocks.");
     const wanted = `${[N, K / block, block / 2]} and ${[N, K / block]}`;
-    if (b!.dtype !== "uint8" || a!.shape.at(-1) !== K || `${b!.shape} and ${scales!.shape}` !== wanted) {
-      failGraph(name, `cannot multiply ${shapeText(a!.shape)} by ${shapeText(b!.shape)}.`);
+    if (b.dtype !== "uint8" || a.shape.at(-1) !== K || `${b.shape} and ${scales.shape}` !== wanted) {
+      failGraph(name, `cannot multiply ${shapeText(a.shape)} by ${shapeText(b.shape)}.`);
     }
     if (inputs[3] || inputs[4]) failGraph(name, "expected no zero points and no group indices.");
-    return [{ dtype: a!.dtype, shape: [...a!.shape.slice(0, -1), N] }];
+    return [{ dtype: a.dtype, shape: [...a.shape.slice(0, -1), N] }];
   },
   reference({ inputs, attributes: { K, N, block_size: block } }) {
-    const [a, b, scales] = [0, 1, 2].map((i) => required(inputs, i)) as [NdArray, NdArray, NdArray];
+    const [a, b, scales] = factors(inputs);
     const weight = scaled(unpacked(b), scales, block);
     const turned = Float64Array.from({ length: K * N }, (_, i) => weight[(i % N) * K + Math.floor(i / N)]!);
     const product = ndMatMul(a, { shape: [K, N], data: turned });

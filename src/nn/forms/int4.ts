@@ -4,15 +4,13 @@
  *
  * Legend: N rows, I and O widths of a linear layer.
  */
-import { fourBitFloats, type GraphBuilder, type Value } from "../../graph/index.ts";
+import { fourBitFloats, fourBitZero, type GraphBuilder, type Value } from "../../graph/index.ts";
 import { affine } from "../affine.ts";
 import type { LayerContext } from "../context.ts";
 import type { FrozenLinear, WeightForm } from "./form.ts";
 
 /** Numbers with a scale in common. */
 const block = 32;
-/** What stands for 0, and the lowest number is as far below. */
-const zero = 8;
 const largest = 15;
 
 const layoutVersion = 1;
@@ -96,7 +94,7 @@ function blockScales(matrix: Float32Array): Float32Array {
       most = magnitude;
       farthest = j;
     }
-    scales[i] = -matrix[farthest]! / zero || 1;
+    scales[i] = -matrix[farthest]! / fourBitZero || 1;
   }
   return scales;
 }
@@ -113,4 +111,4 @@ function packed(matrix: Float32Array, scales: Float32Array): Uint8Array {
 }
 
 /** The nearest of the numbers for one that is −8 at least; as an integer it is cut, which takes a seventh of rounding. */
-const code = (multiple: number): number => Math.min(largest, (multiple + zero + 0.5) | 0);
+const code = (multiple: number): number => Math.min(largest, (multiple + fourBitZero + 0.5) | 0);
