@@ -107,45 +107,25 @@ describe("nothing is run", () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  const opcodes: Record<string, number> = {
-    ...{ POP: 0x30, POP_MARK: 0x31, DUP: 0x32, BINBYTES: 0x42, SHORT_BINBYTES: 0x43, FLOAT: 0x46, INT: 0x49 },
-    ...{
-      LONG: 0x4c,
-      PERSID: 0x50,
-      STRING: 0x53,
-      UNICODE: 0x56,
-      DICT: 0x64,
-      GET: 0x67,
-      INST: 0x69,
-      LIST: 0x6c,
-    },
-    ...{
-      OBJ: 0x6f,
-      PUT: 0x70,
-      NEWOBJ: 0x81,
-      EXT1: 0x82,
-      EXT2: 0x83,
-      EXT4: 0x84,
-      LONG4: 0x8b,
-      BINUNICODE8: 0x8d,
-    },
-    ...{
-      BINBYTES8: 0x8e,
-      EMPTY_SET: 0x8f,
-      ADDITEMS: 0x90,
-      FROZENSET: 0x91,
-      NEWOBJ_EX: 0x92,
-      BYTEARRAY8: 0x96,
-    },
-    ...{ NEXT_BUFFER: 0x97, READONLY_BUFFER: 0x98 },
-  };
-  const allowed = new Set([
-    ...[0x80, 0x95, 0x2e, 0x28, 0x4e, 0x88, 0x89, 0x4a, 0x4b, 0x4d, 0x8a, 0x47, 0x58, 0x8c, 0x54, 0x55, 0x29],
-    ...[0x74, 0x85, 0x86, 0x87, 0x5d, 0x61, 0x65, 0x7d, 0x73, 0x75, 0x71, 0x72, 0x94, 0x68, 0x6a, 0x63, 0x93],
-    ...[0x51, 0x52, 0x62],
-  ]);
+  /** Those of plain data are allowed; of these messages say the name. */
+  const opcodes = `
+    POP 30 POP_MARK 31 DUP 32 BINBYTES 42 SHORT_BINBYTES 43 FLOAT 46 INT 49 LONG 4c PERSID 50 STRING 53 UNICODE 56 DICT 64
+    GET 67 INST 69 LIST 6c OBJ 6f PUT 70 NEWOBJ 81 EXT1 82 EXT2 83 EXT4 84 LONG4 8b BINUNICODE8 8d BINBYTES8 8e EMPTY_SET 8f
+    ADDITEMS 90 FROZENSET 91 NEWOBJ_EX 92 BYTEARRAY8 96 NEXT_BUFFER 97 READONLY_BUFFER 98
+  `;
+  const allowed = new Set(
+    Buffer.from(
+      "8095 2e284e88894a4b4d8a47588c545529 748586875d61657d7375717294686a6393 515262".replaceAll(" ", ""),
+      "hex",
+    ),
+  );
   test("every byte that is none of the allowed opcodes is refused by its name", async () => {
-    const names = new Map(Object.entries(opcodes).map(([name, code]) => [code, name]));
+    const names = new Map(
+      [...opcodes.matchAll(/(\w+) ([0-9a-f]{2})\b/g)].map(([, name, code]) => [
+        Number.parseInt(code!, 16),
+        name!,
+      ]),
+    );
     for (let code = 0; code < 256; code++) {
       if (allowed.has(code)) continue;
       const message = await torchRefusal(zipOf(Buffer.of(code), Buffer.from("posix\nsystem\n")));
@@ -206,8 +186,7 @@ describe("damaged and hostile pickles", () => {
       op.put(0),
       ...Array.from({ length: 50 }, () => double),
     ]);
-    const left = Buffer.concat(Array.from({ length: 50 }, () => Buffer.alloc(0)));
-    const value = op.list(laughs, left);
+    const value = op.list(laughs);
     expect(await torchRefusal(zipOf(value))).toContain("a dict of tensors");
   });
 

@@ -1,46 +1,39 @@
 /** LoRA: live exchange with PEFT, for texts, words and answers, on tiny random backbones. */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AnswerExample, TextExample, TokenExample } from "ptuning/data";
+import type { TextExample } from "ptuning/data";
 import { nodeEngine } from "ptuning/engine";
 import { type Adapter, loadAdapter, mergeAdapter } from "ptuning/internal/adapters";
 import { type Backbone, loadBackbone } from "ptuning/internal/backbones";
-import type { Tensor } from "ptuning/internal/core";
-import { encodeSafetensors, readSafetensors } from "ptuning/internal/files";
 import { type LoraOptions, lora } from "ptuning/internal/methods";
-import { batchFeeds, inferenceGraph } from "ptuning/internal/model";
-import { padBatch, type TokenBatch, tokenCount } from "ptuning/internal/text";
 import type { TrainOptions } from "ptuning/internal/train";
 import { questionAnswering, sequenceClassification, type Task, tokenClassification } from "ptuning/tasks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runReference } from "../../tools/reference/run.mjs";
 import { askTransformers } from "../support/checkpoints.ts";
 import { goldenPath } from "../support/golden.ts";
+import {
+  askPeft,
+  expectNear,
+  ints,
+  logitsOf,
+  ourLogits,
+  type PeftPlace,
+  questions,
+  sentences,
+  tags,
+  tensorsIn,
+  type WholeBatch,
+  wholeBatch,
+} from "../support/peft.ts";
 import { has } from "../support/requirements.ts";
 import { eventsOf, ofType, tinyBackbone, tinyData, tinyOptions, tinyRoberta } from "../support/tiny.ts";
 
-const labels = ["O", "B-X", "I-X"];
-const words: readonly TokenExample[] = [
-  { words: ["w1", "w2", "w3", "w9"], tags: ["B-X", "I-X", "O", "O"] },
-  { words: ["w4", "w1"], tags: ["O", "B-X"] },
-  { words: ["w5", "w6", "w7", "w8", "w2", "w1"], tags: ["O", "O", "O", "B-X", "I-X", "O"] },
-];
-const questions: readonly AnswerExample[] = [
-  { id: "a", question: "w1 w2", context: "w3 w4 w5 w6", answers: [{ text: "w4 w5", start: 3 }] },
-  { id: "b", question: "w7", context: "w3 w1", answers: [{ text: "w1", start: 3 }] },
-];
 const texts: readonly TextExample[] = [
   { text: "w1 w2 w3", label: "a" },
   { text: "w4", label: "b" },
   { text: "w5 w6 w7 w8", pair: "w9 w1", label: "c" },
 ];
-const ints = (shape: number[], data: number[]): Tensor => ({
-  dtype: "int32",
-  shape,
-  data: Int32Array.from(data),
-});
-
 /** Per type of task: ours, what it is made of, how PEFT's folder is read, and what PEFT's loss takes of `[B, S]` tokens. */
 const kinds = {
   SEQ_CLS: {
@@ -50,9 +43,9 @@ const kinds = {
     gold: () => ({ labels: ints([3], [0, 1, 2]) }),
   },
   TOKEN_CLS: {
-    task: tokenClassification({ labels }) as Task,
-    examples: words as readonly unknown[],
-    options: { labels },
+    task: tokenClassification({ labels: tags }) as Task,
+    examples: sentences as readonly unknown[],
+    options: { labels: tags },
     gold: (length: number) => ({
       labels: ints(
         [3, length],
@@ -129,65 +122,24 @@ describe.skipIf(!has.python).each(cases)(
     const { task, examples, options, gold } = kinds[taskType];
     let backbone: Backbone;
     let folder: string;
-    let batch: TokenBatch;
-    let counts: number[];
+    let whole: WholeBatch;
+    let place: PeftPlace;
     beforeAll(async () => {
       backbone = await backbones[architecture]();
       folder = await mkdtemp(join(tmpdir(), "ptuning-peft-lora-"));
       const { sequences } = await task.encode(examples, backbone.tokenizer, 32);
-      const rows = Array.from({ length: sequences.count }, (_, row) => row);
-      batch = padBatch(sequences, rows, backbone.config.padTokenId);
-      counts = rows.map((row) => tokenCount(sequences, row));
-      const rowsFirst = ({ shape: [S = 0, B = 0], data }: Tensor<"int32">): Tensor =>
-        ints(
-          [B, S],
-          Array.from({ length: S * B }, (_, i) => data[(i % S) * B + Math.floor(i / S)]!),
-        );
-      const inputs = {
-        ids: rowsFirst(batch.inputIds),
-        types: rowsFirst(batch.tokenTypeIds),
-        mask: rowsFirst(batch.attentionMask),
-      };
-      await writeFile(
-        join(folder, "batch.safetensors"),
-        encodeSafetensors({ ...inputs, ...gold(batch.length) }),
-      );
+      whole = wholeBatch(sequences, backbone);
+      const { batch } = whole;
+      place = { backbone, batch, gold: gold(batch.length), folder };
     });
     afterAll(async () => {
       await backbone.close();
       await rm(folder, { recursive: true });
     });
 
-    async function peft(mode: "load" | "train", path: string, config: object = {}): Promise<number[][]> {
-      const [data, out] = [join(folder, "batch.safetensors"), join(folder, "out.json")];
-      const type = `LORA:${JSON.stringify(config)}`;
-      await runReference("peft_live.py", mode, backbone.folder, path, data, out, type, taskType);
-      const { logits, error } = JSON.parse(await readFile(out, "utf8"));
-      expect(error).toBeUndefined();
-      return logits;
-    }
-
-    /** Our logits: of texts, or of the real tokens, sequence by sequence. */
-    async function ourLogits({ task: own, params, frozen, method }: Adapter): Promise<number[]> {
-      const parts = { backbone, method, head: own.head, frozen };
-      await using session = await backbone.engine.compile(inferenceGraph(parts, params));
-      const { logits } = await session.run({ ...batchFeeds(batch), ...params });
-      const width = logits!.shape.at(-1)!;
-      const rows =
-        taskType === "SEQ_CLS"
-          ? counts.map((_, b) => b)
-          : counts.flatMap((count, b) => Array.from({ length: count }, (_, s) => s * counts.length + b));
-      return rows.flatMap((row) => Array.from(logits!.data.slice(row * width, (row + 1) * width), Number));
-    }
-
-    function expectEqual(found: readonly number[], theirs: readonly (readonly number[])[]): void {
-      const flat = theirs.flat();
-      expect(found).toHaveLength(flat.length);
-      expect(Math.max(...flat.map((logit, i) => Math.abs(logit - found[i]!)))).toBeLessThan(1e-4);
-    }
-
-    const tensorsOf = async (path: string): Promise<Record<string, Tensor>> =>
-      (await readSafetensors(join(path, "adapter_model.safetensors"))).tensors;
+    const peft = async (mode: "load" | "train", path: string, config: object = {}): Promise<number[][]> =>
+      logitsOf(await askPeft(place, mode, path, `LORA:${JSON.stringify(config)}`, taskType));
+    const logitsBy = (adapter: Adapter): Promise<number[]> => ourLogits(adapter, backbone, whole);
 
     test.each(wanted)(
       "PEFT → ours → PEFT keeps every tensor and the logits: %s",
@@ -203,13 +155,13 @@ describe.skipIf(!has.python).each(cases)(
         expect(adapter.task.type).toBe(task.type);
         expect(adapter.method.name).toBe("lora");
         expect(adapter.method.options).toMatchObject(expected);
-        expectEqual(await ourLogits(adapter), logits);
+        expectNear(await logitsBy(adapter), logits);
         await adapter.save(back);
-        expect(await tensorsOf(back)).toEqual(await tensorsOf(theirs));
+        expect(await tensorsIn(back)).toEqual(await tensorsIn(theirs));
         expect(await peft("load", back)).toEqual(logits);
         // Ours again, by way of our own file.
         await (await loadAdapter(back)).save(own);
-        expect(await ourLogits(await loadAdapter(own))).toEqual(await ourLogits(adapter));
+        expect(await logitsBy(await loadAdapter(own))).toEqual(await logitsBy(adapter));
       },
       300_000,
     );
@@ -233,16 +185,16 @@ describe.skipIf(!has.python).each(cases)(
       for (const [name, { data: numbers }] of moved)
         expect(Math.max(...Array.from(numbers as Float32Array, Math.abs)), name).toBeGreaterThan(1e-3);
       await adapter.save(path);
-      expectEqual(await ourLogits(adapter), await peft("load", path));
+      expectNear(await logitsBy(adapter), await peft("load", path));
 
       const merged = await mergeAdapter(adapter, backbone);
-      const alone = await ourLogits(merged);
-      for (const [i, logit] of (await ourLogits(adapter)).entries()) expect(alone[i]).toBeCloseTo(logit, 4);
+      const alone = await logitsBy(merged);
+      for (const [i, logit] of (await logitsBy(adapter)).entries()) expect(alone[i]).toBeCloseTo(logit, 4);
       if (taskType !== "SEQ_CLS") return;
       await merged.save(join(folder, "merged"));
-      const theirs = await askTransformers(join(folder, "merged"), join(folder, "merged"), batch);
+      const theirs = await askTransformers(join(folder, "merged"), join(folder, "merged"), whole.batch);
       expect(theirs).toMatchObject({ missing: [], unexpected: [], labels: ["a", "b", "c"] });
-      expectEqual(alone, theirs.logits);
+      expectNear(alone, theirs.logits);
     }, 300_000);
   },
 );

@@ -1,15 +1,13 @@
 /** Adapters of PEFT in 16 bits, and with one output, on a tiny random backbone. */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Adapter, loadAdapter } from "ptuning/internal/adapters";
 import type { Backbone } from "ptuning/internal/backbones";
-import type { Tensor } from "ptuning/internal/core";
-import { encodeSafetensors, readSafetensors } from "ptuning/internal/files";
 import { createPredictor } from "ptuning/internal/predict";
 import { padBatch } from "ptuning/internal/text";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runReference } from "../../tools/reference/run.mjs";
+import { askPeft, ints, logitsOf, tensorsIn } from "../support/peft.ts";
 import { has } from "../support/requirements.ts";
 import { tinyBackbone } from "../support/tiny.ts";
 
@@ -31,22 +29,10 @@ describe.skipIf(!has.python)("adapters of PEFT", () => {
   async function peft(path: string, labels: readonly number[], dtype: string): Promise<number[][]> {
     const sequences = await backbone.tokenizer.encode(texts, 32);
     const batch = padBatch(sequences, [...texts.keys()], backbone.config.padTokenId);
-    const rowsFirst = ({ shape: [S = 0, B = 0], data }: Tensor<"int32">): Tensor => ({
-      dtype: "int32",
-      shape: [B, S],
-      data: Int32Array.from({ length: S * B }, (_, i) => data[(i % S) * B + Math.floor(i / S)]!),
-    });
-    const inputs = {
-      ids: rowsFirst(batch.inputIds),
-      types: rowsFirst(batch.tokenTypeIds),
-      mask: rowsFirst(batch.attentionMask),
-      labels: { dtype: "int32", shape: [labels.length], data: Int32Array.from(labels) } as Tensor,
-    };
-    const [data, out] = [join(folder, "batch.safetensors"), join(folder, "out.json")];
-    await writeFile(data, encodeSafetensors(inputs));
-    const what = ["PREFIX_TUNING", "SEQ_CLS", dtype];
-    await runReference("peft_live.py", "train", backbone.folder, path, data, out, ...what);
-    return JSON.parse(await readFile(out, "utf8")).logits;
+    const gold = { labels: ints([labels.length], labels) };
+    return logitsOf(
+      await askPeft({ backbone, batch, gold, folder }, "train", path, "PREFIX_TUNING", "SEQ_CLS", dtype),
+    );
   }
 
   /** Our predictions of the same texts. */
@@ -68,7 +54,7 @@ describe.skipIf(!has.python)("adapters of PEFT", () => {
     async (dtype) => {
       const path = join(folder, dtype);
       const logits = await peft(path, [0, 1, 2], dtype);
-      const saved = (await readSafetensors(join(path, "adapter_model.safetensors"))).tensors;
+      const saved = await tensorsIn(path);
       expect(Object.values(saved).map((tensor) => tensor.dtype)).toEqual(Object.keys(saved).map(() => dtype));
       const found = await predictions<{ probabilities: Record<string, number> }>(path);
       for (const [i, row] of logits.entries()) {

@@ -1,13 +1,12 @@
 /** Live exchange with PEFT, and the twin run: BERT on real weights, RoBERTa on random ones. */
 import { mkdtempSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readTable, type TextExample } from "ptuning/data";
 import { Adapter, loadAdapter, referenceTo } from "ptuning/internal/adapters";
 import { type Backbone, loadBackbone } from "ptuning/internal/backbones";
-import { Rng, type Tensor } from "ptuning/internal/core";
-import { encodeSafetensors, readSafetensors } from "ptuning/internal/files";
+import { Rng } from "ptuning/internal/core";
 import { deepPrompt, methods } from "ptuning/internal/methods";
 import { batchFeeds, inferenceGraph, initializeParams, missingWeights } from "ptuning/internal/model";
 import { padBatch } from "ptuning/internal/text";
@@ -15,8 +14,8 @@ import { train } from "ptuning/internal/train";
 import { sequenceClassification, type Task } from "ptuning/tasks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { multiTwin } from "../../tools/reference/multi-twin.mjs";
-import { runReference } from "../../tools/reference/run.mjs";
 import { twin } from "../../tools/reference/twin.mjs";
+import { askPeft, ints, type PeftAnswer, tensorsIn } from "../support/peft.ts";
 import { has, repository } from "../support/requirements.ts";
 import { tinyFolder, tinyRobertaFolder, writeTinyBackbone, writeTinyRoberta } from "../support/tiny.ts";
 
@@ -63,11 +62,7 @@ describe.skipIf(present.length === 0).each(present)("PEFT on $name", ({ name, ma
   }
 
   /** Runs PEFT on the same examples. */
-  async function peft(
-    mode: "load" | "train",
-    path: string,
-    type = "PREFIX_TUNING",
-  ): Promise<{ logits?: number[][]; error?: string }> {
+  async function peft(mode: "load" | "train", path: string, type = "PREFIX_TUNING"): Promise<PeftAnswer> {
     const task = sequenceClassification({ labels });
     const encoded = await task.encode(examples, backbone.tokenizer, maxLength);
     const batch = padBatch(
@@ -75,22 +70,9 @@ describe.skipIf(present.length === 0).each(present)("PEFT on $name", ({ name, ma
       examples.map((_, i) => i),
       backbone.config.padTokenId,
     );
-    const rowsFirst = ({ shape: [S = 0, B = 0], data }: Tensor<"int32">): Tensor => ({
-      dtype: "int32",
-      shape: [B, S],
-      data: Int32Array.from({ length: S * B }, (_, i) => data[(i % S) * B + Math.floor(i / S)]!),
-    });
     const numbers = examples.map(({ label }) => labels.indexOf(label!));
-    const tensors = {
-      ids: rowsFirst(batch.inputIds),
-      types: rowsFirst(batch.tokenTypeIds),
-      mask: rowsFirst(batch.attentionMask),
-      labels: { dtype: "int32", shape: [numbers.length], data: Int32Array.from(numbers) } as Tensor,
-    };
-    await writeFile(join(folder, "batch.safetensors"), encodeSafetensors(tensors));
-    const [input, output] = [join(folder, "batch.safetensors"), join(folder, "out.json")];
-    await runReference("peft_live.py", mode, backbone.folder, path, input, output, type);
-    return JSON.parse(await readFile(output, "utf8"));
+    const gold = { labels: ints([numbers.length], numbers) };
+    return askPeft({ backbone, batch, gold, folder }, mode, path, type);
   }
 
   function greatestDifference(ours: readonly number[], theirs: readonly number[][]): number {
@@ -130,9 +112,7 @@ describe.skipIf(present.length === 0).each(present)("PEFT on $name", ({ name, ma
       expect(adapter.method.options.promptLength).toBe(7);
       expect(greatestDifference(await ourLogits(adapter), logits!)).toBeLessThan(1e-4);
       await adapter.save(back);
-      const tensorsOf = async (path: string): Promise<Record<string, Tensor>> =>
-        (await readSafetensors(join(path, "adapter_model.safetensors"))).tensors;
-      expect(await tensorsOf(back)).toEqual(await tensorsOf(theirs));
+      expect(await tensorsIn(back)).toEqual(await tensorsIn(theirs));
       const again = await peft("load", back);
       expect(again.error).toBeUndefined();
       expect(again.logits).toEqual(logits);

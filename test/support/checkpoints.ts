@@ -22,6 +22,11 @@ function rowsFirst({ shape: [S = 0, B = 0], data }: Tensor<"int32">): Tensor<"in
   };
 }
 
+/** A batch of ours as transformers takes it. */
+export function theirInputs({ inputIds, tokenTypeIds, attentionMask }: TokenBatch): Record<string, Tensor> {
+  return { ids: rowsFirst(inputIds), types: rowsFirst(tokenTypeIds), mask: rowsFirst(attentionMask) };
+}
+
 /** Asks transformers what it computes with a checkpoint; see tools/reference/checkpoint_live.py. */
 export async function askTransformers(
   path: string,
@@ -29,14 +34,8 @@ export async function askTransformers(
   batch: TokenBatch,
   more: Readonly<Record<string, Tensor>> = {},
 ): Promise<CheckpointAnswer> {
-  const tensors = {
-    ids: rowsFirst(batch.inputIds),
-    types: rowsFirst(batch.tokenTypeIds),
-    mask: rowsFirst(batch.attentionMask),
-    ...more,
-  };
   const [batchPath, outPath] = [join(folder, "batch.safetensors"), join(folder, "out.json")];
-  await writeFile(batchPath, encodeSafetensors(tensors));
+  await writeFile(batchPath, encodeSafetensors({ ...theirInputs(batch), ...more }));
   await runReference("checkpoint_live.py", path, batchPath, outPath);
   return JSON.parse(await readFile(outPath, "utf8"));
 }
