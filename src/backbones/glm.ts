@@ -280,6 +280,6 @@ function glmLayer(
       intermediateSize,
     );
     const active = activations[config.activation]!(ctx, wide);
-    return add(attended, linear(ctx, active, `${name}.mlp.dense_4h_to_h`, E));
+    return add(attended, linear(ctx, active, `${name}.mlp.dense_4h_to_h`, E, { hasUnevenRows: true }));
   });
 }

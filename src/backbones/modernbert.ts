@@ -261,7 +261,10 @@ function modernLayer(
     const half = intermediateSize / 2;
     const [active, gate] = b.ops("Split", 2, [wide, b.integers([half, half])], { axis: 1 }) as [Value, Value];
     const gated = b.op("Mul", [activations[config.activation]!(ctx, active), gate]);
-    const narrow = linear(ctx, dropout(ctx, gated, hiddenDropout), `${name}.mlp.Wo`, E, { hasBias: mlpBias });
+    const narrow = linear(ctx, dropout(ctx, gated, hiddenDropout), `${name}.mlp.Wo`, E, {
+      hasBias: mlpBias,
+      hasUnevenRows: true,
+    });
     return b.op("Add", [attended, narrow]);
   });
 }

@@ -7,7 +7,15 @@
  */
 import * as z from "zod";
 import type { Value } from "../graph/index.ts";
-import { activations, attention, dropout, type LayerContext, layerNorm, linear } from "../nn/index.ts";
+import {
+  activations,
+  attention,
+  dropout,
+  type LayerContext,
+  type LinearOptions,
+  layerNorm,
+  linear,
+} from "../nn/index.ts";
 import type { Architecture, BackboneConfig, LinearLayer, WeightShapes } from "./architecture.ts";
 import { embed, embeddingWeights } from "./embeddings.ts";
 import { type EncoderParts, encoder, type LayerInput } from "./encoder.ts";
@@ -233,8 +241,14 @@ export function postNormLayer(
   const { hiddenSize, hiddenDropout, layerNormEpsilon } = config;
   const { x, wanted } = input;
   return b.scope(name, () => {
-    const addAndNormalise = (update: Value, residual: Value, part: string, isDropped: boolean): Value => {
-      const dense = linear(ctx, update, `${name}.${part}.dense`, hiddenSize);
+    const addAndNormalise = (
+      update: Value,
+      residual: Value,
+      part: string,
+      isDropped: boolean,
+      options: LinearOptions = {},
+    ): Value => {
+      const dense = linear(ctx, update, `${name}.${part}.dense`, hiddenSize, options);
       const sum = b.op("Add", [isDropped ? dropout(ctx, dense, hiddenDropout) : dense, residual]);
       return layerNorm(ctx, sum, `${name}.${part}.LayerNorm`, layerNormEpsilon);
     };
@@ -243,7 +257,7 @@ export function postNormLayer(
     const attended = addAndNormalise(mixed, rows, "attention.output", undropped !== "attention");
     const wide = linear(ctx, attended, `${name}.intermediate.dense`, config.intermediateSize);
     const active = activations[config.activation]!(ctx, wide);
-    return addAndNormalise(active, attended, "output", undropped !== "feed-forward");
+    return addAndNormalise(active, attended, "output", undropped !== "feed-forward", { hasUnevenRows: true });
   });
 }
 

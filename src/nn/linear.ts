@@ -7,6 +7,11 @@ import { formOf, weightForms } from "./forms/registry.ts";
 export interface LinearOptions {
   /** Default true. */
   readonly hasBias?: boolean;
+  /**
+   * Whether some rows of x are far larger than others, as they are behind the activation of a feed-forward layer: one scale
+   * for all, rounded to 8 bits, would leave the others a few of them. Default false.
+   */
+  readonly hasUnevenRows?: boolean;
 }
 
 /**
@@ -18,13 +23,13 @@ export function linear(
   x: Value,
   name: string,
   outWidth: number,
-  { hasBias = true }: LinearOptions = {},
+  { hasBias = true, hasUnevenRows = false }: LinearOptions = {},
 ): Value {
   const inWidth = x.shape[1] as number;
   const bias = hasBias ? ctx.weight(`${name}.bias`, [outWidth]) : undefined;
   const form = weightForms[formOf(ctx.hasWeight, name)];
   return ctx.b.scope(name, () => {
-    const y = form.product(ctx, x, { name, inWidth, outWidth, bias });
+    const y = form.product(ctx, x, { name, inWidth, outWidth, bias, hasUnevenRows });
     return ctx.adaptLinear?.(name, x, y) ?? y;
   });
 }

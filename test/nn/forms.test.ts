@@ -116,6 +116,25 @@ describe.each(formNames)("%s", (name) => {
   });
 });
 
+describe.each(testedEngines)("int8 rows of very different sizes: $name", ({ engine }) => {
+  test("keep their 8 bits in training where they are said to be uneven", async () => {
+    const weights = stored("int8", engines["8 bits"]);
+    const uneven = x.map((value, k) => (k < I ? 1000 * value : value));
+    const wanted = expected(false).y.slice(O);
+    const distances: number[] = [];
+    for (const hasUnevenRows of [true, false]) {
+      const b = new GraphBuilder("test");
+      const input = b.input("x", "float32", [N, I]);
+      b.output("y", linear(context(b, weights, false), input, "layer", O, { hasBias: false, hasUnevenRows }));
+      await using session = await engine.compile(b.build());
+      const { y } = await session.run({ x: floats([N, I], uneven) });
+      distances.push(distance(floats([N - 1, O], (y!.data as Float32Array).slice(O)), wanted));
+    }
+    expect(distances[0]).toBeLessThan(tolerance.int8);
+    expect(distances[1]).toBeGreaterThan(0.5);
+  });
+});
+
 describe.each(testedEngines)("4 bits are multiplied exactly: $name", ({ engine }) => {
   test("product and gradient are those of the matrix that the numbers stand for", async () => {
     const weights = stored("int4", engines["8 bits"]);

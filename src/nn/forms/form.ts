@@ -17,6 +17,8 @@ export interface FrozenLinear {
   /** O */
   readonly outWidth: number;
   readonly bias: Value | undefined;
+  /** Whether some rows of its input are far larger than others. */
+  readonly hasUnevenRows?: boolean;
 }
 
 /** One form that the matrix of a linear layer may be held in. */

@@ -20,7 +20,7 @@ const stored = (layer: string, direction: Direction): string => `${layer}.weight
 /** Linear layers in int8, forward and backward. */
 export const int8: WeightForm = {
   fits: (has, layer) => has(stored(layer, "forward")),
-  product(ctx, x, { name, inWidth, outWidth, bias }) {
+  product(ctx, x, { name, inWidth, outWidth, bias, hasUnevenRows = false }) {
     const [forward, backward] = [stored(name, "forward"), stored(name, "backward")];
     const weights: Int8Weights = {
       forward: ctx.weight(forward, [inWidth, outWidth]),
@@ -28,7 +28,7 @@ export const int8: WeightForm = {
       bias,
     };
     if (ctx.batchInvariant) return productByRow(ctx.b, x, weights);
-    return productByTensor(ctx, x, weights, {
+    return productForTraining(ctx, x, hasUnevenRows, weights, {
       backward: ctx.weight(backward, [outWidth, inWidth]),
       backwardScale: ctx.weight(`${backward}.scale`, [inWidth]),
     });
@@ -80,10 +80,15 @@ function productByRow(b: GraphBuilder, x: Value, { forward, forwardScale, bias }
   return bias ? b.op("Add", [scaled, bias]) : scaled;
 }
 
-/** One scale for all rows, which takes fewer passes, and a gradient through the second set of weights. */
-function productByTensor(
+/**
+ * One scale for all rows, which takes fewer passes, but where rows are uneven; and a gradient through the second set of
+ * weights. With one scale behind MPNet's activations the head's gradient was off by 27 %, that of prompts by 67 %; with one
+ * for each row by 14 % and 32 %, of which 8 % and 26 % are the rounding of the weights.
+ */
+function productForTraining(
   ctx: LayerContext,
   x: Value,
+  hasUnevenRows: boolean,
   { forward, forwardScale, bias }: Int8Weights,
   { backward, backwardScale }: { readonly backward: Value; readonly backwardScale: Value },
 ): Value {
@@ -93,7 +98,10 @@ function productByTensor(
   const scaled = ctx.unevenGradients ? byRow(b) : (rows: Value, map: (rows: Value) => Value) => map(rows);
   return b.withGradient(
     bias ? [x, bias] : [x],
-    () => product(x, forward, forwardScale, bias),
+    () =>
+      hasUnevenRows
+        ? productByRow(b, x, { forward, forwardScale, bias })
+        : product(x, forward, forwardScale, bias),
     (grad, needs) => [
       needs[0] ? scaled(grad, (rows) => product(rows, backward, backwardScale)) : undefined,
       ...(bias ? [needs[1] ? b.sum(grad, [0], 0) : undefined] : []),
