@@ -31,6 +31,9 @@ export const calibrationSettings: z.core.$ZodLooseShape = {
     .describe("divides logits before they become probabilities; tuned: the best one on dev"),
 };
 
+/** Options of which some may be set to `undefined`. */
+type Given<T> = { readonly [K in keyof T]: T[K] | undefined };
+
 /** One sort of labelled rows: what is decided in each, and how their temperature is found. */
 interface RowKind<R> {
   find(rows: readonly R[]): number | undefined;
@@ -72,21 +75,25 @@ export interface Calibration<R> {
   review(rows: readonly R[]): readonly ReliabilityPlot[];
 }
 
-/** @throws OPTION_INVALID if the temperature is out of range */
+/**
+ * @param preset whose settings the task has: other implementations know no temperature, so that it is 1 unless it is said
+ * @throws OPTION_INVALID if the temperature is out of range
+ */
 export function calibrationOf<R>(
   kind: RowKind<R>,
-  temperature: CalibrationOptions["temperature"] | undefined,
+  { temperature, preset }: Given<CalibrationOptions & { readonly preset?: string }>,
 ): Calibration<R> {
   const { least, most } = temperatureRange;
-  const isOpen = temperature === undefined || temperature === "tuned";
-  if (!isOpen && !(temperature >= least && temperature <= most)) {
+  const wanted = temperature ?? (preset === undefined ? "tuned" : 1);
+  const isOpen = wanted === "tuned";
+  if (!isOpen && !(wanted >= least && wanted <= most)) {
     throw new PtuningError(
       "OPTION_INVALID",
-      `temperature: expected "tuned" or ${least} to ${most}, got ${temperature}.`,
+      `temperature: expected "tuned" or ${least} to ${most}, got ${wanted}.`,
     );
   }
   const settled = (found: TunedOptions): { readonly temperature: number } => ({
-    temperature: isOpen ? Number(found.temperature ?? 1) : temperature,
+    temperature: isOpen ? Number(found.temperature ?? 1) : wanted,
   });
   const metrics = (applied: number): ReturnType<Calibration<R>["metrics"]> => {
     const gathered = new CalibrationMetrics();

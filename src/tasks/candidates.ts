@@ -47,7 +47,7 @@ export function candidateKind(
   }
   return {
     kind: { ...kind, options: { ...kind.options, positive } },
-    calibration: calibrationOf(classRows, options.temperature),
+    calibration: calibrationOf(classRows, options),
     positive: number,
   };
 }

@@ -44,7 +44,7 @@ export function multiLabelClassification(
   options: MultiLabelOptions,
 ): Task<TextExample, EncodedTexts<readonly number[]>, MultiLabelPrediction> {
   const { labels, threshold = "tuned", temperature, ...headOptions } = options;
-  const calibration = calibrationOf(labelRows, temperature);
+  const calibration = calibrationOf(labelRows, options);
   const width = labels.length;
   const index = labelIndex(labels);
   if (threshold !== "tuned" && !(threshold >= 0 && threshold <= 1)) {

@@ -7,13 +7,21 @@ import { ClassificationMetrics } from "../metrics/index.ts";
 import { crossEntropy } from "../nn/index.ts";
 import type { TextInput } from "../text/index.ts";
 import { scoreDigits } from "./answer-columns.ts";
+import {
+  type Calibration,
+  type CalibrationOptions,
+  calibrationOf,
+  calibrationSettings,
+  classRows,
+} from "./calibration.ts";
 import { family, type TaskFamily } from "./family.ts";
 import { argmax, logSumExp, softmax } from "./logits.ts";
 import type { Encoded, Evaluation, HeadOutput, Task } from "./task.ts";
+import type { ClassRow } from "./temperature.ts";
 import { headSettings } from "./text-task.ts";
 
 /** Settings of multiple choice. */
-export interface MultipleChoiceOptions extends SequenceHeadOptions {}
+export interface MultipleChoiceOptions extends SequenceHeadOptions, CalibrationOptions {}
 
 /** The alternative that was chosen, with the probability of each. */
 export interface ChoicePrediction {
@@ -47,18 +55,22 @@ const absent = -1e9;
 export function multipleChoice(
   options: MultipleChoiceOptions = {},
 ): Task<ChoiceExample, EncodedChoices, ChoicePrediction> {
-  const head = { ...sequenceHead(1, options), name: "choice" };
-  const scores = ["accuracy"];
+  const { temperature: _, ...headOptions } = options;
+  const calibration = calibrationOf(classRows, options);
+  const head = { ...sequenceHead(1, headOptions), name: "choice" };
+  const scores = ["accuracy", "ece"];
   /** Whether a sequence is the first of an example that counts: the example's weight sits there. */
   const counts = ({ items, itemStarts, labels }: EncodedChoices, row: number): boolean =>
     itemStarts[items[row]!] === row && labels[items[row]!]! >= 0;
   return {
     type: "multiple-choice",
-    options: head.options,
+    options: { ...calibration.options, ...head.options },
     reads: "choices",
     head,
     scores,
     selectBy: "accuracy",
+    lowerIsBetter: ["ece"],
+    sideScores: ["ece"],
     async encode(examples, tokenizer, maxLength) {
       const labels = Int32Array.from(examples, checkedLabel);
       const itemStarts = new Int32Array(examples.length + 1);
@@ -108,23 +120,25 @@ export function multipleChoice(
     },
     evaluator(encoded) {
       const collected = collect(encoded);
-      return { add: collected.add, result: () => evaluate(encoded, collected.items()) };
+      return { add: collected.add, result: () => evaluate(encoded, collected.items(), calibration) };
     },
     reviewer(encoded) {
       const collected = collect(encoded);
       return {
         add: collected.add,
-        finish: () => ({
-          matrices: [],
-          tables: [],
-          examples: collected.items().flatMap((logits, index) => {
-            const label = encoded.labels[index]!;
-            if (label < 0) return [];
-            const { choices } = encoded.examples[index]!;
-            const loss = logSumExp(logits) - logits[label]!;
-            return [{ index, loss, gold: choices[label]!, predicted: choices[argmax(logits)]! }];
-          }),
-        }),
+        finish() {
+          const rows = labelledRows(encoded, collected.items());
+          return {
+            matrices: [],
+            tables: [],
+            reliability: calibration.review(rows),
+            examples: rows.map(({ index, logits, gold }) => {
+              const { choices } = encoded.examples[index]!;
+              const loss = logSumExp(logits) - logits[gold]!;
+              return { index, loss, gold: choices[gold]!, predicted: choices[argmax(logits)]! };
+            }),
+          };
+        },
       };
     },
     decoder(encoded) {
@@ -133,13 +147,14 @@ export function multipleChoice(
         add: collected.add,
         finish: () =>
           collected.items().map((logits, item) => {
-            const probabilities = softmax(logits);
+            const probabilities = softmax(logits, calibration.settled({}).temperature);
             const choice = argmax(logits);
             const text = encoded.examples[item]!.choices[choice]!;
             return { choice, text, score: probabilities[choice]!, probabilities };
           }),
       };
     },
+    tune: (found) => multipleChoice({ ...options, ...calibration.settled(found) }),
     trivial({ labels }) {
       const tally = new Map<number, number>();
       for (const label of labels) tally.set(label, (tally.get(label) ?? 0) + 1);
@@ -201,24 +216,40 @@ function collect({ sequences, itemStarts, count }: EncodedChoices): {
   };
 }
 
-function evaluate({ labels }: EncodedChoices, items: readonly Float64Array[]): Evaluation {
+/** The examples that have a gold answer, each with its number. */
+function labelledRows(
+  { labels }: EncodedChoices,
+  items: readonly Float64Array[],
+): (ClassRow & { readonly index: number })[] {
+  return items.flatMap((logits, index) =>
+    labels[index]! < 0 ? [] : [{ index, logits, gold: labels[index]! }],
+  );
+}
+
+function evaluate(
+  encoded: EncodedChoices,
+  items: readonly Float64Array[],
+  calibration: Calibration<ClassRow>,
+): Evaluation {
+  const rows = labelledRows(encoded, items);
+  const { tuned, remarks } = calibration.search(rows);
   const widest = items.reduce((most, { length }) => Math.max(most, length), 2);
   const metrics = new ClassificationMetrics(widest, { scores: ["accuracy"] });
+  const calibrated = calibration.metrics(calibration.settled(tuned).temperature);
   const seen = new Set<number>();
   let loss = 0;
-  let count = 0;
-  for (const [item, logits] of items.entries()) {
-    const label = labels[item]!;
-    if (label < 0) continue;
-    seen.add(label);
-    count++;
-    metrics.add(argmax(logits), label);
-    loss += logSumExp(logits) - logits[label]!;
+  for (const { logits, gold } of rows) {
+    seen.add(gold);
+    metrics.add(argmax(logits), gold);
+    calibrated.add({ logits, gold });
+    loss += logSumExp(logits) - logits[gold]!;
   }
   return {
-    scores: metrics.result(),
-    loss: count === 0 ? 0 : loss / count,
+    scores: { ...metrics.result(), ...calibrated.result() },
+    loss: rows.length === 0 ? 0 : loss / rows.length,
     collapsed: seen.size > 1 && metrics.predictedLabels === 1,
+    ...(calibration.isOpen && { tuned }),
+    ...(remarks.length > 0 && { remarks }),
   };
 }
 
@@ -232,8 +263,8 @@ export const multipleChoiceFamily: TaskFamily = family<
   title: "one of several alternatives per text",
   reads: "choices",
   hasPresets: true,
-  settings: z.strictObject(headSettings),
-  saved: z.strictObject(headSettings),
+  settings: z.strictObject({ ...headSettings, ...calibrationSettings }),
+  saved: z.strictObject({ ...headSettings, ...calibrationSettings }),
   fits: (examples) => examples.every(({ choices }) => choices !== undefined),
   resolve: (settings) => settings,
   create: (options) => multipleChoice(options) as Task,

@@ -80,7 +80,7 @@ export function sequenceClassification(
     tune: (found) =>
       sequenceClassification({
         ...options,
-        ...calibrationOf(classRows, options.temperature).settled(found),
+        ...calibrationOf(classRows, options).settled(found),
         ...abstentionOf(options.abstain).settled(found),
       }),
     ...(settle && {
@@ -95,7 +95,7 @@ export function classificationKind(
   { labels, classWeights, outOfScope, temperature, abstain, ...headOptions }: ClassOptions,
   form?: Verbalized,
 ): TextKind<number, TextPrediction> {
-  const calibration = calibrationOf(classRows, temperature);
+  const calibration = calibrationOf(classRows, { temperature, preset: headOptions.preset });
   const abstention = abstentionOf(abstain);
   const width = labels.length;
   const index = labelIndex(labels);

@@ -1,5 +1,5 @@
 /** Temperatures and calibration errors: as scipy and numpy have them, and where there is nothing to learn one from. */
-import type { TextExample } from "ptuning/data";
+import type { ChoiceExample, TextExample } from "ptuning/data";
 import { SequenceCollector, type Tokenizer } from "ptuning/internal/text";
 import {
   answerSelection,
@@ -7,6 +7,7 @@ import {
   type Encoded,
   type Evaluation,
   multiLabelClassification,
+  multipleChoice,
   type Review,
   sequenceClassification,
   type Task,
@@ -428,6 +429,37 @@ test("candidates have a temperature, which changes no choice", async () => {
   }
 });
 
+test("alternatives of each example have a temperature, as classes have", async () => {
+  const { logits, gold, temperature, ece, eceBefore } = golden.classes[3]!;
+  const examples = gold.map((label): ChoiceExample => ({ text: "", choices: names(12), label }));
+  // One more without an answer, and one of two alternatives whose logits say nothing.
+  examples.push({ text: "", choices: names(3) }, { text: "", choices: names(2), label: 1 });
+  const flat = [...plain(logits).flat(), 1, 2, 3, Number.NaN, 0];
+  const run = async (task: ReturnType<typeof multipleChoice>) => {
+    const all = await task.encode(examples, tokenizer, 8);
+    const rows = Int32Array.from({ length: all.sequences.count }, (_, row) => row);
+    const [evaluator, decoder, reviewer] = [task.evaluator(all), task.decoder(all), task.reviewer!(all)];
+    for (const gatherer of [evaluator, decoder, reviewer]) gatherer.add({ rows, length: 1, logits: flat });
+    return { evaluation: evaluator.result(), predictions: decoder.finish(), review: reviewer.finish() };
+  };
+  const open = await run(multipleChoice());
+  expect(Number(open.evaluation.tuned!.temperature) / temperature).toBeCloseTo(1, 5);
+  expect(open.evaluation.scores.ece).toBeCloseTo(ece, 5);
+  const fixed = await run(
+    multipleChoice().tune!(open.evaluation.tuned!) as ReturnType<typeof multipleChoice>,
+  );
+  expect(fixed.evaluation.scores).toEqual(open.evaluation.scores);
+  expect(fixed.evaluation.loss).toBe(open.evaluation.loss);
+  expect(fixed.evaluation).not.toHaveProperty("tuned");
+  expect(fixed.predictions.map(({ choice }) => choice)).toEqual(open.predictions.map(({ choice }) => choice));
+  expect(fixed.predictions[0]!.score).not.toBe(open.predictions[0]!.score);
+  expect(fixed.review.reliability![0]!.curves.map((curve) => curve.ece)).toEqual([
+    expect.closeTo(eceBefore, 10),
+    expect.closeTo(ece, 5),
+  ]);
+  expect(fixed.review.examples).toHaveLength(gold.length + 1);
+});
+
 test.each([0, -1, 0.001, 101, Number.NaN, Number.POSITIVE_INFINITY])(
   "refuses %s as a temperature",
   (temperature) => {
@@ -440,6 +472,20 @@ test.each([0, -1, 0.001, 101, Number.NaN, Number.POSITIVE_INFINITY])(
     expect(() => taskFrom("text-classification", options)).toThrow(/task\.options\.temperature: expected/);
   },
 );
+
+test("the settings of another implementation have no temperature, unless one is asked for", async () => {
+  const { logits, gold } = golden.classes[0]!;
+  const options = { labels: names(3), preset: "peft" } as const;
+  const task = sequenceClassification(options);
+  expect(task.options).not.toHaveProperty("temperature");
+  const { evaluation } = await answered(task, single(gold), plain(logits));
+  expect(evaluation).not.toHaveProperty("tuned");
+  expect(task.tune!({ temperature: 3 }).options.temperature).toBe(1);
+  const asked = sequenceClassification({ ...options, temperature: "tuned" });
+  expect((await answered(asked, single(gold), plain(logits))).evaluation.tuned).toHaveProperty("temperature");
+  const multi = multiLabelClassification({ labels: names(3), preset: "thudm" });
+  expect(multi.tune!({ temperature: 3 }).options.temperature).toBe(1);
+});
 
 test("a temperature that was given is kept, whatever dev says, and read back", () => {
   for (const { create, sample, type } of taskFamilies.filter(
