@@ -5,6 +5,7 @@ export type Schedule = (step: number) => number;
 export interface ScheduleFacts {
   readonly peak: number;
   readonly totalSteps: number;
+  /** Below 1, a share of `totalSteps`, rounded up. */
   readonly warmupSteps: number;
   readonly stepsPerEpoch: number;
 }
@@ -29,7 +30,9 @@ const shapes: { readonly [N in ScheduleName]: (step: number, facts: ScheduleFact
 export const scheduleNames: readonly ScheduleName[] = Object.keys(shapes) as ScheduleName[];
 
 /** A schedule by name: linear warm-up from 0 over `warmupSteps`, then its shape. */
-export function schedule(name: ScheduleName, facts: ScheduleFacts): Schedule {
+export function schedule(name: ScheduleName, given: ScheduleFacts): Schedule {
   const shape = shapes[name];
+  const { warmupSteps: asked, totalSteps } = given;
+  const facts = { ...given, warmupSteps: asked < 1 ? Math.ceil(asked * totalSteps) : asked };
   return (step) => facts.peak * (step < facts.warmupSteps ? step / facts.warmupSteps : shape(step, facts));
 }

@@ -23,7 +23,7 @@ export interface TrainSettings {
   readonly headLearningRate?: number;
   readonly optimizer?: OptimizerName;
   readonly schedule?: ScheduleName;
-  /** Updates over which the learning rate rises from 0. */
+  /** Updates over which the learning rate rises from 0; below 1, their share of all updates. */
   readonly warmupSteps?: number;
   readonly weightDecay?: number;
   /** Greatest global norm of the gradients. */
@@ -106,6 +106,7 @@ const rate = z.union(
   [z.number().min(0, dropoutRate).lt(1, dropoutRate), z.literal("checkpoint")],
   dropoutRate,
 );
+const updatesOrShare = "a whole number of updates of at least 0, or a share of them below 1";
 const epochOrUpdates = '"epoch" or a number of updates';
 const bytes = 'bytes, a size such as "2 GB", or "none"';
 const sampling = z.union([
@@ -124,7 +125,11 @@ const shape = {
   headLearningRate: above0.describe("of the head; default: learningRate"),
   optimizer: z.enum(optimizerNames).describe("adamw, or adafactor as in prompt tuning"),
   schedule: z.enum(scheduleNames),
-  warmupSteps: wholeAtLeast0,
+  warmupSteps: z
+    .number(updatesOrShare)
+    .nonnegative(updatesOrShare)
+    .refine((steps) => steps < 1 || Number.isInteger(steps), updatesOrShare)
+    .describe("updates over which the learning rate rises from 0; below 1, their share of all"),
   weightDecay: atLeast0,
   clipNorm: above0.describe("greatest global norm of the gradients"),
   maxLength: upTo(1_000_000).describe("tokens per example; longer texts are cut"),

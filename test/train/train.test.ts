@@ -254,7 +254,14 @@ describe("options that make no sense", () => {
     [{ epochs: 0 }, "epochs: expected a whole number above 0, got 0."],
     [{ batchSize: 2.5 }, "batchSize: expected a whole number above 0, got 2.5."],
     [{ learningRate: -1 }, "learningRate: expected a number above 0, got -1."],
-    [{ warmupSteps: -1 }, "warmupSteps: expected a number of at least 0, got -1."],
+    [
+      { warmupSteps: -1 },
+      "warmupSteps: expected a whole number of updates of at least 0, or a share of them below 1, got -1.",
+    ],
+    [
+      { warmupSteps: 1.5 },
+      "warmupSteps: expected a whole number of updates of at least 0, or a share of them below 1, got 1.5.",
+    ],
     [{ evaluateEvery: 0 }, 'evaluateEvery: expected "epoch" or a number of updates, got 0.'],
     [{ evaluateEvery: 1.5 }, 'evaluateEvery: expected "epoch" or a number of updates, got 1.5.'],
     [{ hiddenDropout: 1 }, "hiddenDropout: expected a rate from 0 to below 1, or checkpoint, got 1."],
