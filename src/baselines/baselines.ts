@@ -1,11 +1,11 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { abortable, type Backbone } from "../backbones/index.ts";
 import type { Dataset } from "../data/index.ts";
+import { fitInSteps, type LogisticRegression, type SparseRows, sparseRows } from "../fit/index.ts";
 import type { Scores } from "../metrics/index.ts";
 import { embedTexts } from "../predict/index.ts";
 import type { Encoded, Evaluation, LinearView, Task } from "../tasks/index.ts";
 import type { TextInput } from "../text/index.ts";
-import { fitInSteps, type LogisticRegression, type SparseRows, sparseRows } from "./logistic-regression.ts";
 import { TfidfVectorizer } from "./tfidf.ts";
 
 /** What one simple way to answer reaches. */

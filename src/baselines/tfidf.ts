@@ -1,4 +1,4 @@
-import { type SparseRows, sparseRows } from "./logistic-regression.ts";
+import { type SparseRows, sparseRows } from "../fit/index.ts";
 
 /**
  * TF-IDF features of word 1- and 2-grams: words of two or more letters or digits, lower-cased; 1 + ln(tf);

@@ -4,6 +4,7 @@ import { formatBytes, formatCount, formatDuration, formatShare } from "../report
 import {
   decisiveScores,
   type EvaluationEvent,
+  type RefitEvent,
   type StartEvent,
   type StepEvent,
   type TrainEvent,
@@ -100,6 +101,10 @@ export function textReporter(): TrainReporter {
       case "evaluation":
         onEvaluation(event);
         break;
+      case "refit":
+        progressLine.clear();
+        printRefit(event);
+        break;
       case "warning":
         warn(event.message);
         break;
@@ -125,6 +130,16 @@ function printTrunk({ layers, numLayers, bytes, place, dtype, droppedOut, second
     `${style("dim", "trunk".padEnd(10))} layers 1 to ${layers} of ${numLayers} computed once in ${formatDuration(seconds)}: ` +
       `${formatBytes(bytes)} of ${dtype} in ${place === "file" ? "a file" : "memory"}; their dropout ` +
       `(hidden ${droppedOut.hidden}, attention ${droppedOut.attention}) is left out`,
+  );
+}
+
+function printRefit({ task, rows, seconds, selectBy, trained, fitted, taken }: RefitEvent): void {
+  const title = `head${task === undefined ? "" : ` of ${task}`}`;
+  const scoreOf = ({ scores, loss }: RefitEvent["fitted"]): string =>
+    selectBy === "loss" ? loss.toFixed(4) : `${scores[selectBy]!.toFixed(4)} (loss ${loss.toFixed(4)})`;
+  print(
+    `${style("dim", title.padEnd(10))} fitted again on ${formatCount(rows)} rows in ${formatDuration(seconds)}: dev ${selectBy} ` +
+      `${scoreOf(fitted)}, trained ${scoreOf(trained)}: ${style("bold", taken ? "the fitted one" : "the trained one")} is kept`,
   );
 }
 

@@ -37,6 +37,19 @@ export interface Head {
   ): Readonly<Record<string, readonly number[]>>;
   /** Whether it ends in the backbone's own masked-LM head, which the checkpoint must have then. */
   readonly usesLmHead?: boolean;
+  /** Where it is a linear layer on one vector per sequence: that vector. Absent where it computes something else. */
+  readonly readout?: Readout;
   /** @returns logits, one row per thing that is classified */
   build(ctx: LayerContext, inputs: HeadInputs): Value;
+}
+
+/**
+ * What a head is whose logits are `headWeight · features + headBias` where nothing is dropped out: such a head can be
+ * fitted again as a linear model, on features that stay as they are.
+ */
+export interface Readout {
+  /** @returns one row per sequence, `[B, F]` */
+  features(ctx: LayerContext, inputs: HeadInputs): Value;
+  /** Whether runs fit it again at their end: not where a preset asks for what another implementation computes. */
+  readonly isRefitted: boolean;
 }

@@ -41,6 +41,10 @@ export function sequenceHead(numLabels: number, options: SequenceHeadOptions = {
     options: resolved,
     rows: pool.rows,
     ...(pool.backboneWeights && { backboneWeights: pool.backboneWeights }),
+    readout: {
+      features: (ctx, head) => ctx.b.scope("head", () => pool.build(ctx, head)),
+      isRefitted: preset === undefined,
+    },
     initialize: (config, rng) => initializeLinear(numLabels, config, rng),
     build: (ctx, head) =>
       ctx.b.scope("head", () => linearLogits(ctx, pool.build(ctx, head), head, resolved.headDropout)),

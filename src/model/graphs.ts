@@ -7,6 +7,7 @@ import type { Method } from "../methods/index.ts";
 import { Dropout, type DropoutPlan, type FormName, weightForms } from "../nn/index.ts";
 import type { Task } from "../tasks/index.ts";
 import {
+  buildFeatures,
   buildKeysAndValues,
   buildLogits,
   buildMeanPooled,
@@ -25,6 +26,19 @@ export function inferenceGraph(parts: ModelParts, params: ParamShapes, trunk?: T
 
 /** Output of {@link inferenceGraph}. */
 export const logitsOutput = "logits";
+
+/**
+ * The graph beneath a head's linear layer: batch and trained tensors in, and the states of a trunk if there is one;
+ * {@link featuresOutput} out. The head must have a readout.
+ */
+export function featuresGraph(parts: ModelParts, params: ParamShapes, trunk?: Trunk): Graph {
+  const b = new GraphBuilder("features");
+  b.output(featuresOutput, buildFeatures(b, parts, paramInputs(b, params), trunk));
+  return b.build();
+}
+
+/** Output of {@link featuresGraph}: `[B, F]`. */
+export const featuresOutput = "features";
 
 /** Output of {@link meanPoolingGraph}. */
 export const embeddingsOutput = "embeddings";

@@ -1,6 +1,8 @@
 export {
   type BackboneDropout,
   embeddingsOutput,
+  featuresGraph,
+  featuresOutput,
   foldParams,
   gradientOutput,
   inferenceGraph,

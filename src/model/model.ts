@@ -18,7 +18,7 @@ import {
   type TensorMap,
 } from "../core/index.ts";
 import type { GraphBuilder, Value } from "../graph/index.ts";
-import { type Head, meanOverTokens } from "../heads/index.ts";
+import { type Head, type HeadInputs, meanOverTokens } from "../heads/index.ts";
 import type { Method, ParamValues } from "../methods/index.ts";
 import { type Dropout, type FormName, type LayerContext, weightForms } from "../nn/index.ts";
 import type { TokenBatch } from "../text/index.ts";
@@ -163,6 +163,29 @@ export function buildLogits(
   dropout: Dropout | undefined,
   trunk?: Trunk,
 ): Value {
+  const { ctx, head } = buildBeneathHead(b, parts, trained, dropout, trunk);
+  return parts.head.build(ctx, head);
+}
+
+/** Writes backbone and method, and what the head's linear layer reads: `[B, F]`. The head must have a readout. */
+export function buildFeatures(
+  b: GraphBuilder,
+  parts: ModelParts,
+  trained: ParamValues,
+  trunk?: Trunk,
+): Value {
+  const { ctx, head } = buildBeneathHead(b, parts, trained, undefined, trunk);
+  return parts.head.readout!.features(ctx, head);
+}
+
+/** Writes backbone and method. */
+function buildBeneathHead(
+  b: GraphBuilder,
+  parts: ModelParts,
+  trained: ParamValues,
+  dropout: Dropout | undefined,
+  trunk: Trunk | undefined,
+): { readonly ctx: LayerContext; readonly head: HeadInputs } {
   const { architecture, config } = parts.backbone;
   const fixed = Object.entries(parts.fixed ?? {}).map(([name, tensor]) => [
     name,
@@ -179,7 +202,7 @@ export function buildLogits(
     .filter(([name]) => name.startsWith(prefix))
     .map(([name, value]) => [name.slice(prefix.length), value] as const);
   const heads: ParamValues = { ...params, ...Object.fromEntries(own) };
-  return parts.head.build(ctx, { architecture, config, inputs, hidden, params: heads });
+  return { ctx, head: { architecture, config, inputs, hidden, params: heads } };
 }
 
 /** With what the method makes of linear layers. */

@@ -15,7 +15,7 @@ export interface ForwardPass extends HeadOutput {
 export type PassFeeds = (pass: PassShape) => TensorMap;
 
 /** One output of a pass: a row or more for each of its sequences. */
-interface OutputPass extends PassShape {
+export interface OutputPass extends PassShape {
   readonly values: Float32Array;
   /** Share of the sequences done so far, 0 … 1. */
   readonly done: number;
@@ -44,6 +44,8 @@ export async function* forward(
  * Runs a session over all sequences. What comes out for a sequence does not depend on the others, to the bit.
  * @param output name of the one that is handed out
  * @param maxLength the greatest length that the model takes
+ * @param more feeds of each pass beside its tokens
+ * @param wanted numbers of the sequences; left out, all
  */
 export async function* outputs(
   session: Session,
@@ -52,13 +54,19 @@ export async function* outputs(
   backbone: Pick<Backbone, "config">,
   maxLength: number,
   more: PassFeeds = () => ({}),
+  wanted?: Int32Array,
 ): AsyncGenerator<OutputPass> {
   let done = 0;
-  for (const { rows, length } of forwardBatches(sequences, maxLength)) {
+  for (const { rows, length } of forwardBatches(sequences, maxLength, wanted)) {
     const batch = padBatch(sequences, rows, backbone.config.padTokenId, length);
     const { [output]: found } = await session.run({ ...batchFeeds(batch), ...more({ rows, length }) });
     done += rows.length;
-    yield { rows, length, values: found!.data as Float32Array, done: done / sequences.count };
+    yield {
+      rows,
+      length,
+      values: found!.data as Float32Array,
+      done: done / (wanted?.length ?? sequences.count),
+    };
   }
 }
 

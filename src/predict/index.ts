@@ -1,5 +1,12 @@
 export { embedTexts } from "./embed.ts";
-export { evaluateSession, type ForwardPass, forward, type PassFeeds } from "./forward.ts";
+export {
+  evaluateSession,
+  type ForwardPass,
+  forward,
+  type OutputPass,
+  outputs,
+  type PassFeeds,
+} from "./forward.ts";
 export {
   type Answer,
   type AnswerOptions,

@@ -2,7 +2,7 @@ import type { DataChecks } from "../checks/index.ts";
 import type { ExampleText } from "../data/index.ts";
 import type { Scores } from "../metrics/index.ts";
 import type { Review } from "../tasks/index.ts";
-import type { EvaluationEvent, EvaluationRecord, StartEvent, StepEvent } from "../train/index.ts";
+import type { EvaluationEvent, EvaluationRecord, RefitEvent, StartEvent, StepEvent } from "../train/index.ts";
 
 /** What a finished run came to: the content of its `result.json`. */
 export interface RunResult {
@@ -26,6 +26,8 @@ export interface RunLog {
   readonly start?: StartEvent;
   readonly steps: readonly StepEvent[];
   readonly evaluations: readonly EvaluationEvent[];
+  /** Heads that were fitted again, one of each task at most. */
+  readonly refits?: readonly RefitEvent[];
   /** Messages, each once. */
   readonly warnings: readonly string[];
   /** What the log lacks, for people. */

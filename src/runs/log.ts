@@ -1,11 +1,17 @@
 import { appendFile, readFile, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunLog } from "../report/index.ts";
-import type { EvaluationEvent, StartEvent, StepEvent, WarningEvent } from "../train/index.ts";
+import type { EvaluationEvent, RefitEvent, StartEvent, StepEvent, WarningEvent } from "../train/index.ts";
 import { names } from "./names.ts";
 import { isReplaced } from "./replace.ts";
 
-type LoggedEvent = StartEvent | StepEvent | EvaluationEvent | WarningEvent | { readonly type: "done" };
+type LoggedEvent =
+  | StartEvent
+  | StepEvent
+  | EvaluationEvent
+  | RefitEvent
+  | WarningEvent
+  | { readonly type: "done" };
 
 /** An event of a log, and where its line ends. */
 interface LogLine {
@@ -60,6 +66,8 @@ function isEvent(value: unknown): value is LoggedEvent {
       return hasStep;
     case "evaluation":
       return hasStep && isObject(value.scores);
+    case "refit":
+      return [value.trained, value.fitted].every((one) => isObject(one) && isObject(one.scores));
     case "warning":
       return typeof value.message === "string";
     default:
@@ -87,11 +95,14 @@ export async function readRunLog(folder: string): Promise<RunLog> {
   let start: StartEvent | undefined;
   const steps: StepEvent[] = [];
   const evaluations: EvaluationEvent[] = [];
+  // Of a run that was resumed behind them, the last.
+  const refits = new Map<string | undefined, RefitEvent>();
   const warnings = new Set<string>();
   for (const { event } of lines) {
     if (event.type === "start") start = event;
     else if (event.type === "step") steps.push(event);
     else if (event.type === "evaluation") evaluations.push(event);
+    else if (event.type === "refit") refits.set(event.task, event);
     else if (event.type === "warning") warnings.add(event.message);
   }
   // A run that goes on says from where.
@@ -100,7 +111,14 @@ export async function readRunLog(folder: string): Promise<RunLog> {
     ...(damaged > 0 ? [damagedLines(damaged)] : []),
     ...(steps.length < last ? [missingSteps(steps.length, last)] : []),
   ];
-  return { ...(start && { start }), steps, evaluations, warnings: [...warnings], problems };
+  return {
+    ...(start && { start }),
+    steps,
+    evaluations,
+    refits: [...refits.values()],
+    warnings: [...warnings],
+    problems,
+  };
 }
 
 /**

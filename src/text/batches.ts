@@ -78,14 +78,17 @@ export interface ForwardBatch {
 }
 
 /**
- * All sequences in batches of one padded length each, shortest first: for evaluation and prediction.
+ * Sequences in batches of one padded length each, shortest first: for evaluation and prediction.
  * @param limit the greatest length that the model takes
+ * @param wanted numbers of the sequences; left out, all
  */
-export function forwardBatches(sequences: TokenSequences, limit: number): ForwardBatch[] {
+export function forwardBatches(
+  sequences: TokenSequences,
+  limit: number,
+  wanted: Int32Array = Int32Array.from({ length: sequences.count }, (_, row) => row),
+): ForwardBatch[] {
   const lengthOf = (row: number): number => paddedLength(tokenCount(sequences, row), limit);
-  const order = Int32Array.from({ length: sequences.count }, (_, row) => row).sort(
-    (a, b) => tokenCount(sequences, a) - tokenCount(sequences, b),
-  );
+  const order = wanted.toSorted((a, b) => tokenCount(sequences, a) - tokenCount(sequences, b));
   const batches: ForwardBatch[] = [];
   for (let start = 0; start < order.length; ) {
     const length = lengthOf(order[start]!);

@@ -38,6 +38,24 @@ export function joinEvaluations(results: readonly TaskEvaluation[]): Evaluation 
   };
 }
 
+/**
+ * The number by which evaluations are compared: higher is better.
+ * @param selectBy a score, or the loss
+ */
+export function comparable(
+  { scores, loss }: Pick<Evaluation, "scores" | "loss">,
+  selectBy: string,
+  direction: "higher" | "lower" | undefined,
+): number {
+  if (selectBy === "loss") return -loss;
+  return direction === "lower" ? -scores[selectBy]! : scores[selectBy]!;
+}
+
+/** What is no number, as the correlation of equal predictions, is worse than any. */
+export function isBetter(score: number, than: number): boolean {
+  return score > than || (Number.isNaN(than) && !Number.isNaN(score));
+}
+
 /** What a joined evaluation holds of one task; all of it where there is only one. */
 export function evaluationOf(
   name: string,

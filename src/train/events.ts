@@ -1,6 +1,7 @@
 import type { Adapter } from "../adapters/index.ts";
 import type { Scores } from "../metrics/index.ts";
 import type { Inventory } from "../model/index.ts";
+import type { Evaluation } from "../tasks/index.ts";
 import type { ResolvedSettings } from "./options.ts";
 import type { EvaluationRecord, TrainingState } from "./state.ts";
 
@@ -93,6 +94,26 @@ export interface CheckpointEvent {
   save(path: string): Promise<void>;
 }
 
+/** The linear layer of a head was fitted again, and dev said which of the two is kept. */
+export interface RefitEvent {
+  readonly type: "refit";
+  /** Whose head, where there are several tasks. */
+  readonly task?: string;
+  /** Training sequences that it was fitted on, and numbers that it reads of each. */
+  readonly rows: number;
+  readonly features: number;
+  /** Inverse strength of the penalty that cross-validation chose. */
+  readonly strength: number;
+  /** Dev evaluations of the head that was trained and of the one that was fitted. */
+  readonly trained: Evaluation;
+  readonly fitted: Evaluation;
+  /** The score that decides, or `loss`. */
+  readonly selectBy: string;
+  /** Whether the fitted one is kept. */
+  readonly taken: boolean;
+  readonly seconds: number;
+}
+
 /** Something that the user should know; training goes on. */
 export interface WarningEvent {
   readonly type: "warning";
@@ -107,6 +128,7 @@ export interface DoneEvent<A = Adapter> {
   readonly step: number;
   /** The adapter of the best state, or of the last where there is no dev set. */
   readonly adapter: A;
+  /** Its dev scores, with the head that is saved. */
   readonly best: EvaluationRecord | undefined;
   /** After a run whose frozen layers were rounded: the adapter's dev scores with fp32 weights. */
   readonly exact?: Scores;
@@ -122,5 +144,6 @@ export type TrainEvent<A = Adapter> =
   | StepEvent
   | EvaluationEvent
   | CheckpointEvent
+  | RefitEvent
   | WarningEvent
   | DoneEvent<A>;

@@ -17,6 +17,7 @@ import { evaluationOf, joinEvaluations, type TaskEvaluation } from "./evaluation
 import type { TrainEvent } from "./events.ts";
 import { freeBytes } from "./memory.ts";
 import type { ResolvedSettings } from "./options.ts";
+import { type KeptState, refitHeads } from "./refit.ts";
 import type { Run, RunTask } from "./set-up.ts";
 
 /** The result of a run. */
@@ -25,9 +26,31 @@ export async function* finish(
   loopEnded: "finished" | "early" | "aborted",
 ): AsyncGenerator<TrainEvent<SavedAdapter>> {
   const { settings } = run;
-  const { step, best } = run.progress;
+  const { signal } = run.options;
   let reason = loopEnded;
-  if (reason !== "aborted" && best?.evaluation.collapsed) {
+  /** Does some work that the signal may end. */
+  const unlessAborted = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(signal?.aborted && error === signal.reason)) throw error;
+      // The state of the last update is saved: resuming the run makes what is left.
+      reason = "aborted";
+      return undefined;
+    }
+  };
+  let kept: KeptState = {
+    params: run.progress.best?.params ?? (await run.store.params()),
+    evaluation: run.progress.best?.evaluation,
+    fits: {},
+  };
+  if (reason !== "aborted") {
+    const refitted = await unlessAborted(() => refitHeads(run, kept));
+    for (const event of refitted?.events ?? []) yield event;
+    kept = refitted?.kept ?? kept;
+  }
+  const best = kept.evaluation;
+  if (reason !== "aborted" && best?.collapsed) {
     yield {
       type: "warning",
       code: "collapsed",
@@ -37,9 +60,9 @@ export async function* finish(
     };
   }
   if (reason !== "aborted") {
-    for (const message of remarksOf(run)) yield { type: "warning", code: "tuned", message };
+    for (const message of remarksOf(run, kept)) yield { type: "warning", code: "tuned", message };
   }
-  const adapter = await adapterOf(run);
+  const adapter = await adapterOf(run, kept);
   let exact: Scores | undefined;
   const isRounded =
     weightForms[settings.precision].stored !== undefined && run.tasks.some(({ devSet }) => devSet.count > 0);
@@ -54,33 +77,25 @@ export async function* finish(
         `${inGB(free)} of memory are free.`,
     };
   } else if (reason !== "aborted" && isRounded) {
-    const { signal } = run.options;
-    try {
-      exact = await evaluateExactly(run, adapter);
-    } catch (error) {
-      if (!(signal?.aborted && error === signal.reason)) throw error;
-      // The state of the last update is saved: resuming the run makes what is left.
-      reason = "aborted";
-    }
+    exact = await unlessAborted(() => evaluateExactly(run, adapter));
   }
-  yield { type: "done", reason, step, adapter, best: best?.evaluation, ...(exact && { exact }) };
+  yield { type: "done", reason, step: run.progress.step, adapter, best, ...(exact && { exact }) };
 }
 
 /** What is to be known of how the tasks' open options were found: on dev, or on nothing where there is none. */
-function remarksOf({ tasks, progress: { best } }: Run): readonly string[] {
+function remarksOf({ tasks }: Run, { evaluation }: KeptState): readonly string[] {
   const without = tasks.flatMap(({ name, task, devSet, selectBy = task.selectBy }) =>
     devSet.count > 0 ? [] : [{ name, selectBy, evaluation: task.evaluator(devSet).result() }],
   );
   const unfound = without.length > 0 ? joinEvaluations(without).remarks : [];
-  return [...(best?.evaluation.remarks ?? []), ...(unfound ?? [])];
+  return [...(evaluation?.remarks ?? []), ...(unfound ?? [])];
 }
 
-/** The best state as it is saved. */
-async function adapterOf(run: Run): Promise<SavedAdapter> {
+/** The state that is kept, as it is saved. */
+async function adapterOf(run: Run, kept: KeptState): Promise<SavedAdapter> {
   const { options, backbone, settings, tasks } = run;
-  const { best } = run.progress;
   const { method } = options;
-  const trained = best?.params ?? (await run.store.params());
+  const trained = kept.params;
   const params: Params = {
     ...(await foldParams(method, trained, backbone.engine)),
     ...tasks[0]!.parts.fixed,
@@ -92,11 +107,11 @@ async function adapterOf(run: Run): Promise<SavedAdapter> {
   };
   const heads = tasks.map((one) => {
     const missing = missingWeights(one.parts, new Rng(0));
-    const tuned = evaluationOf(one.name, best?.evaluation ?? { scores: {} });
+    const tuned = evaluationOf(one.name, kept.evaluation ?? { scores: {} });
     return {
       task: one.task.tune?.(tuned.tuned) ?? one.task,
       frozen: Object.fromEntries(Object.entries(run.frozen).filter(([name]) => name in missing)),
-      provenance: provenanceOf(run, one),
+      provenance: provenanceOf(run, one, kept),
     };
   });
   if (!("tasks" in options)) {
@@ -134,8 +149,9 @@ const recorded = [
 ] satisfies readonly (keyof ResolvedSettings)[];
 
 function provenanceOf(
-  { options, settings, progress: { best, step } }: Run,
+  { options, settings, progress: { step } }: Run,
   { name, data }: RunTask,
+  { evaluation, fits }: KeptState,
 ): Provenance {
   return {
     createdAt: new Date().toISOString(),
@@ -151,9 +167,10 @@ function provenanceOf(
       ...options.method.options,
       ...Object.fromEntries(recorded.map((key) => [key, settings[key]])),
       ...("tasks" in options && { tasks: Object.keys(options.tasks), sampling: settings.sampling }),
-      steps: best?.evaluation.step ?? step,
+      steps: evaluation?.step ?? step,
+      ...(fits[name] && { refit: fits[name] }),
     },
-    ...(best && { metrics: { dev: evaluationOf(name, best.evaluation).scores } }),
+    ...(evaluation && { metrics: { dev: evaluationOf(name, evaluation).scores } }),
   };
 }
 

@@ -7,7 +7,7 @@ import { startIdentity } from "./start.ts";
 /** In front of identities that hold the rows themselves. */
 const prefix = "sha256-v2:";
 
-/** What a resumed run must have in common with the saved one: everything that decides its numbers. */
+/** What a resumed run must have in common with the saved one: everything that decides the numbers of its updates. */
 export function runIdentity(
   options: AnyTrainOptions,
   tasks: readonly NamedTask[],
@@ -63,7 +63,7 @@ function identityOf(
   backbone: string,
   rowsOf: (data: Dataset<unknown>) => unknown[],
 ): string {
-  const { checkpointSeconds, ...decisive } = settings;
+  const { checkpointSeconds, refit, ...decisive } = settings;
   const facts = [
     backbone,
     tasks.map(({ name, task, data, weight = 1, selectBy = task.selectBy }) => [

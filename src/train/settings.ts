@@ -60,6 +60,11 @@ export interface TrainSettings {
    * as its size says, as size^(1/temperature) says (nearer to equal shares above 1), or in turns.
    */
   readonly sampling?: Sampling;
+  /**
+   * `auto` fits the linear layer of a head on whole texts again at the end, and keeps what dev likes better; not where a
+   * preset asks for what another implementation computes, and not without a dev set. Default `auto`.
+   */
+  readonly refit?: "auto" | "never";
   readonly seed?: number;
   /** Save a resumable state at least this often, besides at every evaluation. */
   readonly checkpointSeconds?: number;
@@ -90,6 +95,7 @@ export const settingDefaults: Readonly<
   evaluateEvery: "epoch",
   patience: 0,
   sampling: "proportional",
+  refit: "auto",
   seed: 11,
   checkpointSeconds: 60,
 };
@@ -160,6 +166,9 @@ const shape = {
       "proportional, round-robin or a temperature above 0",
     )
     .describe("of several tasks: proportional to size, {temperature: t} for size^(1/t), or round-robin"),
+  refit: z
+    .enum(["auto", "never"], "auto or never")
+    .describe("auto fits heads on whole texts again at the end and keeps what dev likes better"),
   seed: z.int("a whole number"),
   checkpointSeconds: atLeast0.describe("save a resumable state at least this often"),
 } satisfies { readonly [S in keyof TrainSettings]-?: z.ZodType<Required<TrainSettings>[S]> };

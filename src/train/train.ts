@@ -4,7 +4,7 @@ import { evaluateSession } from "../predict/index.ts";
 import type { Encoded } from "../tasks/index.ts";
 import { itemCount, shuffledBatches } from "../text/portable.ts";
 import { offerCheckpoint } from "./checkpoint.ts";
-import { joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
+import { comparable, isBetter, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
 import type { StepEvent, TrainEvent } from "./events.ts";
 import { finish } from "./finish.ts";
 import type { AnyTrainOptions, MultiTaskOptions, TrainOptions } from "./options.ts";
@@ -200,17 +200,8 @@ async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
 }
 
 /** The number by which states are compared: higher is better. */
-function selected(
-  { settings: { selectBy }, scores: known }: Plan,
-  { scores, loss }: EvaluationRecord,
-): number {
-  if (selectBy === "loss") return -loss;
-  return known.get(selectBy) === "lower" ? -scores[selectBy]! : scores[selectBy]!;
-}
-
-/** What is no number, as the correlation of equal predictions, is worse than any. */
-function isBetter(score: number, than: number): boolean {
-  return score > than || (Number.isNaN(than) && !Number.isNaN(score));
+function selected({ settings: { selectBy }, scores }: Plan, evaluation: EvaluationRecord): number {
+  return comparable(evaluation, selectBy, scores.get(selectBy));
 }
 
 /** Whether `patience` evaluations have passed without a better one. */

@@ -78,7 +78,7 @@ const heads = ["texts/head.weight", "entities/head.weight"] as const;
 describe("a run of two tasks of different types", () => {
   let events: Event[];
   beforeAll(async () => {
-    events = await eventsOfMany(options({ epochs: 10 }));
+    events = await eventsOfMany(options({ epochs: 10, refit: "never" }));
   }, 120_000);
 
   test("learns both, and keeps what the mean of their own scores says is best", async () => {

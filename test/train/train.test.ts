@@ -72,7 +72,7 @@ describe("a run", () => {
   });
 
   test("selects by the score it is told, loss included", async () => {
-    const events = await eventsOf(tinyOptions(backbone, { selectBy: "loss", epochs: 4 }));
+    const events = await eventsOf(tinyOptions(backbone, { selectBy: "loss", epochs: 4, refit: "never" }));
     const evaluations = ofType(events, "evaluation");
     const lowest = Math.min(...evaluations.map(({ loss }) => loss));
     expect(ofType(events, "done")[0]!.best!.loss).toBe(lowest);

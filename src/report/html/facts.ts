@@ -73,11 +73,15 @@ function bestBaseline({ result }: RunReport): string | undefined {
 /** All scores of the run and of the baselines beside it. */
 export function scoresSection(
   page: Page,
-  { result, warnings, evaluations }: RunReport,
+  { result, warnings, evaluations, refits = [] }: RunReport,
 ): PageNode | undefined {
   const best = result?.best ?? evaluations.findLast((evaluation) => evaluation.best);
   const rows = [
     { name: "dev, kept state", scores: best?.scores },
+    ...refits.map(({ task, taken, trained, fitted }) => ({
+      name: `dev, ${taken ? "head as it was trained" : "head fitted again, not kept"}`,
+      scores: byTask(task, (taken ? trained : fitted).scores),
+    })),
     { name: "dev, frozen layers in fp32", scores: result?.exact },
     { name: "test", scores: result?.test },
     ...(result?.baselines ?? []).map(({ name, scores }) => ({ name: `test, ${name}`, scores })),
@@ -106,6 +110,12 @@ export function scoresSection(
         )
       : undefined,
   );
+}
+
+/** Scores of one of several tasks under the names of the run. */
+function byTask(task: string | undefined, scores: Scores): Scores {
+  if (task === undefined) return scores;
+  return Object.fromEntries(Object.entries(scores).map(([score, value]) => [`${task}/${score}`, value]));
 }
 
 /** `NAME/SCORE` of several tasks apart, each task with its own; what belongs to the whole run comes first. */

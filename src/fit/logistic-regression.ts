@@ -1,3 +1,5 @@
+import { type MinimiseOptions, minimise } from "./minimise.ts";
+
 /** Rows of numbers with few of them not zero (compressed sparse rows). */
 export interface SparseRows {
   readonly rows: number;
@@ -49,10 +51,8 @@ export function fitLogisticRegression(
 }
 
 /** How a fit is made. */
-interface FitOptions {
+interface FitOptions extends MinimiseOptions {
   readonly C?: number;
-  readonly maxIterations?: number;
-  readonly tolerance?: number;
   /** Weights to go on from, as those of a neighbouring `C`. */
   readonly start?: Float64Array | undefined;
 }
@@ -62,7 +62,7 @@ export function* fitInSteps(
   features: SparseRows,
   labels: ArrayLike<number>,
   classes: number,
-  { C = 1, maxIterations = 300, tolerance = 1e-4, start }: FitOptions,
+  { C = 1, start, ...options }: FitOptions,
 ): Generator<void, LogisticRegression> {
   const { rows, columns, starts, indices, values } = features;
   const penalty = 1 / (C * rows);
@@ -88,12 +88,13 @@ export function* fitInSteps(
     }
     return value;
   };
-  const weights = yield* minimise(
-    objective,
-    start?.slice() ?? new Float64Array(size),
-    maxIterations,
-    tolerance,
-  );
+  const search = minimise(start?.slice() ?? new Float64Array(size), options);
+  let next = search.next();
+  while (!next.done) {
+    yield;
+    next = search.next(objective(next.value.x, next.value.gradient));
+  }
+  const weights = next.value;
   return { weights, decision: (others) => decide(others, weights, classes) };
 }
 
@@ -121,75 +122,4 @@ function decide(features: SparseRows, weights: Float64Array, classes: number): F
     }
   }
   return scores;
-}
-
-type Objective = (x: Float64Array, gradient: Float64Array) => number;
-
-/** Steps that L-BFGS remembers. */
-const memory = 5;
-
-/** L-BFGS with a backtracking line search (Nocedal and Wright, algorithm 7.5). */
-function* minimise(
-  objective: Objective,
-  start: Float64Array,
-  maxIterations: number,
-  tolerance: number,
-): Generator<void, Float64Array> {
-  const size = start.length;
-  let x = start;
-  let gradient = new Float64Array(size);
-  let value = objective(x, gradient);
-  const history: { s: Float64Array; y: Float64Array; rho: number }[] = [];
-  for (let iteration = 0; iteration < maxIterations; iteration++) {
-    yield;
-    if (gradient.every((g) => Math.abs(g) < tolerance)) break;
-    // Two loops over what is remembered make minus the gradient into the direction.
-    const direction = gradient.map((g) => -g);
-    const alphas = history.toReversed().map(({ s, y, rho }) => {
-      const alpha = rho * dot(s, direction);
-      addScaled(direction, -alpha, y);
-      return alpha;
-    });
-    const last = history.at(-1);
-    const scale = last ? 1 / (last.rho * dot(last.y, last.y)) : 1 / Math.sqrt(dot(gradient, gradient));
-    for (let i = 0; i < size; i++) direction[i]! *= scale;
-    for (const [j, { s, y, rho }] of history.entries()) {
-      addScaled(direction, alphas[history.length - 1 - j]! - rho * dot(y, direction), s);
-    }
-    const slope = dot(gradient, direction);
-    const [next, nextGradient] = [new Float64Array(size), new Float64Array(size)];
-    let nextValue = value;
-    for (let step = 1, trial = 0; trial < 40; step /= 2, trial++) {
-      next.set(x);
-      addScaled(next, step, direction);
-      nextValue = objective(next, nextGradient);
-      if (nextValue <= value + 1e-4 * step * slope) break;
-    }
-    const improved = value - nextValue;
-    // What leaves is not needed again: the step and the change of slope take its place.
-    const [s, y] = [x, gradient];
-    for (let i = 0; i < size; i++) {
-      s[i] = next[i]! - s[i]!;
-      y[i] = nextGradient[i]! - y[i]!;
-    }
-    [x, gradient, value] = [next, nextGradient, nextValue];
-    const curvature = dot(s, y);
-    if (curvature > 0) {
-      history.push({ s, y, rho: 1 / curvature });
-      if (history.length > memory) history.shift();
-    }
-    if (improved <= 1e-12 * Math.max(1, Math.abs(value))) break;
-  }
-  return x;
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
-}
-
-/** `a += factor · b`. */
-function addScaled(a: Float64Array, factor: number, b: Float64Array): void {
-  for (let i = 0; i < a.length; i++) a[i]! += factor * b[i]!;
 }
