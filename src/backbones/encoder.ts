@@ -71,6 +71,8 @@ export function encoder<C extends BackboneConfig>(parts: EncoderParts<C>): Archi
         masks.set(deep, known);
         return known;
       };
+      const tell = (states: Value): void => ctx.onStates?.(wanted ? wanted.take(states) : states);
+      if (from === undefined && end > 0) tell(hidden);
       for (let layer = from?.layer ?? 0; layer < end; layer++) {
         const x = hidden;
         hidden = ctx.b.checkpoint(() => {
@@ -78,10 +80,13 @@ export function encoder<C extends BackboneConfig>(parts: EncoderParts<C>): Archi
           const mask = maskOf(prompt ? (prompt.key.shape[0] as number) : 0);
           return writeLayer(layer, { x, prompt, mask, ...(layer === end - 1 && wanted && { wanted }) });
         });
+        if (layer < end - 1) tell(hidden);
       }
       // Nothing above a trunk of all layers.
       if (from?.layer === end && wanted) hidden = wanted.take(hidden);
-      return end === config.numLayers ? (finish?.(ctx, config, hidden) ?? hidden) : hidden;
+      const last = end === config.numLayers ? (finish?.(ctx, config, hidden) ?? hidden) : hidden;
+      ctx.onStates?.(last);
+      return last;
     },
   };
 }

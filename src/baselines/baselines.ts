@@ -1,9 +1,10 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { abortable, type Backbone } from "../backbones/index.ts";
 import type { Dataset } from "../data/index.ts";
-import { fitInSteps, type LogisticRegression, type SparseRows, sparseRows } from "../fit/index.ts";
+import { fitInSteps, fitProbe, type LogisticRegression, type SparseRows, sparseRows } from "../fit/index.ts";
 import type { Scores } from "../metrics/index.ts";
-import { embedTexts } from "../predict/index.ts";
+import { inferenceGraph } from "../model/index.ts";
+import { embedTexts, evaluateSession } from "../predict/index.ts";
 import type { Encoded, Evaluation, LinearView, Task } from "../tasks/index.ts";
 import type { TextInput } from "../text/index.ts";
 import { TfidfVectorizer } from "./tfidf.ts";
@@ -27,8 +28,8 @@ interface Sets {
 /**
  * Scores of simple ways to answer on the same test set, to hold a result against; each with options of the task that dev
  * finds for it. The task says which make sense:
- * the best answer that looks at no example; TF-IDF + logistic regression; and logistic regression on the frozen
- * backbone's mean-pooled embeddings.
+ * the best answer that looks at no example; TF-IDF + logistic regression; logistic regression on the frozen
+ * backbone's mean-pooled embeddings; and a linear model on those of all its layers side by side.
  * @throws the reason of `signal` once that aborts
  */
 export async function baselineScores(
@@ -54,7 +55,11 @@ export async function baselineScores(
     const { scores } = evaluateRows(settled, sets.test, (row) => trivial.logits(sets.test, row));
     results.push({ name: trivial.name, scores });
   }
-  if (task.linear === undefined) return results;
+  const allLayers = async (): Promise<BaselineScore[]> => {
+    if (task.head.readout === undefined) return [];
+    return [{ name: "all layers + linear model", scores: await layersProbe(task, sets, backbone, longest) }];
+  };
+  if (task.linear === undefined) return [...results, ...(await allLayers())];
   const view = task.linear;
   const vectorizer = new TfidfVectorizer(view.texts(sets.train).map(joined));
   const words = async (encoded: Encoded): Promise<SparseRows> =>
@@ -67,7 +72,23 @@ export async function baselineScores(
       name: "frozen embeddings + logistic regression",
       scores: await regression(task, view, sets, vectors, signal),
     },
+    ...(await allLayers()),
   ];
+}
+
+/** Test scores of the linear model that cross-validation on the training rows chooses; dev finds options of the task. */
+async function layersProbe(
+  task: Task,
+  { train, dev, test }: Sets,
+  backbone: Backbone,
+  maxLength: number,
+): Promise<Scores> {
+  const probe = await fitProbe({ backbone, task, encoded: train, pooling: "layers", maxLength, seed: 0 });
+  await using session = await backbone.engine.compile(inferenceGraph(probe.parts, probe.params));
+  await session.bind(probe.params);
+  const { tuned = {} } = await evaluateSession(session, task, dev, backbone, maxLength);
+  const settled = task.tune?.(tuned) ?? task;
+  return (await evaluateSession(session, settled, test, backbone, maxLength)).scores;
 }
 
 /** Scores logits, one sequence after the other. */

@@ -135,11 +135,13 @@ function printTrunk({ layers, numLayers, bytes, place, dtype, droppedOut, second
 
 function printRefit({ task, rows, seconds, selectBy, trained, fitted, taken }: RefitEvent): void {
   const title = `head${task === undefined ? "" : ` of ${task}`}`;
-  const scoreOf = ({ scores, loss }: RefitEvent["fitted"]): string =>
+  const scoreOf = ({ scores, loss }: NonNullable<RefitEvent["fitted"]>): string =>
     selectBy === "loss" ? loss.toFixed(4) : `${scores[selectBy]!.toFixed(4)} (loss ${loss.toFixed(4)})`;
+  const told = fitted ? `: dev ${selectBy} ${scoreOf(fitted)}` : "";
+  const kept = style("bold", taken ? "the fitted one" : "the trained one");
   print(
-    `${style("dim", title.padEnd(10))} fitted again on ${formatCount(rows)} rows in ${formatDuration(seconds)}: dev ${selectBy} ` +
-      `${scoreOf(fitted)}, trained ${scoreOf(trained)}: ${style("bold", taken ? "the fitted one" : "the trained one")} is kept`,
+    `${style("dim", title.padEnd(10))} fitted ${trained ? "again " : ""}on ${formatCount(rows)} rows in ${formatDuration(seconds)}${told}` +
+      (trained ? `, trained ${scoreOf(trained)}: ${kept} is kept` : ""),
   );
 }
 
@@ -161,7 +163,9 @@ function printStart(event: StartEvent): void {
   const head = headLearningRate === learningRate ? "" : ` (head ${headLearningRate})`;
   line(
     "training",
-    `${settings.epochs} epochs, batch ${settings.batchSize}, learning rate ${learningRate}${head}, ${formatCount(totalSteps)} steps`,
+    totalSteps === 0
+      ? "none: the head is fitted"
+      : `${settings.epochs} epochs, batch ${settings.batchSize}, learning rate ${learningRate}${head}, ${formatCount(totalSteps)} steps`,
   );
   const cut = memory.microBatchSize < settings.batchSize ? ` in passes of ${memory.microBatchSize}` : "";
   line("memory", `${settings.memory}${cut}, about ${formatBytes(memory.estimatedBytes)} (estimate)`);

@@ -13,6 +13,7 @@ export type {
 } from "./example.ts";
 export { exampleKey } from "./kinds.ts";
 export { type Column, type ColumnOptions, goldOptions, type ReadOptions } from "./options.ts";
+export { splitOff } from "./split.ts";
 export {
   decodeTags,
   detectTagScheme,

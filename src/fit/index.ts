@@ -1,3 +1,4 @@
+export { type FeatureSource, headFeatures } from "./features.ts";
 export {
   fitInSteps,
   fitLogisticRegression,
@@ -6,4 +7,12 @@ export {
   sparseRows,
 } from "./logistic-regression.ts";
 export { type MinimiseOptions, minimise, type WantedPoint } from "./minimise.ts";
-export { type Features, type FitTask, type FittedReadout, fitReadout, type ReadoutData } from "./readout.ts";
+export { fitProbe, type Probe, type ProbeData, probeFeatures } from "./probe.ts";
+export {
+  type Features,
+  type FitTask,
+  type FittedReadout,
+  fitReadout,
+  linearOutputs,
+  type ReadoutData,
+} from "./readout.ts";

@@ -32,6 +32,8 @@ export interface ReadoutData {
   readonly task: FitTask;
   readonly encoded: Encoded;
   readonly features: Features;
+  /** Those that it is fitted on; left out, all that have features. */
+  readonly items?: Int32Array;
   /** C. */
   readonly outputs: number;
   /** Draws the folds. */
@@ -80,7 +82,7 @@ const choosing = { maxIterations: 60, tolerance: 1e-3, gain: 1e-4 } as const;
 export async function fitReadout(data: ReadoutData): Promise<FittedReadout> {
   const { engine, task, encoded, features, outputs, rng } = data;
   const scaling = scalingOf(features);
-  const items = coveredItems(encoded, features);
+  const items = data.items ?? coveredItems(encoded, features);
   const part = (some: Int32Array): Part => partOf(data, scaling, some);
   const start = new Float64Array((features.width + 1) * outputs);
   await using session = await engine.compile(objectiveGraph(task, features.width, outputs, true));
@@ -122,6 +124,19 @@ export async function fitReadout(data: ReadoutData): Promise<FittedReadout> {
       ? start
       : await search(session, whole.weight, strength, start, features.width, fitting);
   return { params: unscaled(paramsOf(x, features.width), scaling), strength, heldOutLoss };
+}
+
+/** What a linear layer says of the sequence at a place among those that have features: `[C]`. */
+export function linearOutputs(
+  { [headWeight]: weight, [headBias]: bias }: Params,
+  { width, data }: Features,
+  place: number,
+): Float64Array {
+  return Float64Array.from(bias!.data, (free, c) => {
+    let sum = free;
+    for (let f = 0; f < width; f++) sum += weight!.data[c * width + f]! * data[place * width + f]!;
+    return sum;
+  });
 }
 
 /** The items all of whose sequences have features. */

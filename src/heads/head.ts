@@ -10,6 +10,8 @@ export interface HeadInputs {
   readonly inputs: BackboneInputs;
   /** `[S·B, E]`, or `[B, E]` where the head reads the first position only. */
   readonly hidden: Value;
+  /** The same rows behind the embeddings and behind each layer, the last one included; see {@link Head.everyLayer}. */
+  readonly layers?: readonly Value[];
   readonly params: Readonly<Record<string, Value>>;
 }
 
@@ -20,6 +22,8 @@ export interface Head {
   readonly options: Readonly<Record<string, unknown>>;
   /** The positions of the last layer that it reads. */
   readonly rows: RowsRead;
+  /** Whether it reads what every layer makes of them, not the last one alone. */
+  readonly everyLayer?: boolean;
   /**
    * Whether it answers for each position by itself. Its loss then reaches some positions far more than others: int8
    * products scale the rows of gradients one by one, as one scale for all would round the small ones away, and methods

@@ -13,19 +13,17 @@ export const headBias = "head.bias";
 /** Dropout in front of the linear layer; `"hidden"` takes the backbone's rate. */
 export type HeadDropout = number | "hidden";
 
-/** A matrix at N(0, initializer_range) and a zero bias. */
+/** A matrix at N(0, initializer_range) and a zero bias. @param width F, of what it reads */
 export function initializeLinear(
   numLabels: number,
   { hiddenSize, initializerRange }: BackboneConfig,
   rng: Rng,
+  width: number = hiddenSize,
 ): Params {
   const stream = rng.split(headWeight);
-  const weight = Float32Array.from(
-    { length: numLabels * hiddenSize },
-    () => stream.normal() * initializerRange,
-  );
+  const weight = Float32Array.from({ length: numLabels * width }, () => stream.normal() * initializerRange);
   return {
-    [headWeight]: { dtype: "float32", shape: [numLabels, hiddenSize], data: weight },
+    [headWeight]: { dtype: "float32", shape: [numLabels, width], data: weight },
     [headBias]: { dtype: "float32", shape: [numLabels], data: new Float32Array(numLabels) },
   };
 }

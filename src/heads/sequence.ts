@@ -1,4 +1,6 @@
-/** Legend: B batch, S sequence, E hidden size, C labels. */
+/** Legend: B batch, S sequence, L layers, E hidden size, F features, C labels. */
+
+import type { BackboneConfig } from "../backbones/index.ts";
 import { type Dim, divideDims, PtuningError } from "../core/index.ts";
 import { failGraph, type Value } from "../graph/index.ts";
 import type { LayerContext } from "../nn/index.ts";
@@ -7,10 +9,10 @@ import { type HeadDropout, initializeLinear, linearLogits } from "./linear.ts";
 
 /**
  * How a text becomes one vector: `cls` takes the first position, `pooler` sends it through the checkpoint's own
- * frozen pooler (a random one where it has none, as with RoBERTa), `mean` averages the real tokens. Prompt columns
- * are never pooled.
+ * frozen pooler (a random one where it has none, as with RoBERTa), `mean` averages the real tokens, `layers` puts the means
+ * behind the embeddings and behind every layer side by side, each brought to length 1. Prompt columns are never pooled.
  */
-export type Pooling = "pooler" | "cls" | "mean";
+export type Pooling = "pooler" | "cls" | "mean" | "layers";
 
 /** Settings of a sequence head. */
 export interface SequenceHeadOptions {
@@ -41,18 +43,21 @@ export function sequenceHead(numLabels: number, options: SequenceHeadOptions = {
     options: resolved,
     rows: pool.rows,
     ...(pool.backboneWeights && { backboneWeights: pool.backboneWeights }),
+    ...(pool.everyLayer && { everyLayer: true }),
     readout: {
       features: (ctx, head) => ctx.b.scope("head", () => pool.build(ctx, head)),
       isRefitted: preset === undefined,
     },
-    initialize: (config, rng) => initializeLinear(numLabels, config, rng),
+    initialize: (config, rng) => initializeLinear(numLabels, config, rng, pool.width?.(config)),
     build: (ctx, head) =>
       ctx.b.scope("head", () => linearLogits(ctx, pool.build(ctx, head), head, resolved.headDropout)),
   };
 }
 
-interface PoolingRule extends Pick<Head, "rows" | "backboneWeights"> {
-  /** @returns `[B, E]` */
+interface PoolingRule extends Pick<Head, "rows" | "everyLayer" | "backboneWeights"> {
+  /** F; left out, E. */
+  width?(config: BackboneConfig): number;
+  /** @returns `[B, F]` */
   build(ctx: LayerContext, head: HeadInputs): Value;
 }
 
@@ -67,10 +72,26 @@ const poolings: { readonly [P in Pooling]: PoolingRule } = {
     rows: "all",
     build: (ctx, { hidden, inputs }) => meanOverTokens(ctx, hidden, inputs.attentionMask),
   },
+  layers: {
+    rows: "all",
+    everyLayer: true,
+    width: ({ numLayers, hiddenSize }) => (numLayers + 1) * hiddenSize,
+    build(ctx, { layers, inputs }) {
+      const means = layers!.map((states) =>
+        unitLength(ctx, meanOverTokens(ctx, states, inputs.attentionMask)),
+      );
+      return ctx.b.op("Concat", means, { axis: 1 });
+    },
+  },
 };
 
 /** Every way of pooling. */
 export const poolingNames: readonly Pooling[] = Object.keys(poolings) as Pooling[];
+
+/** Rows brought to length 1: `[B, E]` → `[B, E]`. */
+function unitLength({ b }: LayerContext, rows: Value): Value {
+  return b.op("Div", [rows, b.op("Sqrt", [b.sum(b.op("Mul", [rows, rows]), [1], 1)])]);
+}
 
 /** Σ mask·hidden / Σ mask: `[S·B, E]` → `[B, E]`. */
 export function meanOverTokens({ b }: LayerContext, hidden: Value, mask: Value): Value {

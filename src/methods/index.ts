@@ -10,7 +10,7 @@ export { methodDefaults } from "./defaults.ts";
 export type { MethodFamily } from "./family.ts";
 export { fineTuning } from "./fine-tuning.ts";
 export type { InputPromptOptions } from "./input-prompt.ts";
-export { linearProbe } from "./linear-probe.ts";
+export { type LinearProbeOptions, linearProbe } from "./linear-probe.ts";
 export { type LoraOptions, type LoraTargets, lora } from "./lora.ts";
 export type {
   Folding,

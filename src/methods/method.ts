@@ -61,6 +61,11 @@ export interface Method {
   readonly defaults: MethodDefaults;
   /** What of {@link defaults} differs beside a head that answers for each position; nothing where it is absent. */
   readonly perPositionDefaults?: Partial<MethodDefaults>;
+  /**
+   * Whether the head is fitted as a linear model in place of all updates, as nothing else is trained: runs have no epochs, and
+   * tasks a head that is linear on one vector per sequence. Left out, no.
+   */
+  readonly fitsHead?: boolean;
   /** Trainable tensors of the method's own, by name. */
   parameters(config: BackboneConfig, architecture: Architecture): Readonly<Record<string, Parameter>>;
   /** Whether it also trains this weight of the backbone; absent where it trains none. */

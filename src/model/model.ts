@@ -96,6 +96,13 @@ export function checkTogether({ backbone, method, head }: ModelParts, pseudoToke
       },
     );
   }
+  if (method.fitsHead && head.readout === undefined) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `method: expected one that makes updates beside the head ${head.name}, got ${method.name} that fits it.`,
+      { hint: "Only a linear layer on one vector per text can be fitted: leave out method.solver." },
+    );
+  }
   const brought = method.pseudoTokens ?? 0;
   if (brought !== pseudoTokens) {
     throw new PtuningError(
@@ -194,7 +201,9 @@ function buildBeneathHead(
   const params: ParamValues = { ...trained, ...Object.fromEntries(fixed) };
   const { ctx: bare, inputs } = startModel(b, parts, dropout, params, parts.head.rows);
   const adaptation: Adaptation = parts.method.build(bare, config, params, architecture);
-  const ctx = adapted(bare, adaptation);
+  const layers: Value[] = [];
+  const onStates = (states: Value): void => void layers.push(states);
+  const ctx = { ...adapted(bare, adaptation), ...(parts.head.everyLayer && { onStates }) };
   const from = trunk && { layer: trunk.layers, hidden: trunkInput(b, parts, inputs, trunk) };
   const hidden = architecture.forward(ctx, config, inputs, adaptation, parts.head.rows, from ? { from } : {});
   const prefix = headParameter(parts.headName, "");
@@ -202,7 +211,8 @@ function buildBeneathHead(
     .filter(([name]) => name.startsWith(prefix))
     .map(([name, value]) => [name.slice(prefix.length), value] as const);
   const heads: ParamValues = { ...params, ...Object.fromEntries(own) };
-  return { ctx, head: { architecture, config, inputs, hidden, params: heads } };
+  const read = parts.head.everyLayer && { layers };
+  return { ctx, head: { architecture, config, inputs, hidden, ...read, params: heads } };
 }
 
 /** With what the method makes of linear layers. */

@@ -3,8 +3,9 @@ import { type Graph, GraphBuilder, type Value } from "../graph/index.ts";
 import { buildLogits, buildTrunk, type ModelParts, paramInputs, type Trunk, trunkStates } from "./model.ts";
 import type { ParamShapes } from "./parameters.ts";
 
-/** Number of layers, from the lowest, that do not depend on a trained tensor. */
+/** Number of layers, from the lowest, that do not depend on a trained tensor; 0 where the head reads each of them. */
 export function trunkLayers(parts: ModelParts, params: ParamShapes): number {
+  if (parts.head.everyLayer) return 0;
   const b = new GraphBuilder("trunk layers");
   const values = paramInputs(b, params);
   buildLogits(b, parts, values, undefined);

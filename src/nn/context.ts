@@ -26,6 +26,11 @@ export interface LayerContext {
   readonly batchInvariant: boolean;
   /** What a method makes of the output y of a frozen linear layer with input x; absent where it leaves all as they are. */
   readonly adaptLinear?: (name: string, x: Value, y: Value) => Value;
+  /**
+   * Told the states of the rows that the head reads, `[N, E]`: behind the embeddings, then behind each layer; absent where
+   * nobody asks.
+   */
+  readonly onStates?: (states: Value) => void;
   /** Told the keys and values of the text, `[S, B, H, D]` each, layer by layer; absent where nobody asks. */
   readonly onKeysAndValues?: (key: Value, value: Value) => void;
 }

@@ -67,7 +67,9 @@ function isEvent(value: unknown): value is LoggedEvent {
     case "evaluation":
       return hasStep && isObject(value.scores);
     case "refit":
-      return [value.trained, value.fitted].every((one) => isObject(one) && isObject(one.scores));
+      return [value.trained ?? { scores: {} }, value.fitted ?? { scores: {} }].every(
+        (one) => isObject(one) && isObject(one.scores),
+      );
     case "warning":
       return typeof value.message === "string";
     default:

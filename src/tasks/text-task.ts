@@ -20,7 +20,10 @@ import type {
 
 /** Keys of every task whose head pools a text to one vector. */
 export const headSettings: z.core.$ZodLooseShape = {
-  pooling: z.enum(["mean", "cls", "pooler"]).exactOptional().describe("how a text becomes one vector"),
+  pooling: z
+    .enum(["mean", "cls", "pooler", "layers"])
+    .exactOptional()
+    .describe("how a text becomes one vector"),
   headDropout: z
     .union([z.number().min(0).lt(1), z.literal("hidden")])
     .exactOptional()

@@ -94,7 +94,7 @@ export interface CheckpointEvent {
   save(path: string): Promise<void>;
 }
 
-/** The linear layer of a head was fitted again, and dev said which of the two is kept. */
+/** The linear layer of a head was fitted, in place of updates or behind them; then dev says which of the two is kept. */
 export interface RefitEvent {
   readonly type: "refit";
   /** Whose head, where there are several tasks. */
@@ -104,9 +104,11 @@ export interface RefitEvent {
   readonly features: number;
   /** Inverse strength of the penalty that cross-validation chose. */
   readonly strength: number;
-  /** Dev evaluations of the head that was trained and of the one that was fitted. */
-  readonly trained: Evaluation;
-  readonly fitted: Evaluation;
+  /** Whether what follows is of training rows that short runs left out in turns, not of a dev set. */
+  readonly leftOut?: boolean;
+  /** Evaluations of the head that was trained, if one was, and of the one that was fitted, if there are rows that can tell. */
+  readonly trained?: Evaluation;
+  readonly fitted?: Evaluation;
   /** The score that decides, or `loss`. */
   readonly selectBy: string;
   /** Whether the fitted one is kept. */
@@ -114,10 +116,23 @@ export interface RefitEvent {
   readonly seconds: number;
 }
 
+/** An update of one of the short runs whose left-out rows decide where there is no dev set. */
+export interface FoldEvent {
+  readonly type: "fold";
+  /** From 1. */
+  readonly fold: number;
+  readonly folds: number;
+  /** Updates of this short run that are done, and all of them. */
+  readonly update: number;
+  readonly updates: number;
+  readonly loss: number;
+  readonly seconds: number;
+}
+
 /** Something that the user should know; training goes on. */
 export interface WarningEvent {
   readonly type: "warning";
-  readonly code: "collapsed" | "truncated" | "data" | "frozen" | "unverified" | "tuned";
+  readonly code: "collapsed" | "truncated" | "data" | "frozen" | "unverified" | "tuned" | "probe";
   readonly message: string;
 }
 
@@ -128,8 +143,10 @@ export interface DoneEvent<A = Adapter> {
   readonly step: number;
   /** The adapter of the best state, or of the last where there is no dev set. */
   readonly adapter: A;
-  /** Its dev scores, with the head that is saved. */
+  /** Its dev scores, with the head that is saved; of a small run without a dev set those of left-out rows. */
   readonly best: EvaluationRecord | undefined;
+  /** A linear probe that left-out rows like better, where there is one: an adapter of its own. */
+  readonly alternative?: { readonly adapter: A; readonly evaluation: Evaluation };
   /** After a run whose frozen layers were rounded: the adapter's dev scores with fp32 weights. */
   readonly exact?: Scores;
 }
@@ -144,6 +161,7 @@ export type TrainEvent<A = Adapter> =
   | StepEvent
   | EvaluationEvent
   | CheckpointEvent
+  | FoldEvent
   | RefitEvent
   | WarningEvent
   | DoneEvent<A>;

@@ -28,16 +28,10 @@ export async function* finish(
   const { settings } = run;
   const { signal } = run.options;
   let reason = loopEnded;
-  /** Does some work that the signal may end. */
-  const unlessAborted = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(signal?.aborted && error === signal.reason)) throw error;
-      // The state of the last update is saved: resuming the run makes what is left.
-      reason = "aborted";
-      return undefined;
-    }
+  /** The state of the last update is saved: resuming the run makes what is left. @throws what was not the signal */
+  const endedBySignal = (error: unknown): void => {
+    if (!(signal?.aborted && error === signal.reason)) throw error;
+    reason = "aborted";
   };
   let kept: KeptState = {
     params: run.progress.best?.params ?? (await run.store.params()),
@@ -45,9 +39,11 @@ export async function* finish(
     fits: {},
   };
   if (reason !== "aborted") {
-    const refitted = await unlessAborted(() => refitHeads(run, kept));
-    for (const event of refitted?.events ?? []) yield event;
-    kept = refitted?.kept ?? kept;
+    try {
+      kept = yield* refitHeads(run, kept);
+    } catch (error) {
+      endedBySignal(error);
+    }
   }
   const best = kept.evaluation;
   if (reason !== "aborted" && best?.collapsed) {
@@ -77,7 +73,11 @@ export async function* finish(
         `${inGB(free)} of memory are free.`,
     };
   } else if (reason !== "aborted" && isRounded) {
-    exact = await unlessAborted(() => evaluateExactly(run, adapter));
+    try {
+      exact = await evaluateExactly(run, adapter);
+    } catch (error) {
+      endedBySignal(error);
+    }
   }
   yield { type: "done", reason, step: run.progress.step, adapter, best, ...(exact && { exact }) };
 }

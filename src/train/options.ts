@@ -132,6 +132,7 @@ export function resolveSettings(options: AnyTrainOptions, parts: ModelParts): Re
     ),
     selectBy: "tasks" in options ? meanScore : options.task.selectBy,
     ...given,
+    ...(method.fitsHead && { epochs: 0 }),
     precision: precisionFor(method, given.precision ?? settingDefaults.precision, backbone.engine.facts),
   };
   const resolved: ResolvedSettings = { headLearningRate: usualSettings.learningRate, ...usualSettings };

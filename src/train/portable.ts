@@ -4,6 +4,7 @@ export type {
   CheckpointEvent,
   DoneEvent,
   EvaluationEvent,
+  FoldEvent,
   RefitEvent,
   StartEvent,
   StepEvent,

@@ -17,6 +17,8 @@ import type { Evaluation } from "../tasks/index.ts";
 export interface EvaluationRecord extends Evaluation {
   readonly step: number;
   readonly epoch: number;
+  /** Whether it is of training rows that short runs left out in turns, as there is no dev set. */
+  readonly leftOut?: boolean;
 }
 
 /** What a training state belongs to, as configs and adapters name it. */

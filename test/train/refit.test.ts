@@ -32,7 +32,8 @@ const hasty = { epochs: 4, headLearningRate: 1e-4 } as const;
 function outcome(events: readonly KeptEvent[]) {
   const [refit, ...others] = ofType(events, "refit");
   expect(others).toEqual([]);
-  return { refit: refit!, done: ofType(events, "done")[0]! };
+  const { trained, fitted } = refit!;
+  return { refit: { ...refit!, trained: trained!, fitted: fitted! }, done: ofType(events, "done")[0]! };
 }
 
 /** Whether the saved adapter is the one that the run speaks of. */
@@ -43,7 +44,7 @@ async function expectHonest(events: readonly KeptEvent[], dev: readonly unknown[
   const predictor = await createPredictor(done.adapter, backbone, { precision: "fp32" });
   const { truncated, ...evaluation } = await predictor.evaluate(dev);
   await predictor.close();
-  expect(evaluation).toEqual({ ...kept, tuned: evaluation.tuned });
+  expect(evaluation).toEqual({ ...kept, tuned: evaluation.tuned, remarks: evaluation.remarks });
   expect(done.adapter.provenance.metrics!.dev).toEqual(kept.scores);
   const { rows, strength } = refit;
   expect(done.adapter.provenance.training!.refit).toEqual(refit.taken ? { rows, strength } : undefined);
@@ -105,7 +106,7 @@ describe("the head of a run", () => {
     expect(done.best!.loss).toBe(Math.min(refit.fitted.loss, refit.trained.loss));
     await expect(eventsOf(tinyOptions(backbone, { refit: "always" as "auto" }))).rejects.toMatchObject({
       code: "OPTION_INVALID",
-      message: "refit: expected auto or never, got always.",
+      message: `refit: expected auto or never, got "always".`,
     });
   });
 });
@@ -178,7 +179,7 @@ test("of several tasks each head on whole texts is fitted, by its own score", as
   ]);
   const { adapter, best } = ofType(events, "done")[0]!;
   for (const { task: name, taken, fitted, trained } of refits) {
-    const { scores } = taken ? fitted : trained;
+    const { scores } = (taken ? fitted : trained)!;
     const predictor = await createPredictor(adapter.head(name!), backbone, { precision: "fp32" });
     const evaluation = await predictor.evaluate(tinyData.dev);
     await predictor.close();

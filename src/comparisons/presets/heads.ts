@@ -2,7 +2,7 @@ import { hasLmHead } from "../../backbones/index.ts";
 import type { CompleteConfig } from "../../config/index.ts";
 import { overrideConfig } from "../../config/index.ts";
 import { PtuningError } from "../../core/index.ts";
-import { poolingNames } from "../../heads/index.ts";
+import { poolingNames, sequenceHead } from "../../heads/index.ts";
 import { familyOf } from "../../tasks/index.ts";
 import { type Preset, trainingSeed, type Variant } from "../preset.ts";
 
@@ -28,7 +28,9 @@ export const headsPreset: Preset = {
     }
     if (keys.includes("head") && hasLmHead(backbone)) return linearAndVerbalizer(config);
     const task = without(config, verbalizerKeys);
-    return poolingNames.map((pooling) => ({
+    // Ways to read the last layer.
+    const poolings = poolingNames.filter((pooling) => !sequenceHead(1, { pooling }).everyLayer);
+    return poolings.map((pooling) => ({
       name: `${pooling} + linear`,
       config: overrideConfig(config, { task: { ...task, pooling } }),
     }));

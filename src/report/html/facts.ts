@@ -80,7 +80,7 @@ export function scoresSection(
     { name: "dev, kept state", scores: best?.scores },
     ...refits.map(({ task, taken, trained, fitted }) => ({
       name: `dev, ${taken ? "head as it was trained" : "head fitted again, not kept"}`,
-      scores: byTask(task, (taken ? trained : fitted).scores),
+      scores: byTask(task, (taken ? trained : fitted)?.scores),
     })),
     { name: "dev, frozen layers in fp32", scores: result?.exact },
     { name: "test", scores: result?.test },
@@ -113,8 +113,8 @@ export function scoresSection(
 }
 
 /** Scores of one of several tasks under the names of the run. */
-function byTask(task: string | undefined, scores: Scores): Scores {
-  if (task === undefined) return scores;
+function byTask(task: string | undefined, scores: Scores | undefined): Scores | undefined {
+  if (task === undefined || scores === undefined) return scores;
   return Object.fromEntries(Object.entries(scores).map(([score, value]) => [`${task}/${score}`, value]));
 }
 
