@@ -100,6 +100,7 @@ export function multiTaskCard(adapter: MultiTaskFields): string {
     "|---|---|---:|---|---|---:|",
     ...rows,
     "",
+    ...Object.entries(heads).flatMap(([name, { task }]) => taskTable(task.options, `### ${name}`)),
     "## Training",
     "",
     "| setting | value |",
@@ -127,7 +128,7 @@ function backboneFacts({ id }: BackboneReference): string[] {
 }
 
 /** The task's settings that are numbers, words or few of them: what decides how it answers, such as a threshold. */
-function taskTable(options: Readonly<Record<string, unknown>>): string[] {
+function taskTable(options: Readonly<Record<string, unknown>>, title = "## Task"): string[] {
   const isPlain = (value: unknown): boolean => ["number", "string", "boolean"].includes(typeof value);
   const shown = Object.entries(options).filter(
     ([, value]) =>
@@ -135,7 +136,7 @@ function taskTable(options: Readonly<Record<string, unknown>>): string[] {
       (typeof value === "object" && !Array.isArray(value) && Object.values(value ?? {}).every(isPlain)),
   );
   if (shown.length === 0) return [];
-  return ["## Task", "", "| setting | value |", "|---|---|", ...settingRows(Object.fromEntries(shown)), ""];
+  return [title, "", "| setting | value |", "|---|---|", ...settingRows(Object.fromEntries(shown)), ""];
 }
 
 const settingRows = (settings: Readonly<Record<string, unknown>>): string[] =>

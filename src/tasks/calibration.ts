@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { PtuningError } from "../core/index.ts";
 import { CalibrationMetrics } from "../metrics/index.ts";
-import { argmax, sigmoid, softmax } from "./logits.ts";
+import { argmax, sigmoid, topProbability } from "./logits.ts";
 import type { ReliabilityPlot } from "./review.ts";
 import type { TunedOptions } from "./task.ts";
 import {
@@ -44,10 +44,9 @@ interface RowKind<R> {
 /** One class of several: the probability of the one that is answered. */
 export const classRows: RowKind<ClassRow> = {
   find: softmaxTemperature,
-  decisions({ logits, gold }, temperature) {
-    const best = argmax(logits);
-    return [[softmax(logits, temperature)[best]!, best === gold]];
-  },
+  decisions: ({ logits, gold }, temperature) => [
+    [topProbability(logits, temperature), argmax(logits) === gold],
+  ],
 };
 
 /** Any number of labels: the probability of each. */

@@ -22,6 +22,14 @@ export function softmax(values: ArrayLike<number>, temperature = 1): number[] {
   return scaled.map((value) => Math.exp(value - total));
 }
 
+/** The greatest of the probabilities of {@link softmax}, to the bit. */
+export function topProbability(values: ArrayLike<number>, temperature = 1): number {
+  const largest = values[argmax(values)]! / temperature;
+  let total = 0;
+  for (let i = 0; i < values.length; i++) total += Math.exp(values[i]! / temperature - largest);
+  return Math.exp(largest - (largest + Math.log(total)));
+}
+
 /** 1 / (1 + e⁻ˣ). */
 export function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));

@@ -72,14 +72,20 @@ class Decisions {
   /** Leaves out what no temperature changes. */
   add(logits: ArrayLike<number>, gold: number): void {
     const most = logits[argmax(logits)]!;
-    const distances = Array.from(logits, (logit) => logit - most);
-    const own = distances[gold];
-    if (own === undefined || !Number.isFinite(own) || distances.some(Number.isNaN)) return;
-    const others = distances.filter((distance, c) => c !== gold && Number.isFinite(distance));
+    const own = logits[gold]! - most;
+    let [others, possible] = [0, 0];
+    for (let c = 0; c < logits.length; c++) {
+      const distance = logits[c]! - most;
+      if (Number.isNaN(distance)) return;
+      if (c === gold || distance === Number.NEGATIVE_INFINITY) continue;
+      others += distance;
+      possible++;
+    }
+    if (!Number.isFinite(own)) return;
     this.#gold += own;
-    this.#others += others.length === 0 ? own : others.reduce((a, b) => a + b, 0) / others.length;
+    this.#others += possible === 0 ? own : others / possible;
     if (own < 0) this.#wrong++;
-    for (const distance of distances) this.#distances.push(distance);
+    for (let c = 0; c < logits.length; c++) this.#distances.push(logits[c]! - most);
     this.#ends.push(this.#distances.length);
   }
 

@@ -11,7 +11,7 @@ import { classCells, classColumns, scoreDigits } from "./answer-columns.ts";
 import { type CalibrationOptions, calibrationOf, calibrationSettings, classRows } from "./calibration.ts";
 import { family, savedLabels, type TaskFamily } from "./family.ts";
 import { reviewLabels } from "./label-review.ts";
-import { argmax, logSumExp, softmax } from "./logits.ts";
+import { argmax, logSumExp, softmax, topProbability } from "./logits.ts";
 import type { Task } from "./task.ts";
 import { constantAnswer, type EncodedTexts, headSettings, type TextKind, textTask } from "./text-task.ts";
 import {
@@ -111,12 +111,15 @@ export function classificationKind(
   /** The greatest probability, and what is answered: that label, or what stands for no answer. */
   const answerOf = (
     logits: ArrayLike<number>,
-    probabilities: readonly number[],
+    temperature: number,
     threshold: number,
   ): { readonly best: number; readonly given: number | undefined } => {
     const best = argmax(logits);
     // Without a threshold an answer is one whatever its probability is.
-    return { best, given: threshold === 0 || probabilities[best]! >= threshold ? best : outside };
+    return {
+      best,
+      given: threshold === 0 || topProbability(logits, temperature) >= threshold ? best : outside,
+    };
   };
   return {
     type,
@@ -154,7 +157,7 @@ export function classificationKind(
           const best = argmax(logits);
           return best === outside
             ? []
-            : [{ confidence: softmax(logits, temperature)[best]!, isRight: best === gold }];
+            : [{ confidence: topProbability(logits, temperature), isRight: best === gold }];
         });
         const found = searchAbstention(graded, abstain!);
         return { tuned: { ...tuned, ...found.tuned }, remarks: [...remarks, ...found.remarks] };
@@ -172,7 +175,7 @@ export function classificationKind(
       const [golds, guesses] = [new Set<number>(), new Set<number>()];
       return {
         add(_, logits, gold) {
-          const { best, given } = answerOf(logits, softmax(logits, temperature), threshold);
+          const { best, given } = answerOf(logits, temperature, threshold);
           golds.add(gold);
           guesses.add(best);
           calibrated.add({ logits, gold });
@@ -187,8 +190,9 @@ export function classificationKind(
       };
     },
     predict(logits) {
-      const probabilities = softmax(logits, calibration.settled({}).temperature);
-      const { best, given } = answerOf(logits, probabilities, abstention.threshold({}));
+      const { temperature } = calibration.settled({});
+      const probabilities = softmax(logits, temperature);
+      const { best, given } = answerOf(logits, temperature, abstention.threshold({}));
       return {
         label: given === undefined ? null : labels[given]!,
         score: probabilities[best]!,
@@ -203,7 +207,7 @@ export function classificationKind(
     summarize(answers) {
       const { temperature } = calibration.settled({});
       const graded = answers.map(({ logits, gold }) => {
-        const { best, given } = answerOf(logits, softmax(logits, temperature), abstention.threshold({}));
+        const { best, given } = answerOf(logits, temperature, abstention.threshold({}));
         return { gold, predicted: given ?? best };
       });
       return { ...reviewLabels(labels, graded), reliability: calibration.review(answers) };

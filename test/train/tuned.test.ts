@@ -89,6 +89,13 @@ test("several tasks have temperatures of their own, and say whose could not be f
   expect(warnings.map(({ message }) => message)).toEqual([
     "few: temperature: expected at least 50 labelled dev examples to find one, got 20: it is 1.",
   ]);
+  const { adapter } = ofType(events, "done")[0]!;
+  await adapter.save(join(folder, "several"));
+  const card = await readFile(join(folder, "several", "README.md"), "utf8");
+  const own = adapter.heads.many!.task.options.temperature;
+  expect(own).not.toBe(1);
+  expect(card).toContain(`### many\n\n| setting | value |\n|---|---|\n| temperature | ${own} |`);
+  expect(card).toContain("### few\n\n| setting | value |\n|---|---|\n| temperature | 1 |");
 });
 
 test("an adapter looks for nothing in the examples that it is asked about", async () => {
