@@ -35,14 +35,17 @@ export function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
+/** Mean, and standard deviation between values (n − 1). */
+export function spread(values) {
+  const center = mean(values);
+  const squares = values.reduce((sum, v) => sum + (v - center) ** 2, 0);
+  return { mean: center, deviation: values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : 0 };
+}
+
 /** Mean ± standard deviation in points. */
 export function points(values) {
-  const center = mean(values);
-  const spread =
-    values.length > 1
-      ? Math.sqrt(values.reduce((sum, v) => sum + (v - center) ** 2, 0) / (values.length - 1))
-      : 0;
-  return `${(100 * center).toFixed(1)}${values.length > 1 ? ` ± ${(100 * spread).toFixed(1)}` : ""}`;
+  const { mean: center, deviation } = spread(values);
+  return `${(100 * center).toFixed(1)}${values.length > 1 ? ` ± ${(100 * deviation).toFixed(1)}` : ""}`;
 }
 
 /** What the rows of a recipe say together; undefined where it has none. */

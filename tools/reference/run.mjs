@@ -3,8 +3,9 @@
  * Runs a reference program in a Python environment of its own, made on first use:
  *   node tools/reference/run.mjs make_ops.py
  *   node tools/reference/run.mjs --tokenizers make_tokenizers.py
- * Environments lie under .cache/ and are keyed by their pins: requirements.txt and wheels.txt, or for tokenizers, whose
- * references are of an older transformers, requirements-tokenizers.txt.
+ * Environments lie under .cache/ and are keyed by their pins: requirements.txt and wheels.txt; for tokenizers, whose
+ * references are of an older transformers, requirements-tokenizers.txt; and for each of the libraries that
+ * tools/quality.mjs measures, requirements-NAME.txt.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -32,6 +33,14 @@ const environments = {
   tokenizers: environment("reference-tokenizers", "requirements-tokenizers.txt"),
 };
 
+/** Environments that are made when they are asked for alone. */
+const rivals = Object.fromEntries(
+  ["setfit", "lora", "fine-tuning", "linear"].map((name) => [
+    name,
+    environment(`rival-${name}`, `requirements-${name}.txt`),
+  ]),
+);
+
 /** Where the usual environment is, or would be. */
 export const referenceEnvironment = environments.usual;
 
@@ -43,7 +52,7 @@ function run(command, args, options = {}) {
 
 /** The interpreter of an environment; makes the environment where it is missing. */
 export function referencePython(name = "usual") {
-  const { folder, python, requirements, wheels, first } = environments[name];
+  const { folder, python, requirements, wheels, first } = { ...environments, ...rivals }[name];
   const ready = join(folder, "ready");
   if (!existsSync(ready)) {
     const quiet = { stdio: ["ignore", "ignore", "inherit"] };
