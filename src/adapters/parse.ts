@@ -262,7 +262,8 @@ function fromPeft(
     `${placed(peftModules[taskType]?.[module] ?? module, place)}.weight`;
   const possible = architectures.filter(
     (architecture) =>
-      architecture.peftRefusals?.[type as string] === undefined && isFor?.(architecture) !== false,
+      [type as string, taskType].every((kind) => architecture.peftRefusals?.[kind] === undefined) &&
+      isFor?.(architecture) !== false,
   );
   if (possible.length === 0) throw invalid(weightsPath, "expected tensors of an architecture that we know");
   const fitting = possible.filter((architecture) => nameOf(architecture) in tensors);

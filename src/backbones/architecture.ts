@@ -114,6 +114,11 @@ export interface Architecture<C extends BackboneConfig = BackboneConfig> {
   parseConfig(json: unknown, where: string): C;
   /** What transformers calls a weight of ours, in a model that has a head. */
   checkpointName(name: string): string;
+  /**
+   * Names of {@link checkpointName} that a tensor of other checkpoints of the same model stands for, equal stretches of its rows
+   * each; absent for a tensor that has its own name.
+   */
+  piecesOf?(theirs: string): readonly string[] | undefined;
   /** What these names start with there, and do not where a checkpoint holds the encoder alone: `bert.`. */
   readonly prefix: string;
   /** What the names of transformers' classes start with, by `model_type`: `Bert`. */
@@ -148,6 +153,9 @@ export interface Architecture<C extends BackboneConfig = BackboneConfig> {
    * have another name in BERT, and modules that BERT has in the frozen part.
    */
   readonly peftModules: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** Why PEFT cannot compute one of its types of adapters (`PREFIX_TUNING`) with transformers' class; absent where it can all. */
+  /**
+   * Why PEFT cannot compute one of its types of adapters (`PREFIX_TUNING`) or of tasks (`QUESTION_ANS`) with transformers' class;
+   * absent where it can all.
+   */
   readonly peftRefusals?: Readonly<Record<string, string>>;
 }

@@ -65,10 +65,13 @@ export async function openCheckpoint(
       return header.tensors;
     });
     for (const [checkpointName, entry] of [...tensors].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      const name = nameOf(checkpointName);
       // What the index says to lie elsewhere is taken from there.
-      if (name === undefined || (placeOf.get(checkpointName) ?? file) !== file) continue;
-      addWeight(found, { name, checkpointName, weight: { ...entry, source } }, source.name);
+      if ((placeOf.get(checkpointName) ?? file) !== file) continue;
+      for (const [own, piece] of piecesOf(architecture, checkpointName, entry, source.name)) {
+        const name = nameOf(own);
+        if (name === undefined) continue;
+        addWeight(found, { name, checkpointName: own, weight: { ...piece, source } }, source.name);
+      }
     }
   }
   const weights = new Map([...found].map(([name, { weight }]) => [name, weight]));
@@ -78,6 +81,30 @@ export async function openCheckpoint(
     ...(former && { formerFingerprint: former.digest() }),
     parameterCount: [...weights.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
   };
+}
+
+/** The tensors that one of a file stands for: itself, or stretches of its rows. */
+function piecesOf(
+  { piecesOf: namesOf }: Pick<Architecture, "piecesOf">,
+  checkpointName: string,
+  entry: TensorEntry,
+  path: string,
+): readonly (readonly [name: string, entry: TensorEntry])[] {
+  const names = namesOf?.(checkpointName) ?? [checkpointName];
+  if (names.length === 1) return [[names[0]!, entry]];
+  const [rows = 0, ...widths] = entry.shape;
+  if (rows % names.length !== 0 || entry.strides !== undefined) {
+    throw new PtuningError(
+      "BACKBONE_INVALID",
+      `${path}: weight ${shown(checkpointName)}: expected ${names.length} equal stretches of rows, got [${entry.shape.join(", ")}]${entry.strides ? " with strides" : ""}.`,
+    );
+  }
+  const byteLength = entry.byteLength / names.length;
+  const shape = [rows / names.length, ...widths];
+  return names.map((name, i) => [
+    name,
+    { ...entry, shape, offset: entry.offset + i * byteLength, byteLength },
+  ]);
 }
 
 interface FoundWeight {

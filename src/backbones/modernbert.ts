@@ -25,6 +25,7 @@ import { encoder, type LayerInput } from "./encoder.ts";
 import { limits } from "./limits.ts";
 import { linearLayer, linearWeights, projectThirds } from "./linear-layers.ts";
 import { parseConfigWith, rate, size, width } from "./parse.ts";
+import { rotary } from "./rotary.ts";
 import { renamed } from "./weight-names.ts";
 
 interface ModernBertConfig extends BackboneConfig {
@@ -307,35 +308,4 @@ function windowed(
   });
   known.set(key, closed);
   return closed;
-}
-
-/**
- * Turns halves of each head against each other by angles position · θ^(−2i/D) (Su et al. 2021, arXiv 2104.09864, in the
- * order of transformers).
- */
-function rotary({ b }: LayerContext, config: ModernBertConfig, theta: number): AttentionPositions {
-  const { maxPositions, hiddenSize, numHeads } = config;
-  const half = hiddenSize / numHeads / 2;
-  const table = (name: string, of: (angle: number) => number): Value =>
-    b.shared(`${name}, base ${theta}`, () => {
-      const exact = Float64Array.from({ length: maxPositions * half }, (_, i) =>
-        of(Math.floor(i / half) * theta ** (-(i % half) / half)),
-      );
-      return { ...floats([maxPositions, 1, 1, half], exact), exact };
-    });
-  return {
-    rotate(x, position) {
-      const [first, end] = position === undefined ? [0, x.shape[0]!] : [position, position + 1];
-      const [cos, sin] = [table("cosines", Math.cos), table("sines", Math.sin)].map((all) =>
-        b.slice(all, 0, first, end),
-      ) as [Value, Value];
-      const [a, c] = b.ops("Split", 2, [x, b.integers([half, half])], { axis: 3 }) as [Value, Value];
-      const product = (left: Value, right: Value): Value => b.op("Mul", [left, right]);
-      const turned = [
-        b.op("Sub", [product(a, cos), product(c, sin)]),
-        b.op("Add", [product(c, cos), product(a, sin)]),
-      ];
-      return b.op("Concat", turned, { axis: 3 });
-    },
-  };
 }

@@ -8,6 +8,7 @@ import { electra } from "./electra.ts";
 import { glm } from "./glm.ts";
 import { modernbert } from "./modernbert.ts";
 import { mpnet } from "./mpnet.ts";
+import { nomic } from "./nomic.ts";
 import { roberta } from "./roberta.ts";
 
 /** Every architecture that a checkpoint can have. */
@@ -21,6 +22,7 @@ export const architectures: readonly Architecture[] = [
   deberta,
   debertaV2,
   modernbert,
+  nomic,
   glm,
 ];
 
@@ -52,7 +54,7 @@ export function peftModulesOf(modelType: string, taskType: string): Readonly<Rec
   return ofModelType(modelType)?.peftModules[taskType] ?? {};
 }
 
-/** {@link Architecture.peftRefusals} of one `model_type` and type of adapter. */
+/** {@link Architecture.peftRefusals} of one `model_type` and type of adapter or of task. */
 export function peftRefusalOf(modelType: string, peftType: string): string | undefined {
   return ofModelType(modelType)?.peftRefusals?.[peftType];
 }

@@ -41,6 +41,12 @@ type Activation = (ctx: LayerContext, x: Value) => Value;
 const gelu: Activation = (ctx, x) => geluWithGradient(ctx, x, "none");
 const geluTanh: Activation = (ctx, x) => geluWithGradient(ctx, x, "tanh");
 
+/** x · σ(x), with σ(x) = (1 + tanh(x / 2)) / 2. */
+const silu: Activation = ({ b }, x) => {
+  const half = b.op("Mul", [x, b.scalar(0.5)]);
+  return b.op("Mul", [half, b.op("Add", [b.op("Tanh", [half]), b.scalar(1)])]);
+};
+
 /** Step of the difference quotient below: a power of two, so that dividing by it is exact. */
 const geluStep = 1 / 128;
 
@@ -80,5 +86,7 @@ export const activations: Readonly<Record<string, Activation>> = {
   gelu_fast: geluTanh,
   gelu_pytorch_tanh: geluTanh,
   relu: ({ b }, x) => b.op("Relu", [x]),
+  silu,
+  swish: silu,
   tanh: ({ b }, x) => b.op("Tanh", [x]),
 };

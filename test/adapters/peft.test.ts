@@ -1,7 +1,7 @@
 /** What PEFT calls our methods and heads, or why it does not know them. */
 import { peftForm, peftHead } from "ptuning/internal/adapters";
-import { methodFrom, methods } from "ptuning/internal/methods";
-import { sequenceClassification, taskFamilies, textRegression } from "ptuning/tasks";
+import { lora, methodFrom, methods } from "ptuning/internal/methods";
+import { questionAnswering, sequenceClassification, taskFamilies, textRegression } from "ptuning/tasks";
 import { describe, expect, test } from "vitest";
 
 const bert = { modelType: "bert", hiddenSize: 8, numLayers: 2, numHeads: 2 };
@@ -53,22 +53,26 @@ describe("PEFT computes", () => {
   });
 
   test("regression, and not several choices or another pooling", () => {
-    const lora = methodFrom("lora", {});
     const multipleChoice = taskFamilies.find(({ type }) => type === "multiple-choice")!;
-    expect(peftForm(lora, textRegression({ preset: "peft" }).head, bert)).toMatchObject({
+    expect(peftForm(lora(), textRegression({ preset: "peft" }).head, bert)).toMatchObject({
       head: { taskType: "SEQ_CLS" },
     });
     const choice = multipleChoice.create({ preset: "peft" }).head;
-    expect(peftForm(lora, choice, bert)).toMatchObject({
+    expect(peftForm(lora(), choice, bert)).toMatchObject({
       reason: expect.stringContaining("multiple choice"),
     });
     const mean = sequenceClassification({ labels: ["no", "yes"] }).head;
-    expect(peftForm(lora, mean, bert)).toMatchObject({ reason: expect.stringContaining("pooling mean") });
+    expect(peftForm(lora(), mean, bert)).toMatchObject({ reason: expect.stringContaining("pooling mean") });
   });
 
-  test("prompts only where transformers' class takes them", () => {
+  test("prompts and heads only where transformers' class takes them", () => {
     const prefix = methodFrom("p-tuning-v2", { preset: "peft" });
     const mpnet = { ...bert, modelType: "mpnet" };
     expect(peftForm(prefix, head, mpnet)).toMatchObject({ reason: expect.stringContaining("MPNet") });
+    const nomic = { ...bert, modelType: "nomic_bert" };
+    const { head: answers } = questionAnswering();
+    expect(peftForm(lora(), head, nomic)).toHaveProperty("method");
+    expect(peftForm(lora(), answers, bert)).toHaveProperty("method");
+    expect(peftForm(lora(), answers, nomic)).toEqual({ reason: "transformers has no NomicBERT for answers" });
   });
 });

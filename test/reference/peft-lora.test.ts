@@ -65,6 +65,7 @@ const backbones = {
   BERT: tinyBackbone,
   RoBERTa: tinyRoberta,
   MPNet: () => loadBackbone(goldenPath("mpnet"), { engine: nodeEngine({ threads: 1 }) }),
+  NomicBERT: () => loadBackbone(goldenPath("nomic"), { engine: nodeEngine({ threads: 1 }) }),
 };
 
 /** What PEFT is asked for, and what we make of it. */
@@ -85,6 +86,10 @@ const asked: Record<string, { config: object; options: Partial<LoraOptions> }> =
       layers_pattern: "layer",
     },
     options: { rank: 2, alpha: 8 },
+  },
+  "names of what is one matrix in the file": {
+    config: { r: 4, target_modules: ["q_proj", "v_proj"] },
+    options: { rank: 4, targets: ["q_proj", "v_proj"] },
   },
   "names of another architecture": {
     config: { r: 4, target_modules: ["q", "v"] },
@@ -113,6 +118,12 @@ const cases: readonly {
   },
   { architecture: "BERT", taskType: "QUESTION_ANS", theirs: ["query and value"], ours: { targets: "all" } },
   { architecture: "RoBERTa", taskType: "SEQ_CLS", theirs: ["all linear layers, stabilised"], ours: {} },
+  {
+    architecture: "NomicBERT",
+    taskType: "TOKEN_CLS",
+    theirs: ["names of what is one matrix in the file"],
+    ours: { targets: "all" },
+  },
   { architecture: "MPNet", taskType: "TOKEN_CLS", theirs: ["names of another architecture"], ours: {} },
 ];
 

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from peft import PrefixTuningConfig, TaskType, get_peft_model
 from transformers import (
     AlbertConfig, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification, CamembertConfig, DebertaConfig, DebertaV2Config,
-    DistilBertConfig, ElectraConfig, MPNetConfig, ModernBertConfig,
+    DistilBertConfig, ElectraConfig, MPNetConfig, ModernBertConfig, NomicBertConfig,
 )
 from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
@@ -130,6 +130,10 @@ architectures |= {
         config=ModernBertConfig(**modern_sizes, norm_bias=True, attention_bias=True, mlp_bias=True)
     ),
 }
+architectures["nomic"] = dict(
+    config=NomicBertConfig(**sizes, max_position_embeddings=40, rope_parameters=dict(rope_type="default", rope_theta=100.0)),
+    length=20, tokenizer=bert_tokenizer(), pooler=own_pooler(torch.tanh), key_bias="no such",
+)
 
 
 glm = SimpleNamespace(
@@ -323,7 +327,7 @@ def make_words(name, config, length, tokenizer, **_):
 
 for wanted in sys.argv[1:] or architectures:
     make(wanted, **architectures[wanted])
-    if wanted in ("mpnet", "electra", "distilbert", "albert", "modernbert"):
+    if wanted in ("mpnet", "electra", "distilbert", "albert", "modernbert", "nomic"):
         make_words(wanted, **architectures[wanted])
     if wanted == "mpnet":
         make_mpnet_buckets()

@@ -68,10 +68,11 @@ def in_float64():
 
 
 def rotary_in_float64(self, x, position_ids, layer_type=None):
-    """ModernBertRotaryEmbedding computes angles in float32."""
+    """Rotary embeddings compute angles in float32."""
     config = self.config
     width = config.hidden_size // config.num_attention_heads
-    theta = config.rope_parameters[layer_type]["rope_theta"]
+    parameters = config.rope_parameters
+    theta = (parameters if layer_type is None else parameters[layer_type])["rope_theta"]
     rates = theta ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
     angles = position_ids[:, :, None].double() * rates
     angles = torch.cat([angles, angles], -1)
@@ -124,7 +125,7 @@ def deberta(module):
 def attention_modules(model):
     """The attention module of each application of a layer, in their order, patched."""
     kind = model.config.model_type
-    if kind in ("camembert", "electra", "distilbert", "albert", "modernbert"):
+    if kind in ("camembert", "electra", "distilbert", "albert", "modernbert", "nomic_bert"):
         model.set_attn_implementation("prompted")
     if kind in ("camembert", "electra"):
         return [layer.attention.self for layer in model.encoder.layer]
@@ -137,6 +138,9 @@ def attention_modules(model):
         modeling_modernbert.apply_rotary_pos_emb = turned
         model.rotary_emb.forward = types.MethodType(rotary_in_float64, model.rotary_emb)
         return [layer.attn for layer in model.layers]
+    if kind == "nomic_bert":
+        model.rotary_emb.forward = types.MethodType(rotary_in_float64, model.rotary_emb)
+        return [layer.self_attn for layer in model.layers]
     if kind == "distilbert":
         return [layer.attention for layer in model.transformer.layer]
     if kind == "albert":

@@ -27,6 +27,7 @@ export function peftForm(
   if (taskTypes?.includes(own.taskType) === false) {
     return { reason: `PEFT computes ${own.taskType} heads otherwise with ${peftType}` };
   }
-  const reason = peftRefusalOf(backbone.modelType, peftType);
+  const reason =
+    peftRefusalOf(backbone.modelType, peftType) ?? peftRefusalOf(backbone.modelType, own.taskType);
   return reason === undefined ? { method: theirs, head: own } : { reason };
 }
