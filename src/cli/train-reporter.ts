@@ -4,6 +4,7 @@ import { formatBytes, formatCount, formatDuration, formatShare } from "../report
 import {
   decisiveScores,
   type EvaluationEvent,
+  type FoldEvent,
   type RefitEvent,
   type StartEvent,
   type StepEvent,
@@ -25,8 +26,12 @@ const smoothing = 0.05;
 export function jsonReporter(): TrainReporter {
   return (event) => {
     if (event.type === "checkpoint") return;
-    const { adapter, ...plain } = event as TrainEvent<SavedAdapter> & { adapter?: unknown };
-    printJson(redact(plain));
+    if (event.type !== "done") {
+      printJson(redact(event));
+      return;
+    }
+    const { adapter, alternative, ...plain } = event;
+    printJson(redact({ ...plain, ...(alternative && { alternative: alternative.evaluation }) }));
   };
 }
 
@@ -101,6 +106,12 @@ export function textReporter(): TrainReporter {
       case "evaluation":
         onEvaluation(event);
         break;
+      case "fold":
+        progressLine.update(
+          `${bar(event.update, event.updates)} rows left out: run ${event.fold} of ${event.folds}  step ${event.update}/${event.updates}  ` +
+            `loss ${event.loss.toFixed(3)}  ETA ${formatDuration(foldSeconds(event))}`,
+        );
+        break;
       case "refit":
         progressLine.clear();
         printRefit(event);
@@ -133,11 +144,16 @@ function printTrunk({ layers, numLayers, bytes, place, dtype, droppedOut, second
   );
 }
 
-function printRefit({ task, rows, seconds, selectBy, trained, fitted, taken }: RefitEvent): void {
+/** What the short runs that are left will take. */
+function foldSeconds({ fold, folds, update, updates, seconds }: FoldEvent): number {
+  return ((folds - fold) * updates + updates - update) * seconds;
+}
+
+function printRefit({ task, rows, seconds, selectBy, leftOut, trained, fitted, taken }: RefitEvent): void {
   const title = `head${task === undefined ? "" : ` of ${task}`}`;
   const scoreOf = ({ scores, loss }: NonNullable<RefitEvent["fitted"]>): string =>
     selectBy === "loss" ? loss.toFixed(4) : `${scores[selectBy]!.toFixed(4)} (loss ${loss.toFixed(4)})`;
-  const told = fitted ? `: dev ${selectBy} ${scoreOf(fitted)}` : "";
+  const told = fitted ? `: ${leftOut ? "on rows left out " : "dev "}${selectBy} ${scoreOf(fitted)}` : "";
   const kept = style("bold", taken ? "the fitted one" : "the trained one");
   print(
     `${style("dim", title.padEnd(10))} fitted ${trained ? "again " : ""}on ${formatCount(rows)} rows in ${formatDuration(seconds)}${told}` +

@@ -8,6 +8,8 @@ export const names = {
   adapter: "adapter",
   /** Folder of the adapters that a run of several tasks was split into. */
   adapters: "adapters",
+  /** A linear probe that left-out rows like better than the run's adapter. */
+  probe: "probe",
   result: "result.json",
   report: "report.html",
   /** Folder of TensorBoard event files. */

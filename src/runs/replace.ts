@@ -25,6 +25,7 @@ const products = [
   names.events,
   names.adapter,
   names.adapters,
+  names.probe,
   names.report,
   names.scalars,
 ];
@@ -48,8 +49,9 @@ export async function finishReplacement(folder: string): Promise<void> {
   const rubbish = temporaryName(join(folder, "run"));
   mkdirSync(rubbish);
   // An adapter that was about to be put in its place is one of the earlier run, too.
+  const folders: readonly string[] = [names.adapter, names.adapters, names.probe];
   const hidden = (await temporariesIn(folder)).flatMap(({ of, kind, path }) =>
-    kind !== "tmp" && (of === names.adapter || of === names.adapters) ? [path] : [],
+    kind !== "tmp" && folders.includes(of) ? [path] : [],
   );
   for (const path of hidden) await rm(path, { recursive: true, force: true });
   for (const name of products) await moveAway(join(folder, name), join(rubbish, name));

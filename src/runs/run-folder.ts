@@ -30,6 +30,8 @@ export interface RunFolder {
   readonly problems: readonly string[];
   /** Folder of the adapter, written by {@link finish}. */
   readonly adapterFolder: string;
+  /** Where a linear probe is saved that is better. */
+  readonly probeFolder: string;
   /** Appends to the log; checkpoints are saved, and the final adapter. */
   record(event: TrainEvent<SavedAdapter>): Promise<void>;
   /** Writes the results; the training state goes, as the run is complete, unless it is to be kept. */
@@ -153,13 +155,14 @@ async function openLocked(
   const log = createWriteStream(join(folder, names.events), { flags: "a" });
   const failure = new Promise<never>((_, reject) => log.on("error", reject));
   failure.catch(() => {});
-  const adapterFolder = join(folder, names.adapter);
+  const [adapterFolder, probeFolder] = [join(folder, names.adapter), join(folder, names.probe)];
   return {
     folder,
     config,
     state,
     problems,
     adapterFolder,
+    probeFolder,
     async record(event) {
       if (event.type === "checkpoint") {
         await event.save(join(folder, names.state));
@@ -174,6 +177,7 @@ async function openLocked(
       if (event.type !== "done" || event.reason === "aborted") return;
       const { adapter } = event;
       await adapter.save(adapterFolder);
+      await event.alternative?.adapter.save(probeFolder);
       if (config.report.split && adapter instanceof MultiTaskAdapter)
         await adapter.split(join(folder, names.adapters));
     },
@@ -193,8 +197,8 @@ async function openLocked(
 /** Events without the adapter's tensors. */
 function plain(event: TrainEvent<SavedAdapter>): object {
   if (event.type !== "done") return event;
-  const { adapter, ...rest } = event;
-  return rest;
+  const { adapter, alternative, ...rest } = event;
+  return { ...rest, ...(alternative && { alternative: alternative.evaluation }) };
 }
 
 function append(log: WriteStream, text: string): Promise<void> {

@@ -14,10 +14,10 @@ import { foldParams, headParameter, headShapes, inferenceGraph, missingWeights }
 import { weightForms } from "../nn/index.ts";
 import { evaluateSession } from "../predict/index.ts";
 import { evaluationOf, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
-import type { TrainEvent } from "./events.ts";
+import type { DoneEvent, TrainEvent } from "./events.ts";
 import { freeBytes } from "./memory.ts";
 import type { ResolvedSettings } from "./options.ts";
-import { type KeptState, refitHeads } from "./refit.ts";
+import { type KeptProbe, type KeptState, refitHeads } from "./refit.ts";
 import type { Run, RunTask } from "./set-up.ts";
 
 /** The result of a run. */
@@ -79,13 +79,43 @@ export async function* finish(
       endedBySignal(error);
     }
   }
-  yield { type: "done", reason, step: run.progress.step, adapter, best, ...(exact && { exact }) };
+  const alternative = kept.probe && alternativeOf(run, kept.probe);
+  const { step } = run.progress;
+  const more = { ...(alternative && { alternative }), ...(exact && { exact }) };
+  yield { type: "done", reason, step, adapter, best, ...more };
+}
+
+/** A probe as it is saved. */
+function alternativeOf(run: Run, { task, parts, params, evaluation }: KeptProbe): DoneEvent["alternative"] {
+  const { settings } = run;
+  const { name: method, options } = parts.method;
+  const adapter = new Adapter({
+    task: task.tune?.(evaluation.tuned ?? {}) ?? task,
+    method: parts.method,
+    params,
+    backbone: referenceTo(run.backbone),
+    maxLength: run.settings.maxLength,
+    provenance: {
+      ...origin(run.tasks[0]!),
+      training: {
+        method,
+        ...options,
+        precision: settings.precision,
+        seed: settings.seed,
+        selectBy: settings.selectBy,
+      },
+      metrics: { [leftOutSplit]: evaluation.scores },
+    },
+  });
+  return { adapter, evaluation };
 }
 
 /** What is to be known of how the tasks' open options were found: on dev, or on nothing where there is none. */
 function remarksOf({ tasks }: Run, { evaluation }: KeptState): readonly string[] {
   const without = tasks.flatMap(({ name, task, devSet, selectBy = task.selectBy }) =>
-    devSet.count > 0 ? [] : [{ name, selectBy, evaluation: task.evaluator(devSet).result() }],
+    devSet.count > 0 || evaluation?.leftOut
+      ? []
+      : [{ name, selectBy, evaluation: task.evaluator(devSet).result() }],
   );
   const unfound = without.length > 0 ? joinEvaluations(without).remarks : [];
   return [...(evaluation?.remarks ?? []), ...(unfound ?? [])];
@@ -150,9 +180,31 @@ const recorded = [
 
 function provenanceOf(
   { options, settings, progress: { step } }: Run,
-  { name, data }: RunTask,
+  task: RunTask,
   { evaluation, fits }: KeptState,
 ): Provenance {
+  const { name } = task;
+  return {
+    ...origin(task),
+    training: {
+      method: options.method.name,
+      ...options.method.options,
+      ...Object.fromEntries(recorded.map((key) => [key, settings[key]])),
+      ...("tasks" in options && { tasks: Object.keys(options.tasks), sampling: settings.sampling }),
+      steps: evaluation?.step ?? step,
+      ...(fits[name] && { refit: fits[name] }),
+    },
+    ...(evaluation && {
+      metrics: { [evaluation.leftOut ? leftOutSplit : "dev"]: evaluationOf(name, evaluation).scores },
+    }),
+  };
+}
+
+/** What adapters call scores of training rows that short runs left out. */
+const leftOutSplit = "left out";
+
+/** When, with what and from which data. */
+function origin({ data }: RunTask): Pick<Provenance, "createdAt" | "versions" | "data"> {
   return {
     createdAt: new Date().toISOString(),
     versions: versions(),
@@ -162,15 +214,6 @@ function provenanceOf(
       dev: data.dev.length,
       ...(data.table && { table: data.table }),
     },
-    training: {
-      method: options.method.name,
-      ...options.method.options,
-      ...Object.fromEntries(recorded.map((key) => [key, settings[key]])),
-      ...("tasks" in options && { tasks: Object.keys(options.tasks), sampling: settings.sampling }),
-      steps: evaluation?.step ?? step,
-      ...(fits[name] && { refit: fits[name] }),
-    },
-    ...(evaluation && { metrics: { dev: evaluationOf(name, evaluation).scores } }),
   };
 }
 

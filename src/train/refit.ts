@@ -9,17 +9,25 @@ import { evaluateSession } from "../predict/index.ts";
 import type { Evaluation, PassShape } from "../tasks/index.ts";
 import { itemCount } from "../text/portable.ts";
 import { comparable, isBetter, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
-import type { RefitEvent } from "./events.ts";
+import type { FoldEvent, RefitEvent, WarningEvent } from "./events.ts";
+import { hasLeftOut, type JudgedProbe, judgeLeftOut } from "./left-out.ts";
 import type { Run, RunTask } from "./set-up.ts";
 import type { EvaluationRecord } from "./state.ts";
 
 /** What a run keeps. */
 export interface KeptState {
   readonly params: Params;
-  /** Of these tensors on dev; absent where there is no dev set. */
+  /** Of these tensors on dev, or of small data without a dev set on left-out rows; absent where neither is there. */
   readonly evaluation: EvaluationRecord | undefined;
   /** How heads were fitted that are kept, by the names of their tasks. */
   readonly fits: Readonly<Record<string, HeadFit>>;
+  /** A linear model on the untouched backbone that left-out rows like better. */
+  readonly probe?: KeptProbe;
+}
+
+/** A probe on all training rows. */
+export interface KeptProbe extends Omit<JudgedProbe, "features"> {
+  readonly params: Params;
 }
 
 /** How a head was fitted: what the adapter says of it. */
@@ -31,26 +39,34 @@ interface HeadFit {
 }
 
 /**
- * Fits the linear layer of each head, again or in place of updates, and keeps the one of the two that dev likes better. What
- * the prompt has seen cannot tell: on its own training rows it separates anything.
+ * Fits the linear layer of each head, again or in place of updates, and keeps the one of the two that dev likes better, or left-out
+ * rows where data is small and there is no dev set. What the prompt has seen cannot tell: on its own training rows it separates
+ * anything.
  */
-export async function* refitHeads(run: Run, kept: KeptState): AsyncGenerator<RefitEvent, KeptState> {
+export async function* refitHeads(
+  run: Run,
+  kept: KeptState,
+): AsyncGenerator<RefitEvent | FoldEvent | WarningEvent, KeptState> {
   if (!run.tasks.some((task) => isFitted(run, task))) return kept;
   const isTrained = !run.options.method.fitsHead;
   const fits: Record<string, HeadFit> = {};
   const results: TaskEvaluation[] = [];
   let { params } = kept;
+  let probe: KeptProbe | undefined;
+  let leftOut = false;
   for (const task of run.tasks) {
     const { name, inference } = task;
     const evaluate = (own: Params): Promise<Evaluation> | undefined =>
       inference && evaluateHead(run, task, inference, own);
-    const trained = isTrained ? await evaluate(params) : undefined;
+    const started = performance.now();
+    const judged = hasLeftOut(run, task) ? yield* judgeLeftOut(run, task) : undefined;
+    leftOut = judged !== undefined;
+    const trained = judged ? judged.trained : isTrained ? await evaluate(params) : undefined;
     let evaluation = trained;
-    if (isFitted(run, task)) {
-      const started = performance.now();
+    if (isFitted(run, task) && (judged || inference || !isTrained)) {
       const fit = await fitHead(run, task, params);
       const changed = { ...params, ...fit.params };
-      const fitted = await evaluate(changed);
+      const fitted = judged ? judged.fitted : await evaluate(changed);
       const selectBy = deciding(run, task);
       const taken = !(trained && fitted) || isAtLeast(task, selectBy, fitted, trained);
       if (taken) {
@@ -63,30 +79,69 @@ export async function* refitHeads(run: Run, kept: KeptState): AsyncGenerator<Ref
         rows: fit.rows,
         features: fit.features,
         strength: fit.strength,
+        ...(leftOut && { leftOut }),
         ...(trained && { trained }),
         ...(fitted && { fitted }),
         ...{ selectBy, taken, seconds: (performance.now() - started) / 1000 },
       };
+      if (judged && evaluation) {
+        probe = await betterProbe(run, task, judged.probes, evaluation);
+        if (probe) yield { type: "warning", code: "probe", message: probeText(probe, selectBy, evaluation) };
+      }
     }
     if (evaluation) results.push({ name, selectBy: task.selectBy ?? task.task.selectBy, evaluation });
   }
-  if (Object.keys(fits).length === 0) return kept;
+  if (Object.keys(fits).length === 0 && !leftOut) return kept;
   const { step } = kept.evaluation ?? run.progress;
-  const at = { step, epoch: step / run.mix.stepsPerEpoch };
-  return {
-    params,
-    evaluation: results.length > 0 ? { ...at, ...joinEvaluations(results) } : undefined,
-    fits,
-  };
+  const at = { step, epoch: step / run.mix.stepsPerEpoch, ...(leftOut && { leftOut }) };
+  const evaluation = results.length > 0 ? { ...at, ...joinEvaluations(results) } : undefined;
+  return { params, evaluation, fits, ...(probe && { probe }) };
+}
+
+/** The best of some probes on all rows, if left-out rows like it better than what the run keeps. */
+async function betterProbe(
+  { settings, options, backbone }: Run,
+  { task, trainSet }: RunTask,
+  probes: readonly JudgedProbe[],
+  kept: Evaluation,
+): Promise<KeptProbe | undefined> {
+  const direction = task.lowerIsBetter?.includes(settings.selectBy) ? "lower" : "higher";
+  const scoreOf = (one: Evaluation): number => comparable(one, settings.selectBy, direction);
+  const best = probes.reduce((a, b) => (isBetter(scoreOf(b.evaluation), scoreOf(a.evaluation)) ? b : a));
+  if (!isBetter(scoreOf(best.evaluation), scoreOf(kept))) return undefined;
+  const { features, ...rest } = best;
+  const { params } = await fitReadout({
+    engine: abortable(backbone, options.signal).engine,
+    task: best.task,
+    encoded: trainSet,
+    features,
+    outputs: best.outputs,
+    rng: new Rng(settings.seed, "probe"),
+  });
+  return { ...rest, params };
+}
+
+function probeText({ task, evaluation }: KeptProbe, selectBy: string, kept: Evaluation): string {
+  const scoreOf = ({ scores, loss }: Evaluation): string =>
+    (selectBy === "loss" ? loss : scores[selectBy]!).toFixed(4);
+  return (
+    `A linear model on the untouched backbone (pooling ${task.options.pooling}) is better on rows that were left out: ` +
+    `${selectBy} ${scoreOf(evaluation)}, this run ${scoreOf(kept)}. It is there beside the run's adapter.`
+  );
 }
 
 /** Whether its head is a linear layer of the run's own that is fitted: always, or where dev can choose. */
-function isFitted({ settings, options }: Run, { parts, trained, inference, trainSet }: RunTask): boolean {
+function isFitted(run: Run, task: RunTask): boolean {
+  const { settings, options } = run;
+  const { parts, trained, inference, trainSet } = task;
   const { readout } = parts.head;
   if (readout === undefined || !trained.has(headParameter(parts.headName, headWeight))) return false;
   if (options.method.fitsHead) return true;
   return (
-    settings.refit === "auto" && readout.isRefitted && inference !== undefined && itemCount(trainSet) > 1
+    settings.refit === "auto" &&
+    readout.isRefitted &&
+    (inference !== undefined || hasLeftOut(run, task)) &&
+    itemCount(trainSet) > 1
   );
 }
 

@@ -15,6 +15,7 @@ import {
   ofType,
   tinyBackbone,
   tinyData,
+  tinyExamples,
   tinyFolder,
   tinyOptions,
 } from "../support/tiny.ts";
@@ -91,7 +92,7 @@ describe("the head of a run", () => {
       "a preset",
       { task: sequenceClassification({ labels: tinyData.labels, preset: "peft" }) as TrainOptions["task"] },
     ],
-    ["no dev set", { data: { ...tinyData, dev: [] } }],
+    ["many rows and no dev set", { data: { ...tinyData, train: tinyExamples(500, 1), dev: [] } }],
   ] as const)("is left alone with %s", async (_, change) => {
     const events = await eventsOf(
       tinyOptions(backbone, { ...hasty, epochs: 1, ...(change as Partial<TrainOptions>) }),

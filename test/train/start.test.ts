@@ -37,7 +37,7 @@ async function reloaded(adapter: Adapter): Promise<Adapter> {
 
 /** A run whose updates are too small to change a number: it ends with what it started from. */
 const still = (change: Partial<TrainOptions>): Promise<Adapter> =>
-  adapterOf({ learningRate: 1e-30, epochs: 1, ...change });
+  adapterOf({ learningRate: 1e-30, epochs: 1, refit: "never", ...change });
 
 const stateOf = async (change: Partial<TrainOptions>): Promise<TrainingState> => {
   const { state } = ofType(await eventsOf(tinyOptions(backbone, change)), "checkpoint").at(-1)!;

@@ -82,7 +82,9 @@ describe("a run", () => {
   });
 
   test("works without a dev set: the last state is the result", async () => {
-    const events = await eventsOf(tinyOptions(backbone, { data: { ...tinyData, dev: [] }, epochs: 1 }));
+    const events = await eventsOf(
+      tinyOptions(backbone, { data: { ...tinyData, dev: [] }, epochs: 1, refit: "never" }),
+    );
     expect(ofType(events, "evaluation")).toEqual([]);
     expect(ofType(events, "done")[0]!.best).toBeUndefined();
   });

@@ -64,7 +64,9 @@ test("temperature and threshold of the kept state are the adapter's, saved, show
 test("what could not be found is said once, at the end", async () => {
   const options = { labels, abstain: { precision: 0.9 }, temperature: "tuned" } as const;
   const task = sequenceClassification(options) as TrainOptions["task"];
-  const none = await eventsOf(tinyOptions(backbone, { task, data: { ...data, dev: [] }, epochs: 1 }));
+  const none = await eventsOf(
+    tinyOptions(backbone, { task, data: { ...data, dev: [] }, epochs: 1, refit: "never" }),
+  );
   const messages = ofType(none, "warning").filter(({ code }) => code === "tuned");
   expect(messages.map(({ message }) => message)).toEqual([
     "temperature: expected at least 50 labelled dev examples to find one, got 0: it is 1.",
@@ -73,7 +75,9 @@ test("what could not be found is said once, at the end", async () => {
   const { adapter } = ofType(none, "done")[0]!;
   expect(adapter.task.options).toMatchObject({ temperature: 1, abstain: { precision: 0.9, threshold: 0 } });
   // By default nobody asked for a temperature.
-  const silent = await eventsOf(tinyOptions(backbone, { data: { ...data, dev: [] }, epochs: 1 }));
+  const silent = await eventsOf(
+    tinyOptions(backbone, { data: { ...data, dev: [] }, epochs: 1, refit: "never" }),
+  );
   expect(ofType(silent, "warning").filter(({ code }) => code === "tuned")).toEqual([]);
 });
 

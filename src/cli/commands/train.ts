@@ -223,6 +223,7 @@ async function complete(
     ...(test && { test }),
     ...(simple.length > 0 && { baselines: simple }),
     adapter: folder.adapterFolder,
+    ...(done.alternative && { alternative: done.alternative.evaluation }),
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     versions: { ptuning: packageVersion(), node: process.versions.node },
     hardware: describeMachine(),
@@ -239,7 +240,11 @@ async function complete(
       .map(([name, value]) => `${name} ${value.toFixed(4)}`)
       .join("  ");
   const line = (title: string, text: string): void => print(`${style("dim", title.padEnd(10))} ${text}`);
-  if (done.best) line("best dev", `${scores(done.best.scores)}  (step ${done.best.step})`);
+  if (done.best)
+    line(
+      done.best.leftOut ? "left out" : "best dev",
+      `${scores(done.best.scores)}  (step ${done.best.step})`,
+    );
   if (done.exact && done.best)
     line("fp32 dev", `${scores(done.exact)}  (rounding costs ${pointsLost(done.best.scores, done.exact)})`);
   if (test) line("test", style("bold", scores(test)));
@@ -247,6 +252,7 @@ async function complete(
   const waiting = spent.dataSeconds.toFixed(1);
   line("time", `${formatDuration(spent.seconds)}, of which ${waiting} s waiting for data`);
   line("adapter", folder.adapterFolder);
+  if (done.alternative) line("probe", folder.probeFolder);
   if (page) line("report", page);
   print();
   const [name, { task }] = Object.entries(shown)[0] as [string, { task: Task }];

@@ -35,7 +35,7 @@ export function headerSection({ h }: Page, report: RunReport): PageNode {
       "dl",
       { class: "tiles" },
       scored("Test", result?.test, bestBaseline(report)),
-      scored("Dev", best?.scores, best && `at update ${formatCount(best.step)}`),
+      scored(best?.leftOut ? "Left out" : "Dev", best?.scores, best && `at update ${formatCount(best.step)}`),
       start &&
         tile(
           "Trainable",
@@ -77,9 +77,9 @@ export function scoresSection(
 ): PageNode | undefined {
   const best = result?.best ?? evaluations.findLast((evaluation) => evaluation.best);
   const rows = [
-    { name: "dev, kept state", scores: best?.scores },
-    ...refits.map(({ task, taken, trained, fitted }) => ({
-      name: `dev, ${taken ? "head as it was trained" : "head fitted again, not kept"}`,
+    { name: best?.leftOut ? "rows left out" : "dev, kept state", scores: best?.scores },
+    ...refits.map(({ task, taken, leftOut, trained, fitted }) => ({
+      name: `${leftOut ? "rows left out" : "dev"}, ${taken ? "head as it was trained" : "head fitted again, not kept"}`,
       scores: byTask(task, (taken ? trained : fitted)?.scores),
     })),
     { name: "dev, frozen layers in fp32", scores: result?.exact },
