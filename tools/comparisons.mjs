@@ -64,7 +64,7 @@ async function writeReadme() {
   });
   const head =
     "# Comparisons\n\n" +
-    "Methods and ablations on MiniLM, as [`ptuning compare`](../../docs/compare.md) makes them. `node tools/comparisons.mjs`\n" +
+    "Methods and ablations, on MiniLM unless said, as [`ptuning compare`](../../docs/compare.md) makes them. `node tools/comparisons.mjs`\n" +
     "makes what [`../comparisons.yaml`](../comparisons.yaml) lists and has no result yet; the `.json` files hold every run.\n" +
     "Times compare within a table, not with `bench/`.";
   writeFileSync(join(folder, "README.md"), `${[head, ...sections].join("\n\n")}\n`);

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * Compares variants of runs that are otherwise equal, as a plan lists them: results/convergence.yaml (what may make
- * prompts learn faster), results/precision.yaml (int8 beside fp32).
+ * prompts learn faster), results/rates.yaml (rates, warm-up, dropout), results/precision.yaml (int8 beside fp32).
  *   node tools/variants.mjs PLAN [--list | --table] [PART-OF-A-CELL'S-NAME …]
  * Runs the cells that have no row yet and rewrites results/PLAN.md. A row in results/PLAN.jsonl is one run, as in
  * tools/results.mjs, with its dev scores over the updates; a cell without settings is the recipe's own run and takes
@@ -108,7 +108,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const args = process.argv.slice(2);
   const [plan, ...parts] = args.filter((arg) => !arg.startsWith("--"));
   if (!existsSync(join(folder, `${plan}.yaml`))) {
-    console.error(`variants: expected convergence or precision, a plan in results/, got ${plan ?? "none"}.`);
+    console.error(`variants: expected convergence, rates or precision, a plan in results/, got ${plan ?? "none"}.`);
     process.exit(2);
   }
   const all = cells(plan);
