@@ -108,7 +108,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const args = process.argv.slice(2);
   const [plan, ...parts] = args.filter((arg) => !arg.startsWith("--"));
   if (!existsSync(join(folder, `${plan}.yaml`))) {
-    console.error(`variants: expected convergence, rates or precision, a plan in results/, got ${plan ?? "none"}.`);
+    console.error(
+      `variants: expected convergence, rates or precision, a plan in results/, got ${plan ?? "none"}.`,
+    );
     process.exit(2);
   }
   const all = cells(plan);
