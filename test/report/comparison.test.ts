@@ -85,6 +85,33 @@ describe("the page", () => {
     expect(svg).toMatch(/>ascending<\/text>.*>descending<\/text>/);
   });
 
+  test("names of many curves stand in rows inside the figure, each in its own colour", async () => {
+    const names = ["fine-tuning", "p-tuning-v2", "lora", "bitfit", "prompt-tuning", "linear-probe"];
+    const given = depthComparison();
+    const curve = given.variants.filter(({ series }) => series === "ascending");
+    expect(curve.length).toBeGreaterThan(1);
+    const variants = names.flatMap((series) =>
+      curve.map((variant) => ({ ...variant, name: `${series}, ${variant.at}`, series })),
+    );
+    const { svg } = await renderComparison({ ...given, variants });
+    const { document } = parseHTML(svg!);
+    const texts = [...document.querySelectorAll("text")].filter((text) => names.includes(text.textContent!));
+    expect(texts.map((text) => text.textContent)).toEqual(names);
+    expect(new Set(texts.map((text) => text.getAttribute("fill"))).size).toBe(names.length);
+    const [, top, width] = document.querySelector("svg")!.getAttribute("viewBox")!.split(" ").map(Number);
+    const places = texts.map((text) => {
+      const [x, y] = [Number(text.getAttribute("x")), Number(text.getAttribute("y"))];
+      // Bold letters of this size are about seven units wide.
+      return { y, left: x, right: x + 7 * text.textContent!.length };
+    });
+    for (const { y, right } of places) {
+      expect(right).toBeLessThanOrEqual(width!);
+      expect(y).toBeGreaterThan(top!);
+    }
+    for (const [i, { y, left }] of places.slice(1).entries())
+      if (places[i]!.y === y) expect(left).toBeGreaterThan(places[i]!.right);
+  });
+
   test("without any score there is no figure", async () => {
     const comparison = { ...methodComparison(), variants: methodComparison().variants.slice(2) };
     const { html, svg } = await renderComparison(comparison);

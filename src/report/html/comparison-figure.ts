@@ -3,8 +3,8 @@ import { type Comparison, type ComparisonFigure, scoreOf, spreadOf } from "../co
 import { figureOptions } from "./curves.ts";
 import type { Page, PageNode } from "./page.ts";
 import { scoreText, scoreTitle, shorten } from "./parts.ts";
+import { curveColors } from "./style.ts";
 
-const colors = ["var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)"] as const;
 const rowHeight = 34;
 /** Characters of a variant's name beside its bar. */
 const nameCharacters = 28;
@@ -61,7 +61,7 @@ function bars(page: Page, comparison: Comparison): { drawing: PageNode; key: Rec
       tickFormat: (name: string) => shorten(name, nameCharacters),
     },
     marks: [
-      Plot.barX(rows, { x: "mean", y, fill: colors[0], fillOpacity: 0.75 }),
+      Plot.barX(rows, { x: "mean", y, fill: curveColors[0], fillOpacity: 0.75 }),
       Plot.ruleY(rows, { x1: "low", x2: "high", y, stroke: "var(--ink)", strokeWidth: 1.5 }),
       Plot.dot(dots, { x: "value", y, r: 2.5, fill: "var(--panel)", stroke: "var(--ink)" }),
       Plot.text(rows, {
@@ -111,7 +111,7 @@ function lines(
         return point ? [{ ...point, at: variant.at! }] : [];
       })
       .toSorted((a, b) => a.at - b.at);
-    const color = colors[i % colors.length]!;
+    const color = curveColors[i % curveColors.length]!;
     return [
       Plot.areaY(points, { x: "at", y1: "low", y2: "high", fill: color, fillOpacity: 0.15 }),
       Plot.lineY(points, { x: "at", y: "mean", stroke: color, strokeWidth: 2 }),
@@ -131,6 +131,8 @@ function lines(
   const isNamed = named.length > 0;
   return {
     drawing,
-    key: isNamed ? Object.fromEntries(series.map((name, i) => [name, colors[i % colors.length]!])) : {},
+    key: isNamed
+      ? Object.fromEntries(series.map((name, i) => [name, curveColors[i % curveColors.length]!]))
+      : {},
   };
 }

@@ -1,3 +1,4 @@
+import type { PlotOptions } from "@observablehq/plot";
 import {
   type Comparison,
   type ComparisonRow,
@@ -62,18 +63,30 @@ export async function writeComparisonFigure(comparison: Comparison): Promise<str
   return isEmpty ? undefined : svg;
 }
 
-/** Names of curves in a row above the drawing, where a page would have them in its caption. */
-function withKey(page: Page, drawing: PageNode, key: Readonly<Record<string, string>>): PageNode {
-  const names = Object.entries(key);
-  if (names.length === 0) return drawing;
-  const { width, marginLeft } = figureOptions;
-  const place = (width! - marginLeft!) / names.length;
-  for (const [i, [name, color]] of names.entries()) {
-    const x = String(marginLeft! + i * place);
+/** Height of a row of names, and the room that a character and the gap behind a name take. */
+const key = { row: 16, character: 7.4, gap: 14 } as const;
+
+/** Names of curves above the drawing, in as many rows as they need, where a page would have them in its caption. */
+function withKey(page: Page, drawing: PageNode, names: Readonly<Record<string, string>>): PageNode {
+  if (Object.keys(names).length === 0) return drawing;
+  const { width, height, marginLeft } = figureOptions as Required<PlotOptions>;
+  let [x, row] = [marginLeft, 0];
+  const texts = Object.entries(names).map(([name, color]) => {
+    const room = name.length * key.character;
+    if (x > marginLeft && x + room > width) [x, row] = [marginLeft, row + 1];
+    const text = { x, row, name, color };
+    x += room + key.gap;
+    return text;
+  });
+  for (const { x, row: own, name, color } of texts) {
+    const y = String(11 - (row - own) * key.row);
     drawing.append(
-      page.h("text", { x, y: "11", fill: color, "font-weight": "600", "text-anchor": "start" }, name),
+      page.h("text", { x: String(x), y, fill: color, "font-weight": "600", "text-anchor": "start" }, name),
     );
   }
+  const above = row * key.row;
+  drawing.setAttribute("viewBox", `0 ${-above} ${width} ${height + above}`);
+  drawing.setAttribute("height", String(height + above));
   return drawing;
 }
 

@@ -3,12 +3,14 @@ import { decisiveScores, type StepEvent } from "../../train/index.ts";
 import type { RunReport } from "../run-report.ts";
 import type { Page, PageNode } from "./page.ts";
 import { figure, scoreTitle, section } from "./parts.ts";
+import { curveColors } from "./style.ts";
 
 /** Points that a curve has at most: more than a screen can show would only make the file large. */
 const mostPoints = 400;
+/** Scores whose curves one figure has at most. */
+const mostScores = 4;
 /** Share of the run that the smooth curve averages over, to each side. */
 const smoothingShare = 0.02;
-const colors = ["var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)"] as const;
 
 /** Sizes that stay readable when a phone shows the figure at four fifths. */
 export const figureOptions: PlotOptions = {
@@ -63,8 +65,8 @@ const values = { label: null, grid: true, ticks: 5, tickSize: 0, nice: true } as
 /** Two curves: what was measured, faint, and its course. */
 function noisy({ Plot }: Page, points: readonly Point[]): Markish[] {
   return [
-    Plot.lineY(points, { ...channels, stroke: colors[0], strokeOpacity: 0.28, strokeWidth: 1 }),
-    Plot.lineY(smooth(points), { ...channels, stroke: colors[0], strokeWidth: 2 }),
+    Plot.lineY(points, { ...channels, stroke: curveColors[0], strokeOpacity: 0.28, strokeWidth: 1 }),
+    Plot.lineY(smooth(points), { ...channels, stroke: curveColors[0], strokeWidth: 2 }),
   ];
 }
 
@@ -73,7 +75,7 @@ function rateFigure(page: Page, { steps: all }: RunReport): PageNode {
   const tickFormat = (value: number): string =>
     value === 0 || value >= 1e-3 ? String(value) : value.toExponential().replace("e-", "e−");
   const y = { ...values, zero: true, tickFormat };
-  const marks = [page.Plot.lineY(points, { ...channels, stroke: colors[0], strokeWidth: 2 })];
+  const marks = [page.Plot.lineY(points, { ...channels, stroke: curveColors[0], strokeWidth: 2 })];
   return figure(page, "Learning rate", page.plot({ ...figureOptions, x: steps, y, marks }));
 }
 
@@ -92,11 +94,14 @@ function lossFigure(page: Page, { steps: all, evaluations }: RunReport): PageNod
   const dev = evaluations.map(({ step, loss }) => ({ step, value: loss }));
   const marks: Markish[] = [
     ...noisy(page, points),
-    Plot.lineY(dev, { ...channels, stroke: colors[1], strokeWidth: 2 }),
-    Plot.dot(dev, { ...channels, fill: colors[1], r: 3 }),
+    Plot.lineY(dev, { ...channels, stroke: curveColors[1], strokeWidth: 2 }),
+    Plot.dot(dev, { ...channels, fill: curveColors[1], r: 3 }),
   ];
   const drawing = page.plot({ ...figureOptions, x: steps, y: { ...values, zero: true }, marks });
-  return figure(page, "Loss", drawing, { train: colors[0], ...(dev.length > 0 && { dev: colors[1] }) });
+  return figure(page, "Loss", drawing, {
+    train: curveColors[0],
+    ...(dev.length > 0 && { dev: curveColors[1] }),
+  });
 }
 
 function scoresFigure(
@@ -109,11 +114,11 @@ function scoresFigure(
   );
   if (names.length === 0) return undefined;
   const { Plot } = page;
-  const shown = names.slice(0, colors.length);
+  const shown = names.slice(0, mostScores);
   const kept = result?.best?.step ?? evaluations.findLast(({ best }) => best)?.step;
   const lines = shown.flatMap((name, i) => {
     const points = evaluations.map(({ step, scores }) => ({ step, value: scores[name]! }));
-    const color = colors[i]!;
+    const color = curveColors[i]!;
     return [
       Plot.lineY(points, { ...channels, stroke: color, strokeWidth: 2 }),
       Plot.dot(points, { ...channels, fill: color, r: 3 }),
@@ -128,6 +133,6 @@ function scoresFigure(
         ];
   const x = { ...steps, domain: [0, evaluations.at(-1)!.step] };
   const drawing = page.plot({ ...figureOptions, x, y: values, marks: [...best, ...lines] });
-  const key = Object.fromEntries(shown.map((name, i) => [scoreTitle(name), colors[i]!]));
+  const key = Object.fromEntries(shown.map((name, i) => [scoreTitle(name), curveColors[i]!]));
   return figure(page, "Dev scores", drawing, key);
 }

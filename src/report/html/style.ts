@@ -1,14 +1,26 @@
+/** Of curves that stand in one figure, in their order; the first is that of figures with one. */
+export const curveColors = [
+  "var(--c1)",
+  "var(--c2)",
+  "var(--c3)",
+  "var(--c4)",
+  "var(--c5)",
+  "var(--c6)",
+  "var(--c7)",
+  "var(--c8)",
+] as const;
+
 /** Colours of pages and figures, light or dark as the reader's system is. */
 export const colorRules = `
 :root {
   --paper: #fbfbfa; --panel: #ffffff; --ink: #1c1f24; --muted: #5f6772; --line: #e3e4e1;
-  --c1: #2f5fd0; --c2: #d0611a; --c3: #1f8a5b; --c4: #8b4fbf;
+  --c1: #2f5fd0; --c2: #d0611a; --c3: #1f8a5b; --c4: #8b4fbf; --c5: #b8336a; --c6: #7b7a12; --c7: #16869c; --c8: #7d5a45;
   --bad: #b3261e; --bad-soft: #fbe9e7; --warn: #8a5a00; --warn-soft: #fdf1d8; --info-soft: #e9effb; --good: #1a7a4f;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #14171c; --panel: #1b1f26; --ink: #e7e9ec; --muted: #9aa3af; --line: #2e343d;
-    --c1: #86a8ff; --c2: #f0975a; --c3: #5cc997; --c4: #c49bf0;
+    --c1: #86a8ff; --c2: #f0975a; --c3: #5cc997; --c4: #c49bf0; --c5: #f07fae; --c6: #cfcb5a; --c7: #5cc3da; --c8: #c9a58c;
     --bad: #ff9a91; --bad-soft: #3c2020; --warn: #eec06a; --warn-soft: #362b14; --info-soft: #1f2a42; --good: #5cc997;
   }
 }`;
