@@ -583,7 +583,7 @@ describe("configurations are told from data", () => {
     [
       "long.json",
       JSON.stringify({ training: { epochs: "x".repeat(5000) } }),
-      /epochs: expected number, got "x{1,79}…/,
+      /epochs: expected a whole number above 0, got "x{1,79}…/,
     ],
   ])("%s is refused in few words", async (name, content, message) => {
     await writeFile(join(folder, name), content);
