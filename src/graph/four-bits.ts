@@ -1,8 +1,8 @@
 /** Legend: N rows, nb blocks of a row. */
 import { floats } from "../core/index.ts";
 import type { GraphBuilder } from "./builder.ts";
+import { numbersOfByte } from "./byte-numbers.ts";
 import type { Value } from "./graph.ts";
-import { numbersOfByte } from "./ops/blocks.ts";
 
 /**
  * 4-bit numbers times the scale of their block, as floats: uint8 `[N, nb, block / 2]`, the lower half of a byte first, and

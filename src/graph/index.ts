@@ -1,11 +1,11 @@
 export { type GradientRegion, GraphBuilder, inferTypes, type NodeRange } from "./builder.ts";
+export { fourBitZero } from "./byte-numbers.ts";
 export { fourBitFloats } from "./four-bits.ts";
 export type { Graph, Node, Value, ValueType } from "./graph.ts";
 export { executionOrder, type MemoryPlan, planMemory } from "./memory.ts";
 export type { NdArray } from "./ndarray.ts";
 export type { AttributeKind, OpSpec } from "./op.ts";
 export { failGraph } from "./op.ts";
-export { fourBitZero } from "./ops/blocks.ts";
 export { parts } from "./parts.ts";
 export { foldConstants, fromNdArray, toNdArray } from "./passes/fold.ts";
 export { lower } from "./passes/lower.ts";

@@ -62,7 +62,7 @@ describe("a run from start to end", () => {
     expect(stderr).not.toMatch(/error|defect|at .*\.js/);
     expect(code).toBe(0);
     expect(stdout).toMatch(/trainable {2}\d+ \(\d.*%\): prompt 384, head 99/);
-    expect(stdout).toMatch(/epoch +step +train loss +dev loss +accuracy +macroF1 +matthews +time/);
+    expect(stdout).toMatch(/epoch +step +train loss +dev loss +accuracy +macroF1 +matthews +ece +time/);
     expect(stdout.match(/^ +[1-8] +\d+ +\d\.\d{4}/gm)).toHaveLength(8);
     expect(stdout).toMatch(/test +accuracy 0\.\d{4}/);
     expect(stdout).toMatch(/accuracy 0\.\d{4}.*majority class\n.*accuracy 0\.\d{4}.*TF-IDF/);
@@ -276,7 +276,7 @@ describe("train", () => {
       .split("\n")
       .map((line) => JSON.parse(line));
     expect(new Set(events.map(({ type }) => type))).toEqual(
-      new Set(["data", "start", "step", "evaluation", "done", "result"]),
+      new Set(["data", "start", "step", "evaluation", "refit", "done", "result"]),
     );
     const logged = (await readFile(join(folder, "runs/json/events.jsonl"), "utf8"))
       .trim()
@@ -384,7 +384,7 @@ describe("train", () => {
     [["train", "run.yaml", "--set", "__proto__.x=1"], /the key "__proto__" is not allowed/],
     [
       ["train", "run.yaml", "--set", "training.epochs=many"],
-      /training\.epochs: expected .*number, got "many"/,
+      /training\.epochs: expected a whole number above 0, got "many"/,
     ],
     [["train", "nowhere.csv"], /nowhere\.csv: expected a data file, got no such file/],
     [["train", "train.csv", "--label", "lable"], /expected a column "lable".*\n {2}Did you mean "label"/],

@@ -1,16 +1,8 @@
 /** ONNX Runtime's product of 4-bit numbers with a scale per block. Legend: N rows, K columns, nb = K / block. */
+import { numbersOfByte } from "../byte-numbers.ts";
 import { type NdArray, ndMap, ndMatMul, ndZeros } from "../ndarray.ts";
 import type { OpSpec } from "../op.ts";
 import { failGraph, required, shapeText } from "../op.ts";
-
-/** What stands for 0 of the 4-bit numbers, and the lowest number is as far below. */
-export const fourBitZero = 8;
-
-/** The two numbers of a byte, that of the lower half first. */
-export const numbersOfByte = (byte: number): readonly [number, number] => [
-  (byte & 15) - fourBitZero,
-  (byte >> 4) - fourBitZero,
-];
 
 function unpacked({ data }: NdArray): Float64Array {
   const numbers = new Float64Array(2 * data.length);
