@@ -90,7 +90,7 @@ export async function writeSummary(plan, rows, folder) {
       "settings and where they are from, and has no row yet in `rows.jsonl`. A cell is backbone, data set, rows per label; all\n" +
       "contenders have the same training rows, drawn with each seed, and the same test rows, at most 1,000. Test scores in points,\n" +
       "accuracy or F1 of entities (conll04), mean ± standard deviation over seeds; all answers are scored by one program. Rivals\n" +
-      "have one published setting each, ours its defaults. Rivals run in fp32 and bf16 with a cell's first seed: the faster one\n" +
+      "have one setting each, published but for what the plan says beside it, ours its defaults. Rivals run in fp32 and bf16 with a cell's first seed: the faster one\n" +
       "counts.",
     figure === undefined ? "" : "![Means over the cells that every contender answers](figure.svg)",
     "## Bars",
