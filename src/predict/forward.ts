@@ -28,6 +28,7 @@ export async function* forward(
   backbone: Pick<Backbone, "config">,
   maxLength: number,
   more?: PassFeeds,
+  wanted?: Int32Array,
 ): AsyncGenerator<ForwardPass> {
   for await (const { values, ...pass } of outputs(
     session,
@@ -36,6 +37,7 @@ export async function* forward(
     backbone,
     maxLength,
     more,
+    wanted,
   ))
     yield { ...pass, logits: values };
 }

@@ -1,8 +1,11 @@
+import type { Session } from "../engine/index.ts";
 import type { Scores } from "../metrics/index.ts";
 import { headParameter } from "../model/index.ts";
+import { evaluateSession } from "../predict/index.ts";
 import type { Evaluation } from "../tasks/index.ts";
 import type { StartEvent } from "./events.ts";
 import { meanScore } from "./options.ts";
+import type { Run, RunTask } from "./set-up.ts";
 
 /** The dev evaluation of one task of a run. */
 export interface TaskEvaluation {
@@ -36,6 +39,17 @@ export function joinEvaluations(results: readonly TaskEvaluation[]): Evaluation 
     tuned: Object.fromEntries(results.map(({ name, evaluation }) => [name, evaluation.tuned ?? {}])),
     ...(remarks.length > 0 && { remarks }),
   };
+}
+
+/** Scores a task's dev set with the tensors that its session has bound. */
+export function evaluateDev(
+  { backbone, settings, cache }: Run,
+  { task, devSet }: RunTask,
+  inference: Session,
+): Promise<Evaluation> {
+  return evaluateSession(inference, task, devSet, backbone, settings.maxLength, (pass) =>
+    cache ? cache.feeds(devSet, pass) : {},
+  );
 }
 
 /**

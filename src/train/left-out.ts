@@ -7,8 +7,8 @@ import { type Params, PtuningError, Rng, type TensorMap } from "../core/index.ts
 import { splitOff } from "../data/portable.ts";
 import { type Features, fitReadout, headFeatures, linearOutputs, probeFeatures } from "../fit/index.ts";
 import { headWeight, type Pooling } from "../heads/index.ts";
-import { inferenceGraph, logitsOutput, type ModelParts } from "../model/index.ts";
-import { outputs } from "../predict/index.ts";
+import { inferenceGraph, type ModelParts } from "../model/index.ts";
+import { forward } from "../predict/index.ts";
 import { type Evaluation, type Evaluator, type Task, taskFrom } from "../tasks/index.ts";
 import { itemCount, itemRows, tokenCount } from "../text/portable.ts";
 import type { FoldEvent } from "./events.ts";
@@ -85,17 +85,9 @@ export async function* judgeLeftOut(
     const rows = itemRows(trainSet, left).sort();
     const evaluate = async (own: Params, evaluator: Evaluator): Promise<void> => {
       await session.bind(own as TensorMap);
-      const { sequences } = trainSet;
-      for await (const { values, ...pass } of outputs(
-        session,
-        logitsOutput,
-        sequences,
-        backbone,
-        settings.maxLength,
-        undefined,
-        rows,
-      ))
-        evaluator.add({ ...pass, logits: values });
+      const { maxLength } = settings;
+      for await (const pass of forward(session, trainSet, backbone, maxLength, undefined, rows))
+        evaluator.add(pass);
     };
     await evaluate(params, trained);
     const features = await headFeatures({ parts, params, maxLength: settings.maxLength, rng }, trainSet);

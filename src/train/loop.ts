@@ -1,8 +1,7 @@
 import { PtuningError, Rng } from "../core/index.ts";
-import { evaluateSession } from "../predict/index.ts";
 import { itemCount, shuffledBatches } from "../text/portable.ts";
 import { offerCheckpoint } from "./checkpoint.ts";
-import { comparable, isBetter, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
+import { comparable, evaluateDev, isBetter, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
 import type { StepEvent, TrainEvent } from "./events.ts";
 import type { Plan } from "./plan.ts";
 import type { Run, RunTask } from "./set-up.ts";
@@ -134,14 +133,11 @@ async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
   const started = performance.now();
   const results: TaskEvaluation[] = [];
   try {
-    for (const { inference, name, task, selectBy, devSet } of run.tasks) {
+    for (const one of run.tasks) {
+      const { inference, name, task, selectBy = task.selectBy } = one;
       if (inference === undefined) continue;
       await run.store.bindTo(inference);
-      const { maxLength } = run.settings;
-      const evaluation = await evaluateSession(inference, task, devSet, run.backbone, maxLength, (pass) =>
-        run.cache ? run.cache.feeds(devSet, pass) : {},
-      );
-      results.push({ name, selectBy: selectBy ?? task.selectBy, evaluation });
+      results.push({ name, selectBy, evaluation: await evaluateDev(run, one, inference) });
     }
   } catch (error) {
     if (signal?.aborted && error === signal.reason) return;

@@ -1,14 +1,12 @@
 /** The linear layers of heads, fitted again on what the kept state computes of the training data. */
 import { abortable } from "../backbones/portable.ts";
 import { type Params, Rng } from "../core/index.ts";
-import type { Session } from "../engine/index.ts";
 import { fitReadout, headFeatures } from "../fit/index.ts";
 import { headBias, headWeight } from "../heads/index.ts";
 import { headParameter } from "../model/index.ts";
-import { evaluateSession } from "../predict/index.ts";
 import type { Evaluation, PassShape } from "../tasks/index.ts";
 import { itemCount } from "../text/portable.ts";
-import { comparable, isBetter, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
+import { comparable, evaluateDev, isBetter, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
 import type { FoldEvent, RefitEvent, WarningEvent } from "./events.ts";
 import { hasLeftOut, type JudgedProbe, judgeLeftOut } from "./left-out.ts";
 import type { Run, RunTask } from "./set-up.ts";
@@ -56,8 +54,10 @@ export async function* refitHeads(
   let leftOut = false;
   for (const task of run.tasks) {
     const { name, inference } = task;
-    const evaluate = (own: Params): Promise<Evaluation> | undefined =>
-      inference && evaluateHead(run, task, inference, own);
+    const evaluate = async (own: Params): Promise<Evaluation | undefined> => {
+      await inference?.bind(own);
+      return inference && evaluateDev(run, task, inference);
+    };
     const started = performance.now();
     const judged = hasLeftOut(run, task) ? yield* judgeLeftOut(run, task) : undefined;
     leftOut = judged !== undefined;
@@ -101,19 +101,18 @@ export async function* refitHeads(
 /** The best of some probes on all rows, if left-out rows like it better than what the run keeps. */
 async function betterProbe(
   { settings, options, backbone }: Run,
-  { task, trainSet }: RunTask,
+  one: RunTask,
   probes: readonly JudgedProbe[],
   kept: Evaluation,
 ): Promise<KeptProbe | undefined> {
-  const direction = task.lowerIsBetter?.includes(settings.selectBy) ? "lower" : "higher";
-  const scoreOf = (one: Evaluation): number => comparable(one, settings.selectBy, direction);
+  const scoreOf = comparableOf(one, settings.selectBy);
   const best = probes.reduce((a, b) => (isBetter(scoreOf(b.evaluation), scoreOf(a.evaluation)) ? b : a));
   if (!isBetter(scoreOf(best.evaluation), scoreOf(kept))) return undefined;
   const { features, ...rest } = best;
   const { params } = await fitReadout({
     engine: abortable(backbone, options.signal).engine,
     task: best.task,
-    encoded: trainSet,
+    encoded: one.trainSet,
     features,
     outputs: best.outputs,
     rng: new Rng(settings.seed, "probe"),
@@ -150,25 +149,17 @@ function deciding({ options, settings: { selectBy } }: Run, task: RunTask): stri
   return "tasks" in options && selectBy !== "loss" ? (task.selectBy ?? task.task.selectBy) : selectBy;
 }
 
-/** Whether the first is no worse; where scores are equal, the loss says it. */
-function isAtLeast({ task }: RunTask, selectBy: string, first: Evaluation, second: Evaluation): boolean {
+/** The number by which evaluations of one task are compared: higher is better. */
+function comparableOf({ task }: RunTask, selectBy: string): (evaluation: Evaluation) => number {
   const direction = task.lowerIsBetter?.includes(selectBy) ? "lower" : "higher";
-  const [own, other] = [comparable(first, selectBy, direction), comparable(second, selectBy, direction)];
-  if (isBetter(own, other)) return true;
-  return !isBetter(other, own) && first.loss <= second.loss;
+  return (evaluation) => comparable(evaluation, selectBy, direction);
 }
 
-/** The dev evaluation of a task with these tensors, which are then those of its session. */
-async function evaluateHead(
-  run: Run,
-  { task, devSet }: RunTask,
-  inference: Session,
-  params: Params,
-): Promise<Evaluation> {
-  await inference.bind(params);
-  return evaluateSession(inference, task, devSet, run.backbone, run.settings.maxLength, (pass) =>
-    run.cache ? run.cache.feeds(devSet, pass) : {},
-  );
+/** Whether the first is no worse; where scores are equal, the loss says it. */
+function isAtLeast(task: RunTask, selectBy: string, first: Evaluation, second: Evaluation): boolean {
+  const [own, other] = [first, second].map(comparableOf(task, selectBy)) as [number, number];
+  if (isBetter(own, other)) return true;
+  return !isBetter(other, own) && first.loss <= second.loss;
 }
 
 /** A fitted linear layer, under the names of the run. */
