@@ -7,16 +7,17 @@ import { root } from "./prepare.mjs";
 
 /** Where the rows lie. */
 export const folder = join(root, "results");
-/** The rows of a recipe of this name, in the order in which they were run. */
-export const rowsOf = (name) => {
-  const path = join(folder, `${name}.jsonl`);
-  return existsSync(path)
+/** The rows of a file, one JSON value per line; none where there is no file. */
+export const readRows = (path) =>
+  existsSync(path)
     ? readFileSync(path, "utf8")
-        .trim()
         .split("\n")
+        .filter((line) => line !== "")
         .map((line) => JSON.parse(line))
     : [];
-};
+
+/** The rows of a recipe of this name, in the order in which they were run. */
+export const rowsOf = (name) => readRows(join(folder, `${name}.jsonl`));
 
 /** `recipes/defaults/trec.yaml` → `defaults-trec` */
 export const nameOf = (recipe) =>

@@ -24,8 +24,8 @@ import { embedThrough, wordTable } from "./embeddings.ts";
 import { encoder, type LayerInput } from "./encoder.ts";
 import { limits } from "./limits.ts";
 import { linearLayer, linearWeights, projectThirds } from "./linear-layers.ts";
-import { parseConfigWith, rate, size, width } from "./parse.ts";
-import { rotary } from "./rotary.ts";
+import { encoderKeys, parseConfigWith, rate, size } from "./parse.ts";
+import { evenHeads, hasEvenHeads, rotary } from "./rotary.ts";
 import { renamed } from "./weight-names.ts";
 
 interface ModernBertConfig extends BackboneConfig {
@@ -50,12 +50,7 @@ const rope = z.looseObject({
 /** Keys of `config.json`, with the values that transformers assumes where one is missing. */
 const schema = z
   .object({
-    model_type: z.string(),
-    hidden_size: width,
-    num_hidden_layers: size.max(limits.layers),
-    num_attention_heads: width,
-    intermediate_size: size.max(16 * limits.hiddenSize),
-    vocab_size: size.max(limits.vocabulary),
+    ...encoderKeys,
     max_position_embeddings: size.max(limits.positions).default(8192),
     pad_token_id: z.int().nonnegative().default(50_283),
     norm_eps: z.number().positive().default(1e-5),
@@ -80,10 +75,7 @@ const schema = z
       .nullish(),
     rope_scaling: z.null().default(null),
   })
-  .refine((config) => config.hidden_size % (2 * config.num_attention_heads) === 0, {
-    path: ["num_attention_heads"],
-    message: "expected heads of an even width that divide hidden_size",
-  })
+  .refine(hasEvenHeads, evenHeads)
   .refine(({ layer_types: types, num_hidden_layers: layers }) => !types || types.length === layers, {
     path: ["layer_types"],
     message: "expected one for each layer",

@@ -21,8 +21,8 @@ import { encoder, type LayerInput } from "./encoder.ts";
 import { limits } from "./limits.ts";
 import { linearLayer, linearWeights } from "./linear-layers.ts";
 import { lmHead, lmHeadCheckpointName } from "./lm-head.ts";
-import { parseConfigWith, rate, size, width } from "./parse.ts";
-import { rotary } from "./rotary.ts";
+import { encoderKeys, parseConfigWith, rate, size, width } from "./parse.ts";
+import { evenHeads, hasEvenHeads, rotary } from "./rotary.ts";
 import { renamed } from "./weight-names.ts";
 
 interface NomicConfig extends BackboneConfig {
@@ -36,12 +36,7 @@ const absent = z.literal(false).default(false);
 /** Keys of `config.json`, with the values that transformers assumes where one is missing. */
 const schema = z
   .object({
-    model_type: z.string(),
-    hidden_size: width,
-    num_hidden_layers: size.max(limits.layers),
-    num_attention_heads: width,
-    intermediate_size: size.max(16 * limits.hiddenSize),
-    vocab_size: size.max(limits.vocabulary),
+    ...encoderKeys,
     max_position_embeddings: size.max(limits.positions).default(2048),
     type_vocab_size: z.int().nonnegative().max(limits.vocabulary).default(2),
     pad_token_id: z.int().nonnegative().nullish(),
@@ -70,10 +65,7 @@ const schema = z
     mlp_fc2_bias: absent,
     moe_every_n_layers: z.literal(0).default(0),
   })
-  .refine((config) => config.hidden_size % (2 * config.num_attention_heads) === 0, {
-    path: ["num_attention_heads"],
-    message: "expected heads of an even width that divide hidden_size",
-  })
+  .refine(hasEvenHeads, evenHeads)
   .refine(({ head_dim: D, hidden_size: E, num_attention_heads: H }) => !D || D * H === E, {
     path: ["head_dim"],
     message: "expected hidden_size divided by num_attention_heads",

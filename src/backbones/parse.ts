@@ -7,6 +7,23 @@ export const size: z.ZodInt = z.int().positive();
 export const width: z.ZodInt = size.max(limits.hiddenSize);
 export const rate: z.ZodNumber = z.number().min(0).lt(1);
 
+/** Keys that encoders of transformers share. */
+export const encoderKeys: {
+  readonly model_type: z.ZodString;
+  readonly hidden_size: z.ZodInt;
+  readonly num_hidden_layers: z.ZodInt;
+  readonly num_attention_heads: z.ZodInt;
+  readonly intermediate_size: z.ZodInt;
+  readonly vocab_size: z.ZodInt;
+} = {
+  model_type: z.string(),
+  hidden_size: width,
+  num_hidden_layers: size.max(limits.layers),
+  num_attention_heads: width,
+  intermediate_size: size.max(16 * limits.hiddenSize),
+  vocab_size: size.max(limits.vocabulary),
+};
+
 /**
  * Parses a `config.json`, naming each key that does not fit.
  * @param names keys of the schema that the file calls otherwise → the file's

@@ -22,19 +22,14 @@ import { type EncoderParts, encoder, type LayerInput } from "./encoder.ts";
 import { limits } from "./limits.ts";
 import { linearLayer, linearWeights } from "./linear-layers.ts";
 import { type LmHeadFacts, lmHead, lmHeadCheckpointName } from "./lm-head.ts";
-import { parseConfigWith, rate, size, width } from "./parse.ts";
+import { encoderKeys, parseConfigWith, rate, size, width } from "./parse.ts";
 import { type Renames, renamed } from "./weight-names.ts";
 
 /** BERT's keys of `config.json`, with the values that transformers assumes where one is missing. */
 const schema = (defaults: PostNormDefaults) =>
   z
     .object({
-      model_type: z.string(),
-      hidden_size: width,
-      num_hidden_layers: size.max(limits.layers),
-      num_attention_heads: width,
-      intermediate_size: size.max(16 * limits.hiddenSize),
-      vocab_size: size.max(limits.vocabulary),
+      ...encoderKeys,
       max_position_embeddings: size.max(limits.positions),
       type_vocab_size: z
         .int()

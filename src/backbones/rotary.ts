@@ -4,6 +4,18 @@ import type { Value } from "../graph/index.ts";
 import type { AttentionPositions, LayerContext } from "../nn/index.ts";
 import type { BackboneConfig } from "./architecture.ts";
 
+/** A check of a configuration: halves of each head are turned, so its width is even. */
+export const hasEvenHeads = (config: {
+  readonly hidden_size: number;
+  readonly num_attention_heads: number;
+}): boolean => config.hidden_size % (2 * config.num_attention_heads) === 0;
+
+/** What {@link hasEvenHeads} says where that does not hold. */
+export const evenHeads = {
+  path: ["num_attention_heads"] as string[],
+  message: "expected heads of an even width that divide hidden_size",
+};
+
 /**
  * Turns halves of each head against each other by angles position · θ^(−2i/D) (Su et al. 2021, arXiv 2104.09864, in the
  * order of transformers).

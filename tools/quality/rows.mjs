@@ -2,14 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { writeFileAtomic } from "../../dist/files/index.js";
 
-/** Rows of a file; none where there is no file. */
-export const readRows = (path) =>
-  existsSync(path)
-    ? readFileSync(path, "utf8")
-        .split("\n")
-        .filter((line) => line !== "")
-        .map((line) => JSON.parse(line))
-    : [];
+export { readRows } from "../results-table.mjs";
 
 /** Adds a row: after a crash the file has it as a whole or not at all. */
 export async function appendRow(path, row) {
