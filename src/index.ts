@@ -10,7 +10,13 @@ export { PtuningError } from "./core/index.ts";
 export { type Dataset, readDataset, readExamples, readTable, type TextExample } from "./data/index.ts";
 export { type Engine, nodeEngine } from "./engine/index.ts";
 export { bitfit, deepPrompt, fineTuning, linearProbe, lora, promptTuning, pTuning } from "./methods/index.ts";
-export { createPredictor, type Predictor, zeroShot } from "./predict/index.ts";
+export {
+  createPredictor,
+  createPredictorPool,
+  type Predictor,
+  type PredictorPool,
+  zeroShot,
+} from "./predict/index.ts";
 export {
   multiLabelClassification,
   multipleChoice,

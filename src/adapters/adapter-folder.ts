@@ -1,4 +1,4 @@
-/** How one adapter folder takes the place of another. */
+/** Adapter folders: how they are read, and how one takes the place of another. */
 import { writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { expectOwnFolder, makeFolder, readJson, settleFolder, writeFolderAtomic } from "../files/index.ts";
@@ -12,6 +12,8 @@ import {
   weightsFile,
 } from "./adapter-files.ts";
 import type { FolderContents } from "./contents.ts";
+import { openAdapter } from "./load.ts";
+import type { SavedAdapter } from "./parse.ts";
 
 const ours: ReadonlySet<string> = new Set([
   ...[weightsFile, peftConfigFile, sidecarFile, cardFile, checkpointWeights, checkpointConfig],
@@ -35,6 +37,12 @@ export async function writeAdapterFolder(folder: string, contents: FolderContent
     { keeps: (name) => !ours.has(name) },
   );
 }
+
+/**
+ * Reads an adapter folder, of one task or of several.
+ * @throws ADAPTER_INVALID naming the file and the field
+ */
+export const readAdapterFolder = (folder: string): Promise<SavedAdapter> => openAdapter(folder);
 
 /** Whether a folder holds an adapter of ours or of PEFT, also a damaged one. */
 async function holdsAdapter(folder: string): Promise<boolean> {

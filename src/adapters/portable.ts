@@ -23,3 +23,4 @@ export { type PeftForm, peftForm } from "./peft/form.ts";
 export { peftHead } from "./peft/heads.ts";
 export { expectPublishable } from "./publishable.ts";
 export { saveAdapter } from "./save.ts";
+export { type AdapterSource, readAdapter } from "./source.ts";

@@ -7,6 +7,7 @@ import { hideSecrets } from "./secrets.ts";
 export const errorCodes = [
   "ADAPTER_INCOMPATIBLE",
   "ADAPTER_INVALID",
+  "ADAPTER_UNKNOWN",
   "BACKBONE_INVALID",
   "BACKBONE_NOT_FOUND",
   "BACKBONE_UNSUPPORTED",

@@ -7,6 +7,17 @@ export {
   outputs,
   type PassFeeds,
 } from "./forward.ts";
+export { createPredictorPool } from "./pool/create.ts";
+export type {
+  AddOptions,
+  PooledAdapter,
+  PooledTask,
+  PoolRequest,
+  PredictorPool,
+  PredictorPoolOptions,
+  PreparedItem,
+  StopOptions,
+} from "./pool/pool.ts";
 export {
   type Answer,
   type AnswerOptions,

@@ -3,6 +3,7 @@ export type { EncodedAnswers } from "./answer-windows.ts";
 export { type CandidatePrediction, candidateRanking } from "./candidate-ranking.ts";
 export type { CandidateOptions } from "./candidates.ts";
 export type { TaskFamily, TaskOptions } from "./family.ts";
+export { labelsOf } from "./labels.ts";
 export {
   type MultiLabelOptions,
   type MultiLabelPrediction,

@@ -3,7 +3,7 @@ import { type Params, Resources, Rng } from "../core/index.ts";
 import type { Session } from "../engine/index.ts";
 import { type Inventory, inferenceGraph, initializeParams, inventory, rateFactors } from "../model/index.ts";
 import { optimizers } from "../optim/index.ts";
-import { labelsOf } from "./labels.ts";
+import { labelsOf } from "../tasks/index.ts";
 import { idleBytes } from "./memory.ts";
 import type { AnyTrainOptions } from "./options.ts";
 import { type Plan, type Planned, type PlannedTask, planRun } from "./plan.ts";

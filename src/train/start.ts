@@ -11,8 +11,7 @@ import {
   type ParamShapes,
   paramShapes,
 } from "../model/index.ts";
-import { type Task, taskFrom } from "../tasks/index.ts";
-import { labelsOf } from "./labels.ts";
+import { labelsOf, type Task, taskFrom } from "../tasks/index.ts";
 import type { TrainingState } from "./state.ts";
 
 /** What a run starts from instead of random numbers. */

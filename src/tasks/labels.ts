@@ -1,4 +1,4 @@
-import type { Task } from "../tasks/index.ts";
+import type { Task } from "./task.ts";
 
 /** The labels of a task, if it has any. */
 export function labelsOf({ options }: Task): readonly string[] {
