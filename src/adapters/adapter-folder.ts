@@ -1,7 +1,15 @@
 /** Adapter folders: how they are read, and how one takes the place of another. */
-import { writeFile } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { expectOwnFolder, makeFolder, readJson, settleFolder, writeFolderAtomic } from "../files/index.ts";
+import {
+  diskFiles,
+  expectOwnFolder,
+  type Files,
+  makeFolder,
+  readJson,
+  settleFolder,
+  writeFolderAtomic,
+} from "../files/index.ts";
 import { tokenizerFileNames } from "../text/portable.ts";
 import {
   cardFile,
@@ -12,8 +20,7 @@ import {
   weightsFile,
 } from "./adapter-files.ts";
 import type { FolderContents } from "./contents.ts";
-import { openAdapter } from "./load.ts";
-import type { SavedAdapter } from "./parse.ts";
+import { invalid } from "./sidecar.ts";
 
 const ours: ReadonlySet<string> = new Set([
   ...[weightsFile, peftConfigFile, sidecarFile, cardFile, checkpointWeights, checkpointConfig],
@@ -39,10 +46,18 @@ export async function writeAdapterFolder(folder: string, contents: FolderContent
 }
 
 /**
- * Reads an adapter folder, of one task or of several.
- * @throws ADAPTER_INVALID naming the file and the field
+ * The files of an adapter folder.
+ * @throws ADAPTER_INVALID if there is no such folder
  */
-export const readAdapterFolder = (folder: string): Promise<SavedAdapter> => openAdapter(folder);
+export async function adapterFolderFiles(place: string): Promise<Files> {
+  const folder = await settleFolder(place);
+  const isFolder = await stat(folder).then(
+    (status) => status.isDirectory(),
+    () => false,
+  );
+  if (!isFolder) throw invalid(folder, "expected an adapter folder, got no such folder");
+  return diskFiles(folder);
+}
 
 /** Whether a folder holds an adapter of ours or of PEFT, also a damaged one. */
 async function holdsAdapter(folder: string): Promise<boolean> {

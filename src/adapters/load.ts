@@ -1,8 +1,6 @@
-import { stat } from "node:fs/promises";
-import { diskFiles, settleFolder } from "../files/index.ts";
 import type { Adapter } from "./adapter.ts";
+import { adapterFolderFiles } from "./adapter-folder.ts";
 import { headOf, type LoadAdapterOptions, parseSavedAdapter, type SavedAdapter } from "./parse.ts";
-import { invalid } from "./sidecar.ts";
 
 /**
  * Reads an adapter folder of ours, or one that PEFT saved (a prompt with a head for texts, words or answers).
@@ -23,11 +21,5 @@ export async function openAdapter(
   place: string,
   options: Pick<LoadAdapterOptions, "labels"> = {},
 ): Promise<SavedAdapter> {
-  const folder = await settleFolder(place);
-  const isFolder = await stat(folder).then(
-    (status) => status.isDirectory(),
-    () => false,
-  );
-  if (!isFolder) throw invalid(folder, "expected an adapter folder, got no such folder");
-  return parseSavedAdapter(diskFiles(folder), options);
+  return parseSavedAdapter(await adapterFolderFiles(place), options);
 }

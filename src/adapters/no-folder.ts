@@ -1,6 +1,6 @@
 import { PtuningError } from "../core/index.ts";
+import type { Files } from "../files/portable.ts";
 import type { FolderContents } from "./contents.ts";
-import type { SavedAdapter } from "./parse.ts";
 
 /**
  * Where there are no folders, in a browser, nothing is written.
@@ -16,7 +16,7 @@ export async function writeAdapterFolder(folder: string, _: FolderContents): Pro
  * Nor is anything read.
  * @throws ADAPTER_INVALID always
  */
-export async function readAdapterFolder(folder: string): Promise<SavedAdapter> {
+export async function adapterFolderFiles(folder: string): Promise<Files> {
   throw new PtuningError("ADAPTER_INVALID", `${folder}: expected a place for folders, got none.`, {
     hint: "Give the adapter, or its files: memoryFiles.",
   });

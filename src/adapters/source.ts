@@ -14,6 +14,6 @@ export async function readAdapter(source: AdapterSource): Promise<SavedAdapter> 
   if (source instanceof Adapter || source instanceof MultiTaskAdapter) return source;
   if (typeof source !== "string") return parseSavedAdapter(source);
   // An entry of package.json: what this is depends on where it runs.
-  const { readAdapterFolder } = await import("#adapter-folder");
-  return readAdapterFolder(source);
+  const { adapterFolderFiles } = await import("#adapter-folder");
+  return parseSavedAdapter(await adapterFolderFiles(source));
 }
