@@ -53,7 +53,7 @@ export function runRecipe(recipe, seed, baselines, settings, kept) {
     recipe,
     seed,
     metric: resolved.selectBy,
-    dev: best?.scores,
+    [best?.leftOut ? "leftOut" : "dev"]: best?.scores,
     ...(exact && { devFp32: exact }),
     test,
     ...(others && { baselines: Object.fromEntries(others.map(({ name, scores }) => [name, scores])) }),

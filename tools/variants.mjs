@@ -58,7 +58,7 @@ function atBestRate(own, rowOf) {
     const rows = own.filter((cell) => cell.rate === rate).map(rowOf);
     return rows.includes(undefined)
       ? undefined
-      : { rate, rows, dev: mean(rows.map((row) => row.dev[row.metric])) };
+      : { rate, rows, dev: mean(rows.map((row) => (row.dev ?? row.leftOut)[row.metric])) };
   });
   if (rates.includes(undefined)) return undefined;
   return rates.reduce((best, one) => (one.dev > best.dev ? one : best));

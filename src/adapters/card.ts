@@ -31,6 +31,7 @@ export function modelCard(adapter: AdapterFields): string {
       : `Trained with ${method.name}: ${trainableTotal.toLocaleString("en")} parameters (${counts.join(", ")}) on a ` +
         "frozen backbone, which is not part of this folder.",
     ...backboneFacts(backbone),
+    ...(task.head.bare ? ["", bareText] : []),
     "",
     "## Use",
     "",
@@ -59,6 +60,9 @@ export function modelCard(adapter: AdapterFields): string {
   ];
   return `${lines.join("\n")}\n`;
 }
+
+const bareText =
+  "Its head reads each text's vector by the tuned and by the untouched backbone side by side: a text passes the backbone twice.";
 
 /** The same for one prompt with several heads. */
 export function multiTaskCard(adapter: MultiTaskFields): string {

@@ -26,6 +26,13 @@ export async function mergeAdapter(adapter: Adapter, backbone: Backbone): Promis
       },
     );
   }
+  if (adapter.task.head.bare !== undefined) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      "merge: expected a head that reads the tuned backbone alone, got one that also reads the untouched one, which merging would leave out.",
+      { hint: "Train with training.blend: never." },
+    );
+  }
   const parts = attach(adapter, backbone);
   const { architecture, config, weights, id } = backbone;
   const read = (name: string): ReturnType<typeof readWeight> => readWeight(weights, name, id);

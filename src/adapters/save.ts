@@ -12,9 +12,9 @@ import { expectPublishable } from "./publishable.ts";
 
 /**
  * Version of the sidecar's layout; readers refuse newer ones. 2: fingerprints of backbones see every byte. 3: tasks on words
- * say how tags are chosen, tasks with labels have a temperature.
+ * say how tags are chosen, tasks with labels have a temperature. 4: heads may also read the untouched backbone (`blend`).
  */
-export const formatVersion = 3;
+export const formatVersion = 4;
 
 /** The PEFT release that the reference tools test against. */
 const peftVersion = "0.21.2";

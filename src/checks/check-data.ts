@@ -1,6 +1,7 @@
 import { messageOf, PtuningError } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
 import type { Task } from "../tasks/index.ts";
+import { choosesOnLeftOut, isSmallData, smallData } from "../train/index.ts";
 import { findDuplicates } from "./duplicates.ts";
 import { countOf, type Finding, finding, Places, type SplitName } from "./finding.ts";
 import { countLabels, type LabelCount, labelFindings } from "./labels.ts";
@@ -44,7 +45,7 @@ export async function checkData<E>(
     ...splits.flatMap(markingFindings),
     ...duplicates.findings,
     ...labelFindings(splits, labels),
-    ...sizeFindings(data),
+    ...sizeFindings(data, task),
   ];
   // What readers noticed and a check says better is not said twice.
   const fromReaders = data.warnings
@@ -112,14 +113,23 @@ function markingFindings(split: CheckedSplit): Finding[] {
   return [...findings, finding("error", "unanswered", message, { places: unanswered })];
 }
 
-function sizeFindings({ train, dev, test }: Dataset<unknown>): Finding[] {
+function sizeFindings({ train, dev, test }: Dataset<unknown>, { head }: Pick<Task, "head">): Finding[] {
   const findings: Finding[] = [];
   if (train.length < fewTrainExamples) {
     findings.push(
       finding("warning", "few-examples", `train: ${countOf(train.length, "example")} are few to learn from.`),
     );
   }
-  if (dev.length === 0) {
+  if (dev.length === 0 && isSmallData(train.length) && choosesOnLeftOut({}, head, {})) {
+    findings.push(
+      finding(
+        "info",
+        "left-out",
+        `dev: no examples; of fewer than ${smallData} none are held back: rows that three short runs leave out in turns choose what a dev set would.`,
+        { advice: "Give a dev file, or a data.devShare above 0, to choose on a dev set." },
+      ),
+    );
+  } else if (dev.length === 0) {
     findings.push(
       finding("warning", "no-dev", "dev: no examples; the last state is kept, not the best.", {
         advice: "Give a dev file, or a data.devShare above 0.",

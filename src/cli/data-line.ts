@@ -1,7 +1,8 @@
 import { type CompleteConfig, firstPath, readOptions } from "../config/index.ts";
-import { type Dataset, type FormatName, formats, type ReadOptions } from "../data/index.ts";
+import { type Dataset, type FormatName, formats, type ReadOptions, usualDevShare } from "../data/index.ts";
 import { formatCount } from "../report/index.ts";
 import { familyOf } from "../tasks/index.ts";
+import { smallData } from "../train/index.ts";
 import { note, printJson } from "./terminal.ts";
 
 /** What of a data set's reading is worth a line: the columns of an example and how they are read. */
@@ -33,6 +34,7 @@ export function tellData(config: CompleteConfig, data: Dataset<unknown>, asJson:
   const { labelSeparator, choiceLabels, delimiter = source?.delimiter } = reading;
   const examples = { train: train.length, dev: dev.length, test: test.length };
   const path = source?.path ?? firstPath(config.data);
+  const isWhole = config.data.devShare === undefined && dev.length === 0;
   if (asJson) {
     printJson({
       type: "data",
@@ -48,6 +50,7 @@ export function tellData(config: CompleteConfig, data: Dataset<unknown>, asJson:
       ...(choiceLabels && { choiceLabels }),
       labels: labels.length,
       examples,
+      ...(isWhole && { leftOut: true }),
     });
     return;
   }
@@ -69,7 +72,13 @@ export function tellData(config: CompleteConfig, data: Dataset<unknown>, asJson:
   ].filter(Boolean);
   const change = isTable ? " (other columns: --text, --label or --set data.KEY=COLUMN)" : "";
   note(`data: ${task && `${task}: `}${path}: ${config.task.type}; ${said.join("; ")}${change}`);
+  if (isWhole) note(wholeText);
 }
+
+/** What is done with small data. */
+const wholeText =
+  `data: fewer than ${smallData} examples, so none are held back for a dev set: all are trained on, and rows that three short runs ` +
+  `leave out in turns choose what a dev set would (data.devShare: ${usualDevShare} holds some back)`;
 
 /** Columns by name, or by number. */
 function namesOf(value: unknown): string {

@@ -149,17 +149,30 @@ function foldSeconds({ fold, folds, update, updates, seconds }: FoldEvent): numb
   return ((folds - fold) * updates + updates - update) * seconds;
 }
 
-function printRefit({ task, rows, seconds, selectBy, leftOut, trained, fitted, taken }: RefitEvent): void {
+function printRefit(event: RefitEvent): void {
+  const { task, rows, seconds, selectBy, leftOut, trained, fitted, blended, kept } = event;
   const title = `head${task === undefined ? "" : ` of ${task}`}`;
   const scoreOf = ({ scores, loss }: NonNullable<RefitEvent["fitted"]>): string =>
     selectBy === "loss" ? loss.toFixed(4) : `${scores[selectBy]!.toFixed(4)} (loss ${loss.toFixed(4)})`;
   const told = fitted ? `: ${leftOut ? "on rows left out " : "dev "}${selectBy} ${scoreOf(fitted)}` : "";
-  const kept = style("bold", taken ? "the fitted one" : "the trained one");
+  const beside = blended ? `, with the untouched backbone beside ${scoreOf(blended)}` : "";
   print(
     `${style("dim", title.padEnd(10))} fitted ${trained ? "again " : ""}on ${formatCount(rows)} rows in ${formatDuration(seconds)}${told}` +
-      (trained ? `, trained ${scoreOf(trained)}: ${kept} is kept` : ""),
+      (trained ? `, trained ${scoreOf(trained)}${beside}: ${style("bold", keptText[kept])} is kept` : ""),
   );
+  if (kept === "blended") note(blendText);
 }
+
+const keptText: Readonly<Record<RefitEvent["kept"], string>> = {
+  trained: "the trained one",
+  fitted: "the fitted one",
+  blended: "the one on both",
+};
+
+/** What such a head costs. */
+const blendText =
+  "head: it reads what the untouched backbone makes of a text as well, so every text passes the backbone twice in use: " +
+  "about half as many texts per second (training.blend: never leaves it out)";
 
 function printStart(event: StartEvent): void {
   const { inventory, examples, engine, memory, settings, totalSteps, startStep } = event;

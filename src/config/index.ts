@@ -24,15 +24,17 @@ export {
 export { mapPaths } from "./paths.ts";
 export { redact, refuseSecrets } from "./redact.ts";
 export {
+  asParted,
   type CompleteConfig,
   completeConfig,
   configDefaults,
   firstPath,
+  holdingBack,
   methodOf,
   readData,
   readOptions,
   taskOf,
 } from "./resolve.ts";
-export { type CompleteRunConfig, completeRunConfig, readTasks, taskConfigs } from "./tasks.ts";
+export { type CompleteRunConfig, completeRunConfig, readTasks, settledConfig, taskConfigs } from "./tasks.ts";
 export { isConfigFile } from "./told.ts";
 export { commentedConfig, formatConfig } from "./write.ts";

@@ -9,12 +9,13 @@ import {
   openExamples,
   type ReadOptions,
   readDataset,
+  usualDevShare,
 } from "../data/index.ts";
 import { type Method, methodDefaults, methodFrom } from "../methods/index.ts";
 import { familyOf, type Task, type TaskFamily, taskFamilies } from "../tasks/index.ts";
-import { settingDefaults } from "../train/index.ts";
+import { choosesOnLeftOut, isSmallData, settingDefaults } from "../train/index.ts";
 import type { DataConfig, RunConfig, SharedConfig } from "./config.ts";
-import { checkConfig } from "./parse.ts";
+import { checkConfig, overrideConfig } from "./parse.ts";
 
 /** A configuration that leaves nothing open about the data and the task. */
 export interface CompleteConfig extends RunConfig {
@@ -85,11 +86,20 @@ export function firstPath({ train }: DataConfig): string {
   return [train].flat()[0]!;
 }
 
-/** Reads the data set of a run; a test set without gold answers is left out. */
-export async function readData({ data, task }: CompleteConfig): Promise<Dataset<unknown>> {
+/**
+ * Reads the data set of a run; a test set without gold answers is left out. Where neither dev data nor `devShare` are given and
+ * the run can choose on rows that short runs leave out, small data is not parted.
+ */
+export async function readData(config: CompleteConfig): Promise<Dataset<unknown>> {
+  const { data, task } = config;
   const { train, splitSeed, sampleSeed = splitSeed, limit, shots, ...options } = data;
   const { reads } = familyOf(task.type);
-  const whole: Dataset<unknown> = await readDataset(train, { ...options, kind: reads, seed: splitSeed });
+  const whole: Dataset<unknown> = await readDataset(train, {
+    ...options,
+    kind: reads,
+    seed: splitSeed,
+    devShareOf: (all) => (choosesOnAll(config, all) ? 0 : usualDevShare),
+  });
   const read = withoutOpenTest(whole, exampleKinds[reads] as KindDescription<unknown>);
   const drawn = (kept: readonly unknown[], what = ""): Dataset<unknown> => {
     const note = `${kept.length} of ${read.train.length} training examples are used${what}, drawn with seed ${sampleSeed}.`;
@@ -102,6 +112,28 @@ export async function readData({ data, task }: CompleteConfig): Promise<Dataset<
   if (limit === undefined || limit >= read.train.length) return read;
   const order = new Rng(sampleSeed, "limit").shuffle(Int32Array.from(read.train.keys()));
   return drawn(Array.from(order.slice(0, limit).sort(), (i) => read.train[i]));
+}
+
+/** Whether a run with these training rows trains on all and chooses on rows that short runs leave out. */
+function choosesOnAll(config: CompleteConfig, data: Dataset<unknown>): boolean {
+  return (
+    isSmallData(data.train.length) &&
+    choosesOnLeftOut(methodOf(config), taskOf(config, data).head, config.training)
+  );
+}
+
+/**
+ * The data of a run whose split is settled, as runs that are held against each other, or learn several tasks, want it: a share is
+ * held back whatever the size.
+ */
+export function holdingBack<C extends { readonly data: DataConfig }>(config: C): C {
+  return { ...config, data: { devShare: usualDevShare, ...config.data } };
+}
+
+/** The configuration with the split that was made, so that it is made alike when the run goes on. */
+export function asParted(config: CompleteConfig, { dev }: Pick<Dataset<unknown>, "dev">): CompleteConfig {
+  if (config.data.devShare !== undefined) return config;
+  return overrideConfig(config, { "data.devShare": dev.length === 0 ? 0 : usualDevShare }) as CompleteConfig;
 }
 
 /** Test files of benchmarks often have no labels: nothing can be scored on them. */
@@ -139,7 +171,7 @@ export function configDefaults(taskType: string): Partial<Record<keyof RunConfig
   const method = methodFrom("p-tuning-v2", {}, head);
   const task = Object.entries(options).filter(([key]) => key in family.settings.shape);
   return {
-    data: { encoding: "utf-8", devShare: 0.1, testShare: 0, splitSeed: 11 },
+    data: { encoding: "utf-8", devShare: usualDevShare, testShare: 0, splitSeed: 11 },
     task: Object.fromEntries(task),
     method: { name: method.name, ...method.options },
     training: { ...settingDefaults, ...methodDefaults(method, [head]) },

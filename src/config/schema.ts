@@ -1,8 +1,8 @@
 import * as z from "zod";
-import { type FormatName, formats } from "../data/index.ts";
+import { type FormatName, formats, usualDevShare } from "../data/index.ts";
 import { threadLimit } from "../engine/index.ts";
 import { taskFamilies, wordCutSchema } from "../tasks/index.ts";
-import { trainSettings } from "../train/index.ts";
+import { smallData, trainSettings } from "../train/index.ts";
 import type { MultiTaskConfig, RunConfig } from "./config.ts";
 import { methodSchema } from "./methods.ts";
 import { searchSchema } from "./search.ts";
@@ -115,7 +115,11 @@ const data = z.strictObject({
     .exactOptional()
     .describe("how texts are cut into words; default: so that spans end at words"),
   overlapping: z.enum(["refuse", "longest"]).exactOptional().describe("spans that overlap"),
-  devShare: share.default(0.1).describe("share of train that becomes dev where no dev file is given"),
+  devShare: share
+    .exactOptional()
+    .describe(
+      `share of train that becomes dev where no dev file is given; default: ${usualDevShare}, and 0 below ${smallData} texts, where rows that short runs leave out decide`,
+    ),
   testShare: share
     .exactOptional()
     .describe("share of train that becomes the test set, taken before dev; default 0"),

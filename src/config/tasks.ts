@@ -1,7 +1,7 @@
 import { familyOf, type Task } from "../tasks/index.ts";
 import type { TrainedTask } from "../train/index.ts";
 import type { AnyRunConfig, MultiTaskConfig, RunConfig } from "./config.ts";
-import { type CompleteConfig, completeConfig, readData, taskOf } from "./resolve.ts";
+import { asParted, type CompleteConfig, completeConfig, holdingBack, readData, taskOf } from "./resolve.ts";
 
 /** A configuration of one task or several that leaves nothing open about data and tasks. */
 export type CompleteRunConfig =
@@ -24,10 +24,18 @@ export async function completeRunConfig(config: AnyRunConfig): Promise<CompleteR
   if (!("tasks" in config)) return completeConfig(config);
   const tasks: Record<string, Pick<CompleteConfig, "data" | "task">> = {};
   for (const [name, one] of Object.entries(taskConfigs(config))) {
-    const { data, task } = await completeConfig(one);
+    const { data, task } = holdingBack(await completeConfig(one));
     tasks[name] = { ...config.tasks[name], data, task };
   }
   return { ...config, tasks };
+}
+
+/** The configuration with the data as it was parted. */
+export function settledConfig(
+  config: CompleteRunConfig,
+  tasks: Readonly<Record<string, Pick<TrainedTask, "data">>>,
+): CompleteRunConfig {
+  return "tasks" in config ? config : asParted(config, tasks[""]!.data);
 }
 
 type SavedTasks = Readonly<Record<string, Pick<Task, "type" | "options">>>;

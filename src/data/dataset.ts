@@ -17,7 +17,7 @@ import { formerCut, joinedCut, type WordCut } from "./word-cut.ts";
 
 /** How a data set is read and split. */
 export interface DatasetOptions extends ReadOptionsFor<ExampleKind> {
-  /** Share of the training rows that becomes the dev set where no dev file is given. Default 0.1. */
+  /** Share of the training rows that becomes the dev set where no dev file is given. Default {@link usualDevShare}. */
   readonly devShare?: number;
   /** Share of the training rows that becomes the test set, taken before the dev set. Default 0. */
   readonly testShare?: number;
@@ -27,6 +27,15 @@ export interface DatasetOptions extends ReadOptionsFor<ExampleKind> {
   readonly dev?: string | readonly string[];
   /** A test file, or several, in the same format. */
   readonly test?: string | readonly string[];
+}
+
+/** Share of the training rows that becomes the dev set where nobody says it. */
+export const usualDevShare = 0.1;
+
+/** What decides on the dev share where neither it nor dev data are given. */
+export interface OpenSplit<E> {
+  /** @param whole the data set before, with all training rows */
+  readonly devShareOf?: (whole: Dataset<E>) => number;
 }
 
 /** Where examples are: a file, and which part of it. */
@@ -49,11 +58,11 @@ type Parts = { readonly [S in Split]?: readonly Part[] };
  */
 export async function readDataset<K extends ExampleKind>(
   path: string | readonly string[],
-  options: DatasetOptions & { readonly kind: K },
+  options: DatasetOptions & OpenSplit<ExampleKinds[K]> & { readonly kind: K },
 ): Promise<Dataset<ExampleKinds[K]>> {
-  const { devShare = 0.1, testShare = 0, seed = 11, dev, test, ...reading } = options;
+  const { devShare, devShareOf, testShare = 0, seed = 11, dev, test, ...reading } = options;
   for (const [name, share] of Object.entries({ devShare, testShare })) {
-    if (share >= 0 && share < 1) continue;
+    if (share === undefined || (share >= 0 && share < 1)) continue;
     throw new PtuningError("OPTION_INVALID", `${name}: expected a number from 0 to below 1, got ${share}.`);
   }
   const given = {
@@ -84,13 +93,27 @@ export async function readDataset<K extends ExampleKind>(
     options.kind,
     "test",
   );
+  const { format, kind, offsets, ...columns } = reading;
+  const hash = createHash("sha256");
+  for (const { file } of filesRead) hash.update(file.sha256);
+  const whole: Dataset<ExampleKinds[K]> = {
+    train,
+    dev: devExamples ?? [],
+    test: testExamples ?? testTaken,
+    labels: labelsOf(options.kind, train),
+    table: { ...columns, ...settled },
+    fingerprint: `sha256:${hash.digest("hex")}`,
+    warnings: filesRead.flatMap(({ file }) => file.warnings),
+    source: sourceOf(filesRead[0]!.file),
+  };
+  const share = devShare ?? (devExamples ? 0 : (devShareOf?.(whole) ?? usualDevShare));
   const split = devExamples
     ? { kept: train, taken: devExamples }
-    : splitOff<ExampleKinds[K], K>(train, devShare, seed, options.kind);
+    : splitOff<ExampleKinds[K], K>(train, share, seed, options.kind);
   const trainLabels = labelsOf(options.kind, split.kept);
   const seen = new Set(trainLabels);
   const devOnly = labelsOf(options.kind, split.taken).filter((label) => !seen.has(label));
-  const warnings = filesRead.flatMap(({ file }) => file.warnings);
+  const warnings = [...whole.warnings];
   if (devOnly.length > 0) {
     const named = devOnly.slice(0, 10).join(", ");
     const count = devOnly.length.toLocaleString("en");
@@ -110,19 +133,7 @@ export async function readDataset<K extends ExampleKind>(
       },
     );
   }
-  const { format, kind, offsets, ...columns } = reading;
-  const hash = createHash("sha256");
-  for (const { file } of filesRead) hash.update(file.sha256);
-  return {
-    train: split.kept,
-    dev: split.taken,
-    test: testExamples ?? testTaken,
-    labels,
-    table: { ...columns, ...settled },
-    fingerprint: `sha256:${hash.digest("hex")}`,
-    warnings,
-    source: sourceOf(filesRead[0]!.file),
-  };
+  return { ...whole, train: split.kept, dev: split.taken, labels, warnings };
 }
 
 interface ReadPart<E> {

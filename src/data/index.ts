@@ -1,6 +1,6 @@
 export { escapeCell, restoreCell, rowColumn } from "./cells.ts";
 export type { OffsetUnit } from "./counting.ts";
-export { type DatasetOptions, readDataset } from "./dataset.ts";
+export { type DatasetOptions, readDataset, usualDevShare } from "./dataset.ts";
 export { FirstRows } from "./first-rows.ts";
 export type { FileLook, Format, FormatInput, Reader, Row, Split } from "./format.ts";
 export { type FormatName, formats } from "./formats.ts";

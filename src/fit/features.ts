@@ -1,7 +1,8 @@
 /** Legend: F features of a sequence. */
 import type { Backbone } from "../backbones/index.ts";
 import type { Params, Rng } from "../core/index.ts";
-import { featuresGraph, featuresOutput, type ModelParts, type Trunk } from "../model/index.ts";
+import type { Graph } from "../graph/index.ts";
+import { bareGraph, featuresGraph, featuresOutput, type ModelParts, type Trunk } from "../model/index.ts";
 import { outputs, type PassFeeds } from "../predict/index.ts";
 import type { Encoded } from "../tasks/index.ts";
 import { itemCount, itemRows } from "../text/portable.ts";
@@ -25,12 +26,43 @@ const mostItems = 20_000;
 const mostNumbers = 1 << 25;
 
 /** What the linear layer of a head reads of each sequence, or of as many as are drawn. The head must have a readout. */
-export async function headFeatures(
+export function headFeatures(source: FeatureSource, encoded: Encoded): Promise<Features> {
+  return featuresOf(featuresGraph(source.parts, source.params, source.lower?.trunk), source, encoded);
+}
+
+/** What a head reads of each sequence by the untouched backbone; of the same sequences as {@link headFeatures} where these fit. */
+export function bareFeatures(
+  source: Omit<FeatureSource, "params" | "lower">,
+  encoded: Encoded,
+): Promise<Features> {
+  return featuresOf(bareGraph(source.parts), { ...source, params: {} }, encoded);
+}
+
+/**
+ * What a head reads that reads both: the first ones brought to length 1, and beside them the second ones as they are.
+ * @param bare of the same sequences
+ */
+export function sideBySide(tuned: Features, bare: Features): Features {
+  const width = tuned.width + bare.width;
+  const data = new Float32Array(tuned.rows.length * width);
+  for (let row = 0; row < tuned.rows.length; row++) {
+    const own = tuned.data.subarray(row * tuned.width, (row + 1) * tuned.width);
+    const norm = Math.sqrt(own.reduce((sum, x) => sum + x * x, 0));
+    data.set(
+      own.map((x) => x / norm),
+      row * width,
+    );
+    data.set(bare.data.subarray(row * bare.width, (row + 1) * bare.width), row * width + tuned.width);
+  }
+  return { width, rows: tuned.rows, data };
+}
+
+async function featuresOf(
+  graph: Graph,
   { parts, params, maxLength, lower, rng }: FeatureSource,
   encoded: Encoded,
 ): Promise<Features> {
   const { backbone } = parts;
-  const graph = featuresGraph(parts, params, lower?.trunk);
   const width = graph.outputs.get(featuresOutput)!.shape[1] as number;
   const most = Math.min(mostItems, Math.floor(mostNumbers / width));
   const all = Int32Array.from({ length: itemCount(encoded) }, (_, item) => item);

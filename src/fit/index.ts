@@ -1,4 +1,4 @@
-export { type FeatureSource, headFeatures } from "./features.ts";
+export { bareFeatures, type FeatureSource, headFeatures, sideBySide } from "./features.ts";
 export {
   fitInSteps,
   fitLogisticRegression,

@@ -12,7 +12,19 @@ export interface HeadInputs {
   readonly hidden: Value;
   /** The same rows behind the embeddings and behind each layer, the last one included; see {@link Head.everyLayer}. */
   readonly layers?: readonly Value[];
+  /** What {@link Head.bare} makes of the same texts, `[B, F]`. */
+  readonly bare?: Value;
   readonly params: Readonly<Record<string, Value>>;
+}
+
+/** What a head reads of the untouched backbone: one vector per sequence. */
+interface BareReading {
+  /** Heads that call it alike read the same of equal texts on one backbone, so one pass may serve all of them. */
+  readonly name: string;
+  /** F. */
+  width(config: BackboneConfig): number;
+  /** @param inputs with the states of the untouched backbone @returns `[B, F]` */
+  features(ctx: LayerContext, inputs: HeadInputs): Value;
 }
 
 /** The trainable part between hidden states and logits. */
@@ -30,6 +42,8 @@ export interface Head {
    * may have other defaults.
    */
   readonly perPosition?: boolean;
+  /** What it reads beside the tuned states: each text passes the backbone twice then. Left out, nothing. */
+  readonly bare?: BareReading;
   initialize(config: BackboneConfig, rng: Rng): Params;
   /**
    * Names and shapes of backbone weights that the head reads and a checkpoint may lack, such as the pooler's. Those

@@ -21,16 +21,21 @@ export interface SequenceHeadOptions {
   readonly pooling?: Pooling;
   /** Dropout on the pooled vector. */
   readonly headDropout?: HeadDropout;
+  /**
+   * Reads the same vector of the untouched backbone beside that of the tuned one, each brought to length 1. Heads come to it by
+   * being fitted; default false.
+   */
+  readonly blend?: boolean;
 }
 
-type Resolved = Required<Omit<SequenceHeadOptions, "preset">>;
+type Resolved = Required<Omit<SequenceHeadOptions, "preset" | "blend">>;
 
 const defaults: Resolved = { pooling: "mean", headDropout: 0 };
 const reference: Resolved = { pooling: "pooler", headDropout: "hidden" };
 
 /** Pooling, dropout and a linear layer that starts at N(0, initializer_range) with a zero bias. */
 export function sequenceHead(numLabels: number, options: SequenceHeadOptions = {}): Head {
-  const { preset, ...given } = options;
+  const { preset, blend = false, ...given } = options;
   const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const resolved: Resolved = { ...(preset ? reference : defaults), ...known };
   const pool = poolings[resolved.pooling];
@@ -38,19 +43,32 @@ export function sequenceHead(numLabels: number, options: SequenceHeadOptions = {
     const names = Object.keys(poolings).join(", ");
     throw new PtuningError("OPTION_INVALID", `pooling: expected one of ${names}, got "${resolved.pooling}".`);
   }
+  const pooled = (ctx: LayerContext, head: HeadInputs): Value => pool.build(ctx, head);
+  const features = blend
+    ? (ctx: LayerContext, head: HeadInputs): Value =>
+        ctx.b.op("Concat", [unitLength(ctx, pooled(ctx, head)), head.bare!], { axis: 1 })
+    : pooled;
+  const width = (config: BackboneConfig): number => pool.width?.(config) ?? config.hiddenSize;
   return {
     name: "sequence",
-    options: resolved,
+    options: { ...resolved, ...(blend && { blend }) },
     rows: pool.rows,
     ...(pool.backboneWeights && { backboneWeights: pool.backboneWeights }),
     ...(pool.everyLayer && { everyLayer: true }),
+    ...(blend && {
+      bare: {
+        name: resolved.pooling,
+        width,
+        features: (ctx, head) => ctx.b.scope("bare", () => unitLength(ctx, pooled(ctx, head))),
+      },
+    }),
     readout: {
-      features: (ctx, head) => ctx.b.scope("head", () => pool.build(ctx, head)),
+      features: (ctx, head) => ctx.b.scope("head", () => features(ctx, head)),
       isRefitted: preset === undefined,
     },
-    initialize: (config, rng) => initializeLinear(numLabels, config, rng, pool.width?.(config)),
+    initialize: (config, rng) => initializeLinear(numLabels, config, rng, (blend ? 2 : 1) * width(config)),
     build: (ctx, head) =>
-      ctx.b.scope("head", () => linearLogits(ctx, pool.build(ctx, head), head, resolved.headDropout)),
+      ctx.b.scope("head", () => linearLogits(ctx, features(ctx, head), head, resolved.headDropout)),
   };
 }
 
@@ -88,7 +106,7 @@ const poolings: { readonly [P in Pooling]: PoolingRule } = {
 /** Every way of pooling. */
 export const poolingNames: readonly Pooling[] = Object.keys(poolings) as Pooling[];
 
-/** Rows brought to length 1: `[B, E]` → `[B, E]`. */
+/** Rows brought to length 1: `[B, F]` → `[B, F]`. */
 function unitLength({ b }: LayerContext, rows: Value): Value {
   return b.op("Div", [rows, b.op("Sqrt", [b.sum(b.op("Mul", [rows, rows]), [1], 1)])]);
 }

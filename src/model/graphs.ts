@@ -7,6 +7,8 @@ import type { Method } from "../methods/index.ts";
 import { Dropout, type DropoutPlan, type FormName, weightForms } from "../nn/index.ts";
 import type { Task } from "../tasks/index.ts";
 import {
+  type BareSource,
+  buildBare,
   buildFeatures,
   buildKeysAndValues,
   buildLogits,
@@ -17,10 +19,28 @@ import {
 } from "./model.ts";
 import type { ParamShapes } from "./parameters.ts";
 
-/** The graph of prediction: batch and trained tensors in, and the states of a trunk if there is one; {@link logitsOutput} out. */
-export function inferenceGraph(parts: ModelParts, params: ParamShapes, trunk?: Trunk): Graph {
+/**
+ * The graph of prediction: batch and trained tensors in, and the states of a trunk if there is one; {@link logitsOutput} out.
+ * @param bare whether what the head reads of the untouched backbone, if it reads it, is another input, `bareInput`
+ */
+export function inferenceGraph(
+  parts: ModelParts,
+  params: ParamShapes,
+  trunk?: Trunk,
+  bare?: BareSource,
+): Graph {
   const b = new GraphBuilder("inference");
-  b.output(logitsOutput, buildLogits(b, parts, paramInputs(b, params), undefined, trunk));
+  b.output(logitsOutput, buildLogits(b, parts, paramInputs(b, params), undefined, trunk, bare));
+  return b.build();
+}
+
+/**
+ * The pass of the untouched backbone for a head that reads it (`head.bare`): batch in, {@link featuresOutput} out. It is the
+ * same for every adapter on the backbone whose `head.bare.name` is the same.
+ */
+export function bareGraph(parts: ModelParts): Graph {
+  const b = new GraphBuilder("bare");
+  b.output(featuresOutput, buildBare(b, parts));
   return b.build();
 }
 

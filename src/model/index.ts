@@ -1,5 +1,6 @@
 export {
   type BackboneDropout,
+  bareGraph,
   embeddingsOutput,
   featuresGraph,
   featuresOutput,
@@ -17,6 +18,8 @@ export {
 export { type Inventory, inventory } from "./inventory.ts";
 export { keysAndValues } from "./keys-and-values.ts";
 export {
+  type BareSource,
+  bareInput,
   batchFeeds,
   checkMaxLength,
   checkTogether,

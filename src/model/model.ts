@@ -103,6 +103,15 @@ export function checkTogether({ backbone, method, head }: ModelParts, pseudoToke
       { hint: "Only a linear layer on one vector per text can be fitted: leave out method.solver." },
     );
   }
+  if (head.bare !== undefined && method.trains !== undefined) {
+    throw new PtuningError(
+      "OPTION_INVALID",
+      `head: expected one that reads the tuned backbone alone beside the method ${method.name}, got one that reads the untouched one as well.`,
+      {
+        hint: "Its weights are trained, so that there is no untouched backbone any more: train with training.blend: never.",
+      },
+    );
+  }
   const brought = method.pseudoTokens ?? 0;
   if (brought !== pseudoTokens) {
     throw new PtuningError(
@@ -169,8 +178,9 @@ export function buildLogits(
   trained: ParamValues,
   dropout: Dropout | undefined,
   trunk?: Trunk,
+  bare?: BareSource,
 ): Value {
-  const { ctx, head } = buildBeneathHead(b, parts, trained, dropout, trunk);
+  const { ctx, head } = buildBeneathHead(b, parts, trained, dropout, trunk, bare);
   return parts.head.build(ctx, head);
 }
 
@@ -185,13 +195,39 @@ export function buildFeatures(
   return parts.head.readout!.features(ctx, head);
 }
 
-/** Writes backbone and method. */
+/** Where what a head reads of the untouched backbone comes from: the same graph, or an input of it. */
+export type BareSource = "computed" | "given";
+
+/** Input of a graph that is given what its head reads of the untouched backbone: `[B, F]`. */
+export const bareInput = "bare.features";
+
+/** Writes the untouched backbone alone, and what the head reads of it: `[B, F]`. The head must read it. */
+export function buildBare(b: GraphBuilder, parts: ModelParts): Value {
+  const { ctx, inputs } = startModel(b, parts, undefined, {}, parts.head.rows);
+  return bareFeatures(ctx, parts, inputs);
+}
+
+function bareFeatures(
+  given: LayerContext,
+  { backbone: { architecture, config }, head }: ModelParts,
+  inputs: BackboneInputs,
+): Value {
+  const layers: Value[] = [];
+  const onStates = (states: Value): void => void layers.push(states);
+  const ctx = { ...given, dropout: undefined, ...(head.everyLayer && { onStates }) };
+  const hidden = architecture.forward(ctx, config, inputs, untouched, head.rows);
+  const read = head.everyLayer && { layers };
+  return head.bare!.features(ctx, { architecture, config, inputs, hidden, ...read, params: {} });
+}
+
+/** Writes backbone and method, and the untouched backbone where the head reads that as well. */
 function buildBeneathHead(
   b: GraphBuilder,
   parts: ModelParts,
   trained: ParamValues,
   dropout: Dropout | undefined,
   trunk: Trunk | undefined,
+  bareSource: BareSource = "computed",
 ): { readonly ctx: LayerContext; readonly head: HeadInputs } {
   const { architecture, config } = parts.backbone;
   const fixed = Object.entries(parts.fixed ?? {}).map(([name, tensor]) => [
@@ -199,11 +235,11 @@ function buildBeneathHead(
     b.initializer(name, tensor),
   ]);
   const params: ParamValues = { ...trained, ...Object.fromEntries(fixed) };
-  const { ctx: bare, inputs } = startModel(b, parts, dropout, params, parts.head.rows);
-  const adaptation: Adaptation = parts.method.build(bare, config, params, architecture);
+  const { ctx: plain, inputs } = startModel(b, parts, dropout, params, parts.head.rows);
+  const adaptation: Adaptation = parts.method.build(plain, config, params, architecture);
   const layers: Value[] = [];
   const onStates = (states: Value): void => void layers.push(states);
-  const ctx = { ...adapted(bare, adaptation), ...(parts.head.everyLayer && { onStates }) };
+  const ctx = { ...adapted(plain, adaptation), ...(parts.head.everyLayer && { onStates }) };
   const from = trunk && { layer: trunk.layers, hidden: trunkInput(b, parts, inputs, trunk) };
   const hidden = architecture.forward(ctx, config, inputs, adaptation, parts.head.rows, from ? { from } : {});
   const prefix = headParameter(parts.headName, "");
@@ -212,7 +248,13 @@ function buildBeneathHead(
     .map(([name, value]) => [name.slice(prefix.length), value] as const);
   const heads: ParamValues = { ...params, ...Object.fromEntries(own) };
   const read = parts.head.everyLayer && { layers };
-  return { ctx, head: { architecture, config, inputs, hidden, ...read, params: heads } };
+  const beside = parts.head.bare && {
+    bare:
+      bareSource === "given"
+        ? b.input(bareInput, "float32", ["B", parts.head.bare.width(config)])
+        : bareFeatures(plain, parts, inputs),
+  };
+  return { ctx, head: { architecture, config, inputs, hidden, ...read, ...beside, params: heads } };
 }
 
 /** With what the method makes of linear layers. */
@@ -250,14 +292,16 @@ export function buildTrunk(b: GraphBuilder, parts: ModelParts, layers: number): 
   const { backbone, method } = parts;
   const { ctx, inputs } = startModel(b, parts, undefined, {}, parts.head.rows);
   const positionOffset = method.positionOffset(backbone.architecture, backbone.config);
-  const untouched: Adaptation = { positionOffset, layerPrompt: () => undefined };
-  return backbone.architecture.forward(ctx, backbone.config, inputs, untouched, "all", { end: layers });
+  const behind: Adaptation = { ...untouched, positionOffset };
+  return backbone.architecture.forward(ctx, backbone.config, inputs, behind, "all", { end: layers });
 }
+
+/** Nothing in front of any layer, the text at position 0. */
+const untouched: Adaptation = { positionOffset: 0, layerPrompt: () => undefined };
 
 /** Writes the untouched backbone; returns its last layer averaged over the tokens, `[B, E]`. */
 export function buildMeanPooled(b: GraphBuilder, backbone: ModelParts["backbone"]): Value {
   const { ctx, inputs } = startModel(b, { backbone }, undefined, {});
-  const untouched: Adaptation = { positionOffset: 0, layerPrompt: () => undefined };
   const hidden = backbone.architecture.forward(ctx, backbone.config, inputs, untouched, "all");
   return meanOverTokens(ctx, hidden, inputs.attentionMask);
 }
@@ -278,11 +322,8 @@ export function buildKeysAndValues(b: GraphBuilder, { backbone, method, head }: 
       found.push(b.op("Gather", [flat, rows], { axis: 0 }));
     }
   };
-  const untouched: Adaptation = {
-    positionOffset: method.positionOffset(architecture, config),
-    layerPrompt: () => undefined,
-  };
-  architecture.forward({ ...ctx, onKeysAndValues }, config, inputs, untouched, "all");
+  const behind: Adaptation = { ...untouched, positionOffset: method.positionOffset(architecture, config) };
+  architecture.forward({ ...ctx, onKeysAndValues }, config, inputs, behind, "all");
   return b.op("Concat", found, { axis: 1 });
 }
 

@@ -12,7 +12,7 @@ import { scoreTable } from "./label-review.ts";
 import { sigmoid, softplus } from "./logits.ts";
 import type { Task, TunedOptions } from "./task.ts";
 import { labelIndex, labelNumber } from "./text-classification.ts";
-import { constantAnswer, type EncodedTexts, headSettings, textTask } from "./text-task.ts";
+import { constantAnswer, type EncodedTexts, headSettings, savedHead, textTask } from "./text-task.ts";
 
 /** Settings of multi-label classification. */
 export interface MultiLabelOptions extends SequenceHeadOptions, CalibrationOptions {
@@ -56,7 +56,7 @@ export function multiLabelClassification(
   const head = sequenceHead(width, headOptions);
   const unlabelled: readonly number[] = [];
   const isPlain = labels.every((label) => !/^\s|\s$|^\[|,/.test(label));
-  return textTask<readonly number[], MultiLabelPrediction>({
+  const task = textTask<readonly number[], MultiLabelPrediction>({
     type: "multi-label",
     options: { labels, threshold, ...calibration.options, ...head.options },
     head,
@@ -154,6 +154,7 @@ export function multiLabelClassification(
       );
     },
   });
+  return { ...task, blended: () => multiLabelClassification({ ...options, blend: true }) };
 }
 
 function probabilitiesOf(logits: ArrayLike<number>, temperature: number): number[] {
@@ -184,7 +185,7 @@ export const multiLabelFamily: TaskFamily = family<TextExample, Settings, MultiL
   gold: "labels",
   hasPresets: true,
   settings,
-  saved: settings.extend({ labels: savedLabels }),
+  saved: settings.extend({ labels: savedLabels, ...savedHead }),
   fits: (examples) => examples.every(({ labels }) => labels !== undefined),
   resolve: (settings, { labels }) => ({ labels, ...settings }),
   create: (options) => multiLabelClassification(options) as Task,

@@ -8,7 +8,7 @@ import { squaredError } from "../nn/index.ts";
 import { scoreDigits } from "./answer-columns.ts";
 import { family, type TaskFamily } from "./family.ts";
 import type { Task } from "./task.ts";
-import { constantAnswer, type EncodedTexts, headSettings, textTask } from "./text-task.ts";
+import { constantAnswer, type EncodedTexts, headSettings, savedHead, textTask } from "./text-task.ts";
 
 /** Settings of regression. */
 export interface RegressionOptions extends SequenceHeadOptions {
@@ -43,7 +43,7 @@ export function textRegression(
   }
   const head = sequenceHead(1, headOptions);
   const scoreOf = (output: number): number => output * scale + center;
-  return textTask<number, ScorePrediction>({
+  const task = textTask<number, ScorePrediction>({
     type: "regression",
     options: { center, scale, ...head.options },
     head,
@@ -91,6 +91,7 @@ export function textRegression(
     blank: { score: null },
     trivial: ({ labels }) => constantAnswer("mean of train", [momentsOf(Array.from(labels)).mean]),
   });
+  return { ...task, blended: () => textRegression({ ...options, blend: true }) };
 }
 
 function momentsOf(values: readonly number[]): { readonly mean: number; readonly deviation: number } {
@@ -117,7 +118,7 @@ export const regressionFamily: TaskFamily = family<TextExample, RegressionOption
   gold: "score",
   hasPresets: true,
   settings,
-  saved: settings,
+  saved: settings.extend(savedHead),
   fits: (examples) => examples.every(({ score }) => score !== undefined),
   resolve(settings, { train, source }) {
     const scores = train.flatMap(({ score }) => score ?? []);

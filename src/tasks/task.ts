@@ -177,6 +177,11 @@ export interface Task<E = unknown, N extends Encoded = Encoded, P = unknown> {
    * default. Absent where there is nothing to tune.
    */
   tune?(options: TunedOptions): Task<E, N, P>;
+  /**
+   * The same task whose head also reads each text's vector by the untouched backbone (`Head.bare`); absent where its head has no
+   * such form.
+   */
+  blended?(): Task<E, N, P>;
   /** The best answer that looks at no example, learnt from training examples; absent where there is none. */
   trivial?(train: N): TrivialAnswer<N>;
   /** What a linear classifier on texts can learn of it; absent where that makes no sense. */

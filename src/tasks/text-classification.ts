@@ -13,7 +13,14 @@ import { family, savedLabels, type TaskFamily } from "./family.ts";
 import { reviewLabels } from "./label-review.ts";
 import { argmax, logSumExp, softmax, topProbability } from "./logits.ts";
 import type { Task } from "./task.ts";
-import { constantAnswer, type EncodedTexts, headSettings, type TextKind, textTask } from "./text-task.ts";
+import {
+  constantAnswer,
+  type EncodedTexts,
+  headSettings,
+  savedHead,
+  type TextKind,
+  textTask,
+} from "./text-task.ts";
 import {
   savedVerbalizer,
   usualTemplates,
@@ -66,7 +73,7 @@ export function sequenceClassification(
     options.labels,
     withoutUndefined({ head, template, words, calibrate, pieces, calibration }) as VerbalizerOptions,
   );
-  const foreign = (["pooling", "headDropout"] as const).find((key) => options[key] !== undefined);
+  const foreign = (["pooling", "headDropout", "blend"] as const).find((key) => options[key] !== undefined);
   if (form?.head && foreign !== undefined) {
     throw new PtuningError(
       "OPTION_INVALID",
@@ -83,6 +90,7 @@ export function sequenceClassification(
         ...calibrationOf(classRows, options).settled(found),
         ...abstentionOf(options.abstain).settled(found),
       }),
+    ...(!form?.head && { blended: () => sequenceClassification({ ...options, blend: true }) }),
     ...(settle && {
       settle: async (ground) => sequenceClassification({ ...options, ...(await settle(ground)) }),
     }),
@@ -356,7 +364,7 @@ export const textClassificationFamily: TaskFamily = family<
   gold: "label",
   hasPresets: true,
   settings: textSettings,
-  saved: textSettings.extend({ ...savedClasses, ...savedVerbalizer }),
+  saved: textSettings.extend({ ...savedClasses, ...savedVerbalizer, ...savedHead }),
   fits: (examples) => examples.every(({ label }) => label !== undefined),
   resolve: (settings, data) => ({ ...usualForm(settings, data), ...resolveClasses(settings, data) }),
   create: (options) => sequenceClassification(options) as Task,

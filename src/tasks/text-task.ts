@@ -30,6 +30,9 @@ export const headSettings: z.core.$ZodLooseShape = {
     .describe("dropout before the linear layer"),
 };
 
+/** What adapters hold of such heads beside their settings. */
+export const savedHead: z.core.$ZodLooseShape = { blend: z.boolean().exactOptional() };
+
 /** Texts as tokens, with the gold answer of each. */
 export interface EncodedTexts<G> extends Encoded {
   /** Gold answer of each example, in the units of the loss; see {@link TextKind.unlabelled}. */

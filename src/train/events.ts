@@ -109,10 +109,14 @@ export interface RefitEvent {
   /** Evaluations of the head that was trained, if one was, and of the one that was fitted, if there are rows that can tell. */
   readonly trained?: Evaluation;
   readonly fitted?: Evaluation;
+  /** Of one that was fitted on the vectors of the tuned and of the untouched backbone side by side, where it was offered. */
+  readonly blended?: Evaluation;
   /** The score that decides, or `loss`. */
   readonly selectBy: string;
-  /** Whether the fitted one is kept. */
+  /** Whether a fitted one is kept, of the two or three. */
   readonly taken: boolean;
+  /** Which one is kept. */
+  readonly kept: "trained" | "fitted" | "blended";
   readonly seconds: number;
 }
 

@@ -138,8 +138,9 @@ async function adapterOf(run: Run, kept: KeptState): Promise<SavedAdapter> {
   const heads = tasks.map((one) => {
     const missing = missingWeights(one.parts, new Rng(0));
     const tuned = evaluationOf(one.name, kept.evaluation ?? { scores: {} });
+    const task = kept.blended ?? one.task;
     return {
-      task: one.task.tune?.(tuned.tuned) ?? one.task,
+      task: task.tune?.(tuned.tuned) ?? task,
       frozen: Object.fromEntries(Object.entries(run.frozen).filter(([name]) => name in missing)),
       provenance: provenanceOf(run, one, kept),
     };

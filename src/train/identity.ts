@@ -63,7 +63,7 @@ function identityOf(
   backbone: string,
   rowsOf: (data: Dataset<unknown>) => unknown[],
 ): string {
-  const { checkpointSeconds, refit, ...decisive } = settings;
+  const { checkpointSeconds, refit, blend, ...decisive } = settings;
   const facts = [
     backbone,
     tasks.map(({ name, task, data, weight = 1, selectBy = task.selectBy }) => [

@@ -5,23 +5,30 @@
 import { abortable, type Backbone } from "../backbones/portable.ts";
 import { type Params, PtuningError, Rng, type TensorMap } from "../core/index.ts";
 import { splitOff } from "../data/portable.ts";
-import { type Features, fitReadout, headFeatures, linearOutputs, probeFeatures } from "../fit/index.ts";
-import { headWeight, type Pooling } from "../heads/index.ts";
+import { type Features, fitReadout, headFeatures, probeFeatures, sideBySide } from "../fit/index.ts";
+import { type Head, headWeight, type Pooling } from "../heads/index.ts";
+import type { Method } from "../methods/index.ts";
 import { inferenceGraph, type ModelParts } from "../model/index.ts";
 import { forward } from "../predict/index.ts";
 import { type Evaluation, type Evaluator, type Task, taskFrom } from "../tasks/index.ts";
-import { itemCount, itemRows, tokenCount } from "../text/portable.ts";
+import { itemCount, itemRows } from "../text/portable.ts";
+import { addLinear, type Blend } from "./blend.ts";
 import type { FoldEvent } from "./events.ts";
 import { loop } from "./loop.ts";
 import type { TrainOptions } from "./options.ts";
 import { type Run, type RunTask, setUp } from "./set-up.ts";
+import { settingDefaults, type TrainSettings } from "./settings.ts";
 
-/** From so many training items on a share of them makes a dev set that can tell. */
-const mostItems = 500;
+/** Fewer training items are small data: a tenth of them decides little as a dev set, and is missed in training. */
+export const smallData = 500;
 /** Parts that are left out in turns. */
 const folds = 3;
-/** Updates of a short run, about. */
+/** Fewer items cannot be parted into parts that tell anything. */
+const fewestItems = 2 * folds;
+/** Updates of a short run at most, about: they are a share of the run's own, so that all of them take no longer than it. */
 const shortUpdates = 120;
+/** And at least, so that they have learnt something. */
+const fewestUpdates = 60;
 /** Ways to pool of the probes that a run is held against. */
 const probePoolings: readonly Pooling[] = ["mean", "layers"];
 
@@ -40,31 +47,45 @@ export interface Judgement {
   /** Of heads as short runs train them, and as they are fitted behind these. */
   readonly trained: Evaluation;
   readonly fitted: Evaluation;
+  /** Of heads that also read the untouched backbone, where these are offered. */
+  readonly blended?: Evaluation;
   readonly probes: readonly JudgedProbe[];
+}
+
+/** Whether so many training items are small data that can be parted. */
+export function isSmallData(items: number): boolean {
+  return items >= fewestItems && items < smallData;
+}
+
+/** Whether runs of one task with this method and head choose on left-out rows where data is small and has no dev set. */
+export function choosesOnLeftOut(
+  { fitsHead }: Pick<Method, "fitsHead">,
+  { readout }: Pick<Head, "readout">,
+  { refit = settingDefaults.refit }: Pick<TrainSettings, "refit">,
+): boolean {
+  return !fitsHead && refit === "auto" && readout?.isRefitted === true;
 }
 
 /** Whether a run is judged so: one task whose head can be fitted, few rows, no dev set. */
 export function hasLeftOut({ options, settings }: Run, { parts, devSet, trainSet }: RunTask): boolean {
-  const { head } = parts;
-  const isSmall = itemCount(trainSet) >= 2 * folds && itemCount(trainSet) < mostItems;
   return (
     !("tasks" in options) &&
-    !options.method.fitsHead &&
-    settings.refit === "auto" &&
-    head.readout?.isRefitted === true &&
+    choosesOnLeftOut(options.method, parts.head, settings) &&
     devSet.count === 0 &&
-    isSmall
+    isSmallData(itemCount(trainSet))
   );
 }
 
 /**
  * Makes the short runs.
+ * @param blend what the untouched backbone makes of the training rows, where a head may read it
  * @returns nothing where the rows cannot be parted, as all belong together
  * @throws the reason of the signal
  */
 export async function* judgeLeftOut(
   run: Run,
   one: RunTask,
+  blend: Blend | undefined,
 ): AsyncGenerator<FoldEvent, Judgement | undefined> {
   const parted = leftItems(one, run.settings.seed);
   if (parted === undefined) return undefined;
@@ -74,6 +95,7 @@ export async function* judgeLeftOut(
   const parts = { ...one.parts, backbone };
   const rng = new Rng(settings.seed, "left out");
   const [trained, fitted] = [task.evaluator(trainSet), task.evaluator(trainSet)];
+  const blended = blend?.task.evaluator(trainSet);
   const probes = await openProbes(run, one, backbone);
   await using session = await backbone.engine.compile(inferenceGraph(parts, shapes));
   for (const [fold, left] of parted.entries()) {
@@ -98,18 +120,15 @@ export async function* judgeLeftOut(
         rng: rng.split(fold),
       });
     await evaluate({ ...params, ...(await fitTo(features, task)).params }, fitted);
-    for (const probe of probes) {
-      const head = (await fitTo(probe.features, probe.task)).params;
-      for (const row of rows) {
-        const logits = linearOutputs(head, probe.features, row);
-        const length = tokenCount(trainSet.sequences, row);
-        probe.evaluator.add({ rows: Int32Array.of(row), length, logits });
-      }
-    }
+    const add = async (evaluator: Evaluator, own: Task, of: Features): Promise<void> =>
+      addLinear(evaluator, trainSet, (await fitTo(of, own)).params, of, rows);
+    if (blend) await add(blended!, blend.task, sideBySide(features, blend.train));
+    for (const probe of probes) await add(probe.evaluator, probe.task, probe.features);
   }
   return {
     trained: trained.result(),
     fitted: fitted.result(),
+    ...(blended && { blended: blended.result() }),
     probes: probes.map(({ evaluator, ...probe }) => ({ ...probe, evaluation: evaluator.result() })),
   };
 }
@@ -135,7 +154,7 @@ function leftItems({ data, task }: RunTask, seed: number): Int32Array[] | undefi
 
 /** Trains on some items as the run does, in fewer updates; the last state is what counts. */
 async function* shortRun(
-  { options: all, settings }: Run,
+  { options: all, settings, totalSteps }: Run,
   { task, data }: RunTask,
   kept: Int32Array,
   fold: number,
@@ -143,13 +162,15 @@ async function* shortRun(
   const { resume, ...options } = all as TrainOptions;
   const train = Array.from(data.train);
   const perEpoch = Math.ceil(kept.length / settings.batchSize);
-  const epochs = Math.min(settings.epochs, Math.max(1, Math.round(shortUpdates / perEpoch)));
+  const updates = Math.min(shortUpdates, Math.max(fewestUpdates, totalSteps / folds));
+  const epochs = Math.min(settings.epochs, Math.max(1, Math.round(updates / perEpoch)));
   await using run = await setUp({
     ...options,
     task,
     data: { ...data, train: Array.from(kept, (item) => train[item]), dev: [], warnings: [] },
     epochs,
     refit: "never",
+    blend: "never",
   } as TrainOptions);
   const { signal } = options;
   for await (const event of loop(run)) {

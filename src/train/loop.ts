@@ -148,8 +148,7 @@ async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
     epoch: progress.step / run.mix.stepsPerEpoch,
     ...joinEvaluations(results),
   };
-  const isBest =
-    progress.best === undefined || isBetter(selected(run, record), selected(run, progress.best.evaluation));
+  const isBest = progress.best === undefined || isBetterState(run, record, progress.best.evaluation);
   if (isBest) progress.best = { evaluation: record, params: await run.store.params() };
   progress.evaluations.push(record);
   yield {
@@ -166,6 +165,12 @@ async function* evaluate(run: Run): AsyncGenerator<TrainEvent> {
 /** The number by which states are compared: higher is better. */
 function selected({ settings: { selectBy }, scores }: Plan, evaluation: EvaluationRecord): number {
   return comparable(evaluation, selectBy, scores.get(selectBy));
+}
+
+/** Whether a state is better than another; where their scores are equal, as often with few dev rows, the loss says it. */
+function isBetterState(run: Plan, record: EvaluationRecord, than: EvaluationRecord): boolean {
+  const [own, other] = [selected(run, record), selected(run, than)];
+  return isBetter(own, other) || (!isBetter(other, own) && record.loss < than.loss);
 }
 
 /** Whether `patience` evaluations have passed without a better one. */

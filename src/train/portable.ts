@@ -13,6 +13,7 @@ export type {
   TrunkEvent,
   WarningEvent,
 } from "./events.ts";
+export { choosesOnLeftOut, isSmallData, smallData } from "./left-out.ts";
 export { type Mix, mixTasks } from "./mix.ts";
 export type {
   AnyTrainOptions,

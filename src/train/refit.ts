@@ -1,14 +1,15 @@
 /** The linear layers of heads, fitted again on what the kept state computes of the training data. */
 import { abortable } from "../backbones/portable.ts";
 import { type Params, Rng } from "../core/index.ts";
-import { fitReadout, headFeatures } from "../fit/index.ts";
+import { type Features, fitReadout, headFeatures, sideBySide } from "../fit/index.ts";
 import { headBias, headWeight } from "../heads/index.ts";
 import { headParameter } from "../model/index.ts";
-import type { Evaluation, PassShape } from "../tasks/index.ts";
+import type { Encoded, Evaluation, PassShape, Task } from "../tasks/index.ts";
 import { itemCount } from "../text/portable.ts";
+import { type Blend, evaluateLinear, offeredBlend } from "./blend.ts";
 import { comparable, evaluateDev, isBetter, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
 import type { FoldEvent, RefitEvent, WarningEvent } from "./events.ts";
-import { hasLeftOut, type JudgedProbe, judgeLeftOut } from "./left-out.ts";
+import { hasLeftOut, type JudgedProbe, type Judgement, judgeLeftOut } from "./left-out.ts";
 import type { Run, RunTask } from "./set-up.ts";
 import type { EvaluationRecord } from "./state.ts";
 
@@ -19,6 +20,8 @@ export interface KeptState {
   readonly evaluation: EvaluationRecord | undefined;
   /** How heads were fitted that are kept, by the names of their tasks. */
   readonly fits: Readonly<Record<string, HeadFit>>;
+  /** The task of a run of one whose head that is kept also reads the untouched backbone. */
+  readonly blended?: Task;
   /** A linear model on the untouched backbone that left-out rows like better. */
   readonly probe?: KeptProbe;
 }
@@ -51,6 +54,7 @@ export async function* refitHeads(
   const results: TaskEvaluation[] = [];
   let { params } = kept;
   let probe: KeptProbe | undefined;
+  let blended: Task | undefined;
   let leftOut = false;
   for (const task of run.tasks) {
     const { name, inference } = task;
@@ -59,19 +63,31 @@ export async function* refitHeads(
       return inference && evaluateDev(run, task, inference);
     };
     const started = performance.now();
-    const judged = hasLeftOut(run, task) ? yield* judgeLeftOut(run, task) : undefined;
+    const blend = isFitted(run, task) ? await offeredBlend(run, task) : undefined;
+    const judged = hasLeftOut(run, task) ? yield* judgeLeftOut(run, task, blend) : undefined;
     leftOut = judged !== undefined;
     const trained = judged ? judged.trained : isTrained ? await evaluate(params) : undefined;
     let evaluation = trained;
     if (isFitted(run, task) && (judged || inference || !isTrained)) {
-      const fit = await fitHead(run, task, params);
+      const tuned = await tunedFeatures(run, task, params);
+      const fit = await fitHead(run, task, task.task, tuned);
       const changed = { ...params, ...fit.params };
       const fitted = judged ? judged.fitted : await evaluate(changed);
       const selectBy = deciding(run, task);
-      const taken = !(trained && fitted) || isAtLeast(task, selectBy, fitted, trained);
-      if (taken) {
+      let winner: RefitEvent["kept"] = "trained";
+      if (!(trained && fitted) || isAtLeast(task, selectBy, fitted, trained)) {
+        winner = "fitted";
         [params, evaluation] = [changed, fitted];
         fits[name] = { rows: fit.rows, strength: fit.strength };
+      }
+      const side = blend && (await fitBlend(run, task, params, blend, tuned, judged));
+      // It costs a second pass, so a tie does not take it.
+      const scoreOf = comparableOf(task, selectBy);
+      if (side && evaluation && isBetter(scoreOf(side.evaluation), scoreOf(evaluation))) {
+        winner = "blended";
+        blended = blend.task;
+        [params, evaluation] = [{ ...params, ...side.params }, side.evaluation];
+        fits[name] = { rows: side.rows, strength: side.strength };
       }
       yield {
         type: "refit",
@@ -82,7 +98,9 @@ export async function* refitHeads(
         ...(leftOut && { leftOut }),
         ...(trained && { trained }),
         ...(fitted && { fitted }),
-        ...{ selectBy, taken, seconds: (performance.now() - started) / 1000 },
+        ...(side && { blended: side.evaluation }),
+        ...{ selectBy, taken: winner !== "trained", kept: winner },
+        seconds: (performance.now() - started) / 1000,
       };
       if (judged && evaluation) {
         probe = await betterProbe(run, task, judged.probes, evaluation);
@@ -95,7 +113,24 @@ export async function* refitHeads(
   const { step } = kept.evaluation ?? run.progress;
   const at = { step, epoch: step / run.mix.stepsPerEpoch, ...(leftOut && { leftOut }) };
   const evaluation = results.length > 0 ? { ...at, ...joinEvaluations(results) } : undefined;
-  return { params, evaluation, fits, ...(probe && { probe }) };
+  return { params, evaluation, fits, ...(blended && { blended }), ...(probe && { probe }) };
+}
+
+/** A head that also reads the untouched backbone, and what held-out rows say of it. */
+async function fitBlend(
+  run: Run,
+  one: RunTask,
+  params: Params,
+  { task, train, dev }: Blend,
+  tuned: Features,
+  judged: Judgement | undefined,
+): Promise<(FittedHead & { readonly evaluation: Evaluation }) | undefined> {
+  const { devSet } = one;
+  const fit = await fitHead(run, one, task, sideBySide(tuned, train));
+  if (judged?.blended) return { ...fit, evaluation: judged.blended };
+  if (dev === undefined) return undefined;
+  const own = sideBySide(await tunedFeatures(run, one, params, devSet), dev);
+  return { ...fit, evaluation: evaluateLinear(task, devSet, fit.params, own) };
 }
 
 /** The best of some probes on all rows, if left-out rows like it better than what the run keeps. */
@@ -169,32 +204,47 @@ interface FittedHead extends HeadFit {
   readonly features: number;
 }
 
-async function fitHead(run: Run, task: RunTask, params: Params): Promise<FittedHead> {
+/** What the head's linear layer reads of the rows of a set under some tensors. */
+function tunedFeatures(
+  run: Run,
+  { parts, trained, name, trainSet }: RunTask,
+  params: Params,
+  encoded: Encoded = trainSet,
+): Promise<Features> {
   const { settings, options, cache } = run;
-  const { parts, trainSet, trained } = task;
-  const rng = new Rng(settings.seed, "refit", ...(task.name ? [task.name] : []));
-  const own = Object.fromEntries(Object.entries(params).filter(([name]) => trained.has(name)));
+  const own = Object.fromEntries(Object.entries(params).filter(([key]) => trained.has(key)));
   const backbone = abortable(run.backbone, options.signal);
   const isCached = cache !== undefined && cache.trunk.layers > 0;
-  const lower = isCached && { trunk: cache.trunk, feeds: (pass: PassShape) => cache.feeds(trainSet, pass) };
-  const features = await headFeatures(
+  const lower = isCached && { trunk: cache.trunk, feeds: (pass: PassShape) => cache.feeds(encoded, pass) };
+  return headFeatures(
     {
       parts: { ...parts, backbone },
       params: own,
       maxLength: settings.maxLength,
-      rng,
+      rng: refitRng(settings.seed, name),
       ...(lower && { lower }),
     },
-    trainSet,
+    encoded,
   );
-  const nameOf = (name: string): string => headParameter(parts.headName, name);
+}
+
+const refitRng = (seed: number, name: string): Rng => new Rng(seed, "refit", ...(name ? [name] : []));
+
+/** @param task whose loss it minimises, with a head that reads these features */
+async function fitHead(
+  { settings, options, backbone }: Run,
+  { parts, trainSet, name, shapes }: RunTask,
+  task: Task,
+  features: Features,
+): Promise<FittedHead> {
+  const nameOf = (own: string): string => headParameter(parts.headName, own);
   const fit = await fitReadout({
-    engine: backbone.engine,
-    task: task.task,
+    engine: abortable(backbone, options.signal).engine,
+    task,
     encoded: trainSet,
     features,
-    outputs: params[nameOf(headWeight)]!.shape[0]!,
-    rng,
+    outputs: shapes[nameOf(headWeight)]!.shape[0]!,
+    rng: refitRng(settings.seed, name),
   });
   const { [headWeight]: weight, [headBias]: bias } = fit.params;
   return {

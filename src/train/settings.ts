@@ -65,6 +65,11 @@ export interface TrainSettings {
    * preset asks for what another implementation computes, and not without a dev set. Default `auto`.
    */
   readonly refit?: "auto" | "never";
+  /**
+   * `auto` also offers, where texts are few, a head on the vectors of the tuned and of the untouched backbone side by side: it is kept
+   * where held-out rows score it higher, and costs a second pass of the backbone in use. Only where heads are refitted. Default `auto`.
+   */
+  readonly blend?: "auto" | "never";
   readonly seed?: number;
   /** Save a resumable state at least this often, besides at every evaluation. */
   readonly checkpointSeconds?: number;
@@ -96,6 +101,7 @@ export const settingDefaults: Readonly<
   patience: 0,
   sampling: "proportional",
   refit: "auto",
+  blend: "auto",
   seed: 11,
   checkpointSeconds: 60,
 };
@@ -169,6 +175,9 @@ const shape = {
   refit: z
     .enum(["auto", "never"], "auto or never")
     .describe("auto fits heads on whole texts again at the end and keeps what dev likes better"),
+  blend: z
+    .enum(["auto", "never"], "auto or never")
+    .describe("auto offers heads on few texts the untouched backbone's vectors as well: two passes in use"),
   seed: z.int("a whole number"),
   checkpointSeconds: atLeast0.describe("save a resumable state at least this often"),
 } satisfies { readonly [S in keyof TrainSettings]-?: z.ZodType<Required<TrainSettings>[S]> };

@@ -1,4 +1,4 @@
-import { overrideConfig, type RunConfig } from "../config/index.ts";
+import { holdingBack, overrideConfig, type RunConfig } from "../config/index.ts";
 import { hashText } from "../files/index.ts";
 
 /** One training run of an experiment: a configuration, and what sets it apart from the others. */
@@ -14,7 +14,7 @@ export interface Trial {
 export const trialIdPattern: RegExp = /^[0-9a-f]{12}$/;
 
 /**
- * A trial of a configuration with other values at some keys.
+ * A trial of a configuration with other values at some keys. All trials hold a dev set back, so that their scores compare.
  * @param config with absolute paths, as a trial may go on from anywhere
  * @throws CONFIG_INVALID
  */
@@ -23,7 +23,7 @@ export function defineTrial(
   overrides: Readonly<Record<string, unknown>> = {},
   sourceOf?: (key: string) => string,
 ): Trial {
-  const { search, ...whole } = overrideConfig(config, overrides, sourceOf);
+  const { search, ...whole } = holdingBack(overrideConfig(config, overrides, sourceOf));
   // Where a run writes, what it reports and how it uses the machine do not make it another one.
   const { output, report, engine, ...decisive } = whole;
   return { id: hashText(canonicalJson(decisive)).slice(0, 12), config: whole, overrides };

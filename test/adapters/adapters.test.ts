@@ -257,7 +257,7 @@ describe("loading checks", () => {
     await change(join(newer, "ptuning.json"), (json) => ({ ...json, formatVersion: 99 }));
     await expect(loadAdapter(newer)).rejects.toMatchObject({
       code: "ADAPTER_INVALID",
-      message: expect.stringMatching(/ptuning\.json: formatVersion: expected at most 3, got 99/),
+      message: expect.stringMatching(/ptuning\.json: formatVersion: expected at most 4, got 99/),
       hint: expect.stringContaining("update"),
     });
   });

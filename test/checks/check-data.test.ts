@@ -101,13 +101,7 @@ describe("bad data", () => {
   test("the worst come first; examples without an answer and empty texts are errors", async () => {
     const train = [...sound, { text: "no label", line: 61 }, example(62, " ", "a")];
     const { findings } = await plain(dataset({ train, warnings: ["w"] }));
-    expect(findings.map(({ severity }) => severity)).toEqual([
-      "error",
-      "error",
-      "warning",
-      "warning",
-      "info",
-    ]);
+    expect(findings.map(({ severity }) => severity)).toEqual(["error", "error", "warning", "info", "info"]);
     expect(findings.slice(0, 2).map(({ message, places }) => [message, places[0]?.line])).toEqual([
       ["train: 1 example (1.6 %) with an empty text.", 62],
       ["train: 1 example (1.6 %) without a gold answer.", 61],

@@ -37,7 +37,10 @@ test("every command is there", async () => {
 }, 120_000);
 
 test("it trains, answers and refuses as the command line of the build does", async () => {
-  const fast = "--precision fp32 --batch-size 8 --max-length 16 --threads 1 --epochs 1".split(" ");
+  const fast =
+    "--precision fp32 --batch-size 8 --max-length 16 --threads 1 --epochs 1 --set data.devShare=0.1".split(
+      " ",
+    );
   const trained = run("train", "train.csv", "--backbone", tinyFolder, ...fast, "-o", "run");
   expect(trained).toMatchObject({ status: 0 });
   const ask = ["predict", "run", "w1 w2", "--backbone", tinyFolder, "--json"];

@@ -29,6 +29,8 @@ const fast = [
   "16",
   "--threads",
   "1",
+  "--set",
+  "data.devShare=0.1",
 ];
 
 beforeAll(async () => {
@@ -83,6 +85,29 @@ describe("a run from start to end", () => {
       test: { accuracy: expect.any(Number) },
     });
     expect(result.test.accuracy).toBeGreaterThan(0.6);
+  });
+
+  test("small data is trained on whole, and what is chosen is chosen on rows left out", async () => {
+    const small = fast.slice(0, -2);
+    const { code, stdout, stderr } = await run([
+      "train",
+      "train.csv",
+      ...small,
+      "--epochs",
+      "8",
+      "-o",
+      "runs/small",
+    ]);
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringMatching(/fewer than 500 examples[\s\S]*devShare: 0\.1/),
+    ]);
+    expect(stdout).toMatch(/examples +120 train, 0 dev/);
+    expect(stdout).toMatch(/on rows left out accuracy[\s\S]*left out +accuracy/);
+    expect(await readFile(join(folder, "runs/small/config.yaml"), "utf8")).toMatch(/devShare: 0\n/);
+    expect(await readFile(join(folder, "runs/small/report.html"), "utf8")).toContain("rows left out");
+    const checked = await run(["check-data", "train.csv", "--backbone", tinyFolder]);
+    expect(checked.stdout).toMatch(/info: dev: no examples; of fewer than 500 none are held back/);
   });
 
   test("a second run in the same folder is refused, with what to do", async () => {
@@ -219,7 +244,15 @@ describe("a run from start to end", () => {
       .split("\n")
       .map((line) => JSON.parse(line));
     expect(said).toMatchObject({ type: "data", format: "csv", columns: { text: "text", label: "label" } });
-    expect(file).toMatchObject({ type: "data-checks", splits: [{ name: "train" }, { name: "dev" }] });
+    expect(said.leftOut).toBe(true);
+    expect(file).toMatchObject({ type: "data-checks", splits: [{ name: "train", examples: 120 }] });
+    const held = ["check-data", "run.yaml", ...use, "--set", "data.devShare=0.1", "--json"];
+    const [parted, checks] = (await run(held)).stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(parted.leftOut).toBeUndefined();
+    expect(checks).toMatchObject({ splits: [{ name: "train" }, { name: "dev" }] });
     const ofRun = JSON.parse((await run(["check-data", "runs/run", "--json"])).stdout.trim().split("\n")[1]!);
     expect(ofRun.splits.map(({ examples }: { examples: number }) => examples)).toEqual([108, 12, 60]);
     expect(ofRun.lengths.maxLength).toBe(16);

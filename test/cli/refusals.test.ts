@@ -25,7 +25,10 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-const quick = ["--batch-size", "8", "--max-length", "16", "--epochs", "1", "--prompt-length", "3"];
+const quick = [
+  ...["--batch-size", "8", "--max-length", "16", "--epochs", "1", "--prompt-length", "3"],
+  ...["--set", "data.devShare=0.1"],
+];
 const run = (args: readonly string[], options: CliOptions = {}): Promise<CliResult> =>
   ptuning(args, { cwd: folder, ...options });
 

@@ -21,7 +21,10 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 const kinds = Object.values(secrets);
-const quick = ["--backbone", tinyFolder, "--batch-size", "8", "--epochs", "1", "--prompt-length", "3"];
+const quick = [
+  ...["--backbone", tinyFolder, "--batch-size", "8", "--epochs", "1", "--prompt-length", "3"],
+  ...["--set", "data.devShare=0.1"],
+];
 
 /** Files of a folder, and texts, that hold a secret. */
 function leaks(place: string | undefined, ...texts: string[]): string[] {

@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 const long =
-  `train train.csv --backbone ${tinyFolder} --precision fp32 --batch-size 8 --max-length 16 --threads 1 --epochs 400 --json`.split(
+  `train train.csv --backbone ${tinyFolder} --precision fp32 --batch-size 8 --max-length 16 --threads 1 --epochs 400 --set data.devShare=0.1 --json`.split(
     " ",
   );
 

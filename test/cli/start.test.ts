@@ -15,7 +15,10 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 function train(...args: string[]): Promise<CliResult> {
-  const fast = "--precision fp32 --batch-size 8 --max-length 16 --threads 1 --epochs 1".split(" ");
+  const fast =
+    "--precision fp32 --batch-size 8 --max-length 16 --threads 1 --epochs 1 --set data.devShare=0.1".split(
+      " ",
+    );
   return ptuning(["train", "train.csv", "--backbone", tinyFolder, ...fast, ...args], { cwd: folder });
 }
 

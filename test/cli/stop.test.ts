@@ -16,7 +16,16 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-const quiet = ["--set", "report={html: false, tensorboard: false}", "--threads", "1", "--precision", "fp32"];
+const quiet = [
+  "--set",
+  "data.devShare=0.1",
+  "--set",
+  "report={html: false, tensorboard: false}",
+  "--threads",
+  "1",
+  "--precision",
+  "fp32",
+];
 const training = (output: string, ...more: string[]): string[] => [
   ...["train", join(folder, "train.csv"), "--backbone", tinyFolder, "--prompt-length", "3"],
   ...["-o", join(folder, output), ...quiet, ...more],

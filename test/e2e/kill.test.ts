@@ -31,6 +31,7 @@ const start = (output: string): string[] => [
     "20",
   ],
   ...["--batch-size", "4", "--prompt-length", "3", "--max-length", "16", "-o", output],
+  ...["--set", "data.devShare=0.1"],
   ...["--set", "training.checkpointSeconds=0.05", "--set", "training.evaluateEvery=1000"],
 ];
 

@@ -30,7 +30,18 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-const quick = ["--precision", "fp32", "--batch-size", "8", "--max-length", "16", "--threads", "1"];
+const quick = [
+  "--precision",
+  "fp32",
+  "--batch-size",
+  "8",
+  "--max-length",
+  "16",
+  "--threads",
+  "1",
+  "--set",
+  "data.devShare=0.1",
+];
 const configOf = (path: string): unknown => parse(readFileSync(join(folder, path), "utf8"));
 const given = (): unknown =>
   expect.objectContaining({ backbone, data: expect.objectContaining({ train: data }) });

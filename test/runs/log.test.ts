@@ -36,6 +36,7 @@ beforeAll(async () => {
       "4",
     ],
     ...["-o", join(folder, run), "--set", "report={html: true, tensorboard: false}", "--threads", "1"],
+    ...["--set", "data.devShare=0.1"],
     ...["--precision", "fp32"],
   ];
   expect((await ptuning(args("whole"))).code).toBe(0);

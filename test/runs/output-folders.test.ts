@@ -19,6 +19,7 @@ afterAll(() => rm(folder, { recursive: true }));
 
 const settings = [
   ...["--backbone", tinyFolder, "--precision", "fp32", "--threads", "1", "--epochs", "2"],
+  ...["--set", "data.devShare=0.1"],
   ...["--batch-size", "16", "--prompt-length", "3", "--max-length", "16"],
 ];
 

@@ -63,8 +63,8 @@ describe("a run on few rows", () => {
     expect([...new Set(folds.map(({ fold }) => fold))]).toEqual([1, 2, 3]);
     for (const { update, updates, fold } of folds.filter((_, i) => folds[i + 1]?.fold !== folds[i]!.fold)) {
       expect([update, fold <= 3]).toEqual([updates, true]);
-      // 64 of 96 rows are 8 updates an epoch; ten epochs, fewer than the 120 updates that are enough.
-      expect(Math.abs(updates - 80)).toBeLessThanOrEqual(10);
+      // 64 of 96 rows are 8 updates an epoch: 60 updates at least, as a third of the run's 120 would be too few.
+      expect(Math.abs(updates - 64)).toBeLessThanOrEqual(8);
     }
   });
 
@@ -91,7 +91,7 @@ describe("a run on few rows", () => {
     let seen = 0;
     for await (const event of train({ ...options, signal: stopping.signal })) {
       if (event.type === "checkpoint") state = await event.state();
-      if (event.type === "fold" && ++seen === 90) stopping.abort();
+      if (event.type === "fold" && ++seen === 70) stopping.abort();
       if (event.type === "done") expect(event.reason).toBe("aborted");
     }
     const rest = await eventsOf({ ...options, resume: state! });
@@ -101,6 +101,21 @@ describe("a run on few rows", () => {
     expect(done.adapter.params).toEqual(whole.adapter.params);
   }, 120_000);
 });
+
+test("short runs are a share of the run's updates, however many these are", async () => {
+  const updatesOf = async (epochs: number): Promise<number> => {
+    const stopping = new AbortController();
+    for await (const event of train({ ...optionsOn(tinyData.train, { epochs }), signal: stopping.signal })) {
+      if (event.type === "fold") return event.updates;
+    }
+    return 0;
+  };
+  // A third of 240 and of 480; each no more than 120 and no less than 60.
+  expect(Math.abs((await updatesOf(20)) - 80)).toBeLessThanOrEqual(8);
+  expect(Math.abs((await updatesOf(40)) - 120)).toBeLessThanOrEqual(8);
+  // Never more epochs than the run has.
+  expect(await updatesOf(2)).toBeLessThanOrEqual(18);
+}, 120_000);
 
 test("labels that are noise are seen to be noise", async () => {
   const labels = new Rng(8).shuffle(tinyData.train.map(({ label }) => label));

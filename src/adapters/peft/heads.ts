@@ -21,10 +21,15 @@ function linear(taskType: string, ...modulesToSave: readonly [string, ...string[
 
 /** Every head, by its name. */
 const heads: Readonly<Record<string, (options: never) => PeftHead | Refusal>> = {
-  sequence: ({ pooling }: { readonly pooling: Pooling }) =>
-    pooling === "pooler"
-      ? linear("SEQ_CLS", "classifier", "score")
-      : { reason: `PEFT pools through the checkpoint's pooler, this adapter uses pooling ${pooling}` },
+  sequence: ({ pooling, blend }: { readonly pooling: Pooling; readonly blend?: boolean }) =>
+    blend
+      ? {
+          reason:
+            "PEFT reads a text once, this adapter's head also reads what the untouched backbone makes of it",
+        }
+      : pooling === "pooler"
+        ? linear("SEQ_CLS", "classifier", "score")
+        : { reason: `PEFT pools through the checkpoint's pooler, this adapter uses pooling ${pooling}` },
   choice: () => ({ reason: "PEFT has no task type for multiple choice" }),
   token: () => linear("TOKEN_CLS", "classifier", "score"),
   span: () => linear("QUESTION_ANS", "qa_outputs"),

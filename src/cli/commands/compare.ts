@@ -12,7 +12,7 @@ import {
   runComparison,
   type VariantSetting,
 } from "../../comparisons/index.ts";
-import { readData, refuseSecrets } from "../../config/index.ts";
+import { holdingBack, readData, refuseSecrets } from "../../config/index.ts";
 import { nodeEngine } from "../../engine/index.ts";
 import { expectWritable } from "../../files/index.ts";
 import { methods } from "../../methods/index.ts";
@@ -60,7 +60,7 @@ export async function compareCommand(source: string, flags: CompareFlags): Promi
   // Who names backbones wants to see them beside each other.
   const preset = presetOf(places && presetName === presets[0]!.name ? "backbones" : presetName);
   const { shared, settings } = splitSettings(set);
-  const config = await readConfig(source, { ...rest, set: shared });
+  const config = holdingBack(await readConfig(source, { ...rest, set: shared }));
   const name = basename(config.output!);
   const folder = output ?? join("comparisons", preset.name === "methods" ? name : `${name}-${preset.name}`);
   refuseSecrets({ output: folder }, () => "command line");

@@ -1,6 +1,6 @@
 import { basename, join, resolve } from "node:path";
 import type { RunConfig, SearchConfig, SearchParameter, SearchRange } from "../../config/index.ts";
-import { overrideConfig, readData, refuseSecrets } from "../../config/index.ts";
+import { holdingBack, overrideConfig, readData, refuseSecrets } from "../../config/index.ts";
 import { PtuningError, pathWord, shellCommand } from "../../core/index.ts";
 import { readSweepConfig, sweep } from "../../sweeps/index.ts";
 import { localRunner, type TrialRunner } from "../../trials/index.ts";
@@ -83,7 +83,7 @@ async function whatToSearch(
     return { config: withSearch(await readSweepConfig(flags.resume), flags), folder: flags.resume };
   }
   const { output: _, ...given } = flags;
-  const { output, ...config } = await readConfig(source, given);
+  const { output, ...config } = holdingBack(await readConfig(source, given));
   tellData(config, await readData(config), flags.json === true);
   const folder = flags.output ?? join("sweeps", basename(output!));
   refuseSecrets({ output: folder }, () => "command line");

@@ -1,7 +1,7 @@
 import { headOf, type SavedAdapter } from "../../adapters/index.ts";
 import { type Backbone, loadBackbone } from "../../backbones/index.ts";
 import { baselineScores } from "../../baselines/index.ts";
-import { completeRunConfig, methodOf, readTasks, taskConfigs } from "../../config/index.ts";
+import { completeRunConfig, methodOf, readTasks, settledConfig, taskConfigs } from "../../config/index.ts";
 import { messageOf, PtuningError, pathWord, shellCommand } from "../../core/index.ts";
 import { describeMachine, nodeEngine } from "../../engine/index.ts";
 import { expectWritable, packageVersion } from "../../files/index.ts";
@@ -80,7 +80,7 @@ export async function trainCommand(source: string | undefined, flags: TrainFlags
       return;
     }
     const open = async (): Promise<RunFolder> => {
-      folder ??= await createRun(config.output!, config, flags.overwrite);
+      folder ??= await createRun(config.output!, settledConfig(config, tasks), flags.overwrite);
       return folder;
     };
     await trainInto(open, options, tasks, flags);

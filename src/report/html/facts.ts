@@ -70,6 +70,13 @@ function bestBaseline({ result }: RunReport): string | undefined {
   return best && `best baseline ${scoreText(best.value)}: ${best.name}`;
 }
 
+/** The heads of a run whose head was fitted again, as rows name those that were not kept. */
+const headNames = [
+  ["trained", "head as it was trained"],
+  ["fitted", "head fitted again, not kept"],
+  ["blended", "head on the untouched backbone as well, not kept"],
+] as const;
+
 /** All scores of the run and of the baselines beside it. */
 export function scoresSection(
   page: Page,
@@ -78,10 +85,14 @@ export function scoresSection(
   const best = result?.best ?? evaluations.findLast((evaluation) => evaluation.best);
   const rows = [
     { name: best?.leftOut ? "rows left out" : "dev, kept state", scores: best?.scores },
-    ...refits.map(({ task, taken, leftOut, trained, fitted }) => ({
-      name: `${leftOut ? "rows left out" : "dev"}, ${taken ? "head as it was trained" : "head fitted again, not kept"}`,
-      scores: byTask(task, (taken ? trained : fitted)?.scores),
-    })),
+    ...refits.flatMap(({ task, taken, kept = taken ? "fitted" : "trained", leftOut, ...heads }) =>
+      headNames
+        .filter(([name]) => name !== kept)
+        .map(([name, title]) => ({
+          name: `${leftOut ? "rows left out" : "dev"}, ${title}`,
+          scores: byTask(task, heads[name]?.scores),
+        })),
+    ),
     { name: "dev, frozen layers in fp32", scores: result?.exact },
     { name: "test", scores: result?.test },
     ...(result?.baselines ?? []).map(({ name, scores }) => ({ name: `test, ${name}`, scores })),
