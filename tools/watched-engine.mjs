@@ -53,7 +53,7 @@ export function watchedEngine(inner) {
     name: inner.name,
     facts: inner.facts,
     compile: async (...given) => watched(await call(() => inner.compile(...given)), ["bind", "run", "sweep"]),
-    hold: async (...given) => watched(await call(() => inner.hold(...given)), ["read"]),
+    hold: async (...given) => watched(await call(() => inner.hold(...given)), ["read", "write", "grow"]),
     close: () => inner.close(),
     [Symbol.asyncDispose]: () => inner.close(),
   };

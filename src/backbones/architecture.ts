@@ -50,7 +50,7 @@ export interface BackboneInputs {
 
 /** Vectors in front of the text's word embeddings. They run through all layers and never reach a head. */
 export interface InputPrompt {
-  /** `[P, embeddingSize]` */
+  /** `[P, embeddingSize]`, or `[P, B, embeddingSize]` where examples have their own. */
   readonly vectors: Value;
   /** 2: texts pass the embedding module by themselves first, and then again behind the prompt. */
   readonly embeddingPasses: 1 | 2;

@@ -82,12 +82,12 @@ export function embedThrough(
       words = b.reshape(module(words, types), [length, batch, embeddingSize]);
       types = undefined;
     }
-    const [promptLength] = prompt.vectors.shape as [number, number];
-    const vectors = b.expand(b.reshape(prompt.vectors, [promptLength, 1, embeddingSize]), [
-      promptLength,
-      batch,
-      embeddingSize,
-    ]);
+    const promptLength = prompt.vectors.shape[0] as number;
+    const perExample = [promptLength, batch, embeddingSize];
+    const vectors =
+      prompt.vectors.shape.length === 3
+        ? prompt.vectors
+        : b.expand(b.reshape(prompt.vectors, [promptLength, 1, embeddingSize]), perExample);
     const zero = b.op("Cast", [b.scalar(0)], { to: "int32" });
     types &&= b.op("Concat", [b.expand(zero, [promptLength, batch]), types], { axis: 0 });
     return module(b.op("Concat", [vectors, words], { axis: 0 }), types);

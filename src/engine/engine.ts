@@ -40,6 +40,19 @@ export interface Held extends AsyncDisposable {
    * @throws ENGINE_FAILED if they were released, or there is none of a name
    */
   read(names?: readonly string[]): Promise<TensorMap>;
+  /**
+   * Overwrites numbers of a float32 tensor. Sessions that it is bound to read them from their next run on.
+   * @param offset of the first, in numbers
+   * @param data goes over to the engine
+   * @throws ENGINE_FAILED if they do not fit in, or there is none of the name
+   */
+  write(name: string, offset: number, data: Float32Array): Promise<void>;
+  /**
+   * Makes a float32 tensor longer, by zeros. Sessions that it is bound to must bind it again.
+   * @param length of its first axis
+   * @throws ENGINE_FAILED if there is no such memory, or none of the name
+   */
+  grow(name: string, length: number): Promise<void>;
   /** Gives back their memory; a second call does nothing. */
   release(): Promise<void>;
 }

@@ -249,6 +249,12 @@ export function nodeEngine(options: NodeEngineOptions = {}): Engine {
       const release = (): Promise<void> => thread.giveBack({ kind: "drop", held: id });
       const held: Held = {
         read: async (names) => (await thread.ask({ kind: "read", held: id, names })) ?? {},
+        async write(name, offset, data) {
+          await thread.ask({ kind: "write", held: id, name, offset, data }, [data.buffer as ArrayBuffer]);
+        },
+        async grow(name, length) {
+          await thread.ask({ kind: "grow", held: id, name, length });
+        },
         release,
         [Symbol.asyncDispose]: release,
       };

@@ -128,15 +128,30 @@ async function hold({ held, tensors }: EngineRequest & { kind: "hold" }): Promis
   heldSets.set(held, new Map(Object.entries(tensors).map(([name, tensor]) => [name, toFeed(ort, tensor)])));
 }
 
+function heldTensor(held: number, name: string): OrtTensor {
+  const tensor = heldSet(held).get(name);
+  if (tensor === undefined) throw new Error(`held tensor "${name}": expected it, got none.`);
+  return tensor;
+}
+
+/** The runtime reads feeds where they are: what is written here is what the next run sees. */
+function write({ held, name, offset, data }: EngineRequest & { kind: "write" }): void {
+  (heldTensor(held, name).data as Float32Array).set(data, offset);
+}
+
+async function grow({ held, name, length }: EngineRequest & { kind: "grow" }): Promise<void> {
+  const ort = await loadRuntime();
+  const before = heldTensor(held, name);
+  const shape = [length, ...before.dims.slice(1)];
+  // Pages that nobody has written to take no memory.
+  const data = new Float32Array(shape.reduce((product, size) => product * size, 1));
+  data.set(before.data as Float32Array);
+  heldSet(held).set(name, new ort.Tensor("float32", data, shape));
+}
+
 function read({ held, names }: EngineRequest & { kind: "read" }): TensorMap {
-  const set = heldSet(held);
-  return Object.fromEntries(
-    (names ?? [...set.keys()]).map((name) => {
-      const tensor = set.get(name);
-      if (tensor === undefined) throw new Error(`held tensor "${name}": expected it, got none.`);
-      return [name, copyOf(tensor)];
-    }),
-  );
+  const wanted = names ?? [...heldSet(held).keys()];
+  return Object.fromEntries(wanted.map((name) => [name, copyOf(heldTensor(held, name))]));
 }
 
 /** Slices of this many elements stay in the cache through all passes of an elementwise graph. */
@@ -202,6 +217,12 @@ async function answer(request: EngineRequest): Promise<TensorMap | undefined> {
       return undefined;
     case "read":
       return read(request);
+    case "write":
+      write(request);
+      return undefined;
+    case "grow":
+      await grow(request);
+      return undefined;
     case "drop":
       heldSets.delete(request.held);
       return undefined;

@@ -31,6 +31,21 @@ export type EngineRequest =
   | { readonly kind: "hold"; readonly held: number; readonly tensors: TensorMap }
   /** All tensors, or those that are named. */
   | { readonly kind: "read"; readonly held: number; readonly names: readonly string[] | undefined }
+  | {
+      readonly kind: "write";
+      readonly held: number;
+      readonly name: string;
+      /** Of the first number. */
+      readonly offset: number;
+      readonly data: Float32Array;
+    }
+  | {
+      readonly kind: "grow";
+      readonly held: number;
+      readonly name: string;
+      /** Of the first axis. */
+      readonly length: number;
+    }
   | { readonly kind: "drop"; readonly held: number }
   | {
       readonly kind: "sweep";

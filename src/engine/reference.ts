@@ -75,11 +75,30 @@ class HeldTensors implements Held {
   async read(names: readonly string[] = [...this.tensors.keys()]): Promise<TensorMap> {
     return Object.fromEntries(
       names.map((name) => {
-        const tensor = this.tensors.get(name);
-        if (tensor === undefined) throw failed(`held tensor "${name}": expected it, got none.`);
-        return [name, structuredClone(tensor)];
+        return [name, structuredClone(this.#tensor(name))];
       }),
     );
+  }
+
+  async write(name: string, offset: number, data: Float32Array): Promise<void> {
+    const { data: numbers } = this.#tensor(name);
+    if (offset + data.length > numbers.length)
+      throw failed(`held tensor "${name}": offset is out of bounds.`);
+    (numbers as Float64Array).set(data, offset);
+  }
+
+  async grow(name: string, length: number): Promise<void> {
+    const { dtype, shape, data } = this.#tensor(name);
+    const grown = [length, ...shape.slice(1)];
+    const numbers = new Float64Array(grown.reduce((product, size) => product * size, 1));
+    numbers.set(data as Float64Array);
+    this.tensors.set(name, { dtype, shape: grown, data: numbers });
+  }
+
+  #tensor(name: string): Tensor {
+    const tensor = this.tensors.get(name);
+    if (tensor === undefined) throw failed(`held tensor "${name}": expected it, got none.`);
+    return tensor;
   }
 
   async release(): Promise<void> {

@@ -55,10 +55,20 @@ export interface Head {
   ): Readonly<Record<string, readonly number[]>>;
   /** Whether it ends in the backbone's own masked-LM head, which the checkpoint must have then. */
   readonly usesLmHead?: boolean;
+  /** Where its logits are a linear layer on some vectors, however many per sequence: these. Absent where it computes something else. */
+  readonly linear?: LinearReading;
   /** Where it is a linear layer on one vector per sequence: that vector. Absent where it computes something else. */
   readonly readout?: Readout;
   /** @returns logits, one row per thing that is classified */
   build(ctx: LayerContext, inputs: HeadInputs): Value;
+}
+
+/** The vectors x of a head whose logits are `headWeight · x + headBias` where nothing is dropped out. */
+export interface LinearReading {
+  /** Heads that call them alike, and read the same rows, read the same of equal texts on one backbone. */
+  readonly name: string;
+  /** @returns `[N, F]` */
+  vectors(ctx: LayerContext, inputs: HeadInputs): Value;
 }
 
 /**

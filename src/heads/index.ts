@@ -1,4 +1,4 @@
-export type { Head, HeadInputs, Readout } from "./head.ts";
+export type { Head, HeadInputs, LinearReading, Readout } from "./head.ts";
 export { type HeadDropout, headBias, headWeight } from "./linear.ts";
 export {
   meanOverTokens,

@@ -2,7 +2,7 @@
 import type { BackboneConfig } from "../backbones/index.ts";
 import type { Params, Rng } from "../core/index.ts";
 import type { Value } from "../graph/index.ts";
-import { affine, dropout, type LayerContext } from "../nn/index.ts";
+import { affine, dropout, type LayerContext, steadyAffine } from "../nn/index.ts";
 import type { HeadInputs } from "./head.ts";
 
 /** Parameter name of the linear layer's matrix, `[C, E]`. */
@@ -36,5 +36,6 @@ export function linearLogits(
   rate: HeadDropout,
 ): Value {
   const kept = dropout(ctx, features, rate === "hidden" ? config.hiddenDropout : rate);
-  return affine(ctx, kept, params[headWeight]!, params[headBias]!);
+  const product = ctx.batchInvariant ? steadyAffine : affine;
+  return product(ctx, kept, params[headWeight]!, params[headBias]!);
 }

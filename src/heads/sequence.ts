@@ -62,6 +62,10 @@ export function sequenceHead(numLabels: number, options: SequenceHeadOptions = {
         features: (ctx, head) => ctx.b.scope("bare", () => unitLength(ctx, pooled(ctx, head))),
       },
     }),
+    linear: {
+      name: blend ? `${resolved.pooling} beside the untouched` : resolved.pooling,
+      vectors: (ctx, head) => ctx.b.scope("head", () => features(ctx, head)),
+    },
     readout: {
       features: (ctx, head) => ctx.b.scope("head", () => features(ctx, head)),
       isRefitted: preset === undefined,

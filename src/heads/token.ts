@@ -27,6 +27,7 @@ function positionHead(name: string, width: number, headDropout: HeadDropout): He
     options: { headDropout },
     rows: "all",
     perPosition: true,
+    linear: { name: "positions", vectors: (_, { hidden }) => hidden },
     initialize: (config, rng) => initializeLinear(width, config, rng),
     build: (ctx, head) => ctx.b.scope("head", () => linearLogits(ctx, head.hidden, head, headDropout)),
   };

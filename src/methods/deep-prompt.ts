@@ -11,7 +11,7 @@ import { dropout, type LayerContext, type LayerPrompt } from "../nn/index.ts";
 import { activationStarts, fromActivations } from "./activations.ts";
 import type { HeadKind } from "./defaults.ts";
 import type { MethodFamily } from "./family.ts";
-import type { Method, Parameter, ParamValues } from "./method.ts";
+import type { ExampleParams, Method, Parameter, ParamValues } from "./method.ts";
 import { type PromptLayers, promptLayers, resolvePromptLayers } from "./prompt-layers.ts";
 import { hiddenRate, hiddenWidth, promptLength } from "./settings.ts";
 import { constant, normal, uniform, zero } from "./starts.ts";
@@ -167,13 +167,26 @@ function flat(options: Resolved): Method {
     },
     build: (ctx, config, params, architecture) =>
       adaptation(
-        ctx,
         config,
         options,
-        params,
-        params[promptEmbeddings]!,
+        sharedParts(ctx, config, options, params, params[promptEmbeddings]!),
+        ctx.b,
         method.positionOffset(architecture, config),
       ),
+    mixed: {
+      key: JSON.stringify([
+        "deep",
+        ...[options.promptLength, options.promptLayers, options.gate, options.positionOffset],
+      ]),
+      build: (ctx, config, params, architecture) =>
+        adaptation(
+          config,
+          options,
+          exampleParts(ctx, config, options, params),
+          ctx.b,
+          method.positionOffset(architecture, config),
+        ),
+    },
     get deployed() {
       return method;
     },
@@ -212,11 +225,10 @@ function reparameterized(options: Resolved): Method {
     },
     build: (ctx, config, params, architecture) =>
       adaptation(
-        ctx,
         config,
         options,
-        params,
-        matrix(ctx.b, params),
+        sharedParts(ctx, config, options, params, matrix(ctx.b, params)),
+        ctx.b,
         method.positionOffset(architecture, config),
       ),
     deployed: flat({ ...options, reparameterization: "none" }),
@@ -252,41 +264,73 @@ function gateParameter({ gate, promptLayers }: Resolved, config: BackboneConfig)
   return { [promptGate]: { ...constant(shape, gateStart), rateFactor: gateRateFactor } };
 }
 
-/** Cuts the prompt matrix `[P, 2·k·E]` into keys and values `[P, B, H, D]` of each prompted layer. */
-function adaptation(
+/** Keys and values of the prompted layers, written where a layer reads them: what is as large as the batch belongs to its checkpoint. */
+interface PromptParts {
+  /** Key (0) or value (1) of the i-th prompted layer: `[P, B, H, D]`. */
+  part(i: number, which: 0 | 1): Value;
+  /** Of its prompt columns, `[H]` or `[B, H]`; absent where there is no gate. */
+  gate?(i: number): Value;
+}
+
+/** Cuts a prompt matrix `[P, 2·k·E]` that all examples share. */
+function sharedParts(
   ctx: LayerContext,
   config: BackboneConfig,
-  options: Resolved,
+  { promptLength, promptLayers, promptDropout }: Resolved,
   params: ParamValues,
   matrix: Value,
-  positionOffset: number,
-): Adaptation {
+): PromptParts {
   const { b } = ctx;
-  const { promptLength, promptLayers, promptDropout } = options;
   const { numHeads, keyWidth, numLayers, hiddenDropout } = config;
-  const layers = resolvePromptLayers(promptLayers, numLayers);
+  const count = 2 * resolvePromptLayers(promptLayers, numLayers).length;
   const rate = promptDropout === "hidden" ? hiddenDropout : promptDropout;
   const gate = params[promptGate];
-  const prompts = b.scope("prompt", () => {
-    const lengths = b.integers(Array.from({ length: 2 * layers.length }, () => keyWidth));
-    const parts = b.ops("Split", 2 * layers.length, [matrix, lengths], { axis: 1 });
-    const perExample = (part: Value): Value => {
-      const heads = [numHeads, keyWidth / numHeads];
-      const one = b.reshape(part, [promptLength, 1, ...heads]);
+  const lengths = (): Value => b.integers(Array.from({ length: count }, () => keyWidth));
+  const parts = b.scope("prompt", () => b.ops("Split", count, [matrix, lengths()], { axis: 1 }));
+  const heads = [numHeads, keyWidth / numHeads];
+  return {
+    part(i, which) {
+      const one = b.reshape(parts[2 * i + which]!, [promptLength, 1, ...heads]);
       return dropout(ctx, b.expand(one, [promptLength, "B", ...heads]), rate);
-    };
-    // Written where the layer reads them: what is as large as the batch belongs to the layer's checkpoint.
-    return (layer: number): LayerPrompt | undefined => {
-      const i = layers.indexOf(layer);
-      if (i < 0) return undefined;
-      return b.scope("prompt", () => ({
-        key: perExample(parts[2 * i]!),
-        value: perExample(parts[2 * i + 1]!),
-        ...(gate && { bias: b.reshape(b.slice(gate, 0, i, i + 1), [numHeads]) }),
-      }));
-    };
-  });
-  return { positionOffset, layerPrompt: prompts };
+    },
+    ...(gate && { gate: (i) => b.reshape(b.slice(gate, 0, i, i + 1), [numHeads]) }),
+  };
+}
+
+/** The same of matrices that each example has for itself. Nothing is dropped. */
+function exampleParts(
+  { b }: LayerContext,
+  { numHeads, keyWidth }: BackboneConfig,
+  { promptLength, gate }: Resolved,
+  params: ExampleParams,
+): PromptParts {
+  const heads = [numHeads, keyWidth / numHeads];
+  return {
+    part: (i, which) =>
+      b.reshape(params.columns(promptEmbeddings, (2 * i + which) * keyWidth, keyWidth), [
+        promptLength,
+        "B",
+        ...heads,
+      ]),
+    ...(gate && { gate: (i) => params.row(promptGate, i) }),
+  };
+}
+
+/** Prompts in front of the prompted layers. */
+function adaptation(
+  { numLayers }: BackboneConfig,
+  { promptLayers }: Resolved,
+  { part, gate }: PromptParts,
+  b: GraphBuilder,
+  positionOffset: number,
+): Adaptation {
+  const layers = resolvePromptLayers(promptLayers, numLayers);
+  const layerPrompt = (layer: number): LayerPrompt | undefined => {
+    const i = layers.indexOf(layer);
+    if (i < 0) return undefined;
+    return b.scope("prompt", () => ({ key: part(i, 0), value: part(i, 1), ...(gate && { bias: gate(i) }) }));
+  };
+  return { positionOffset, layerPrompt };
 }
 
 function linearParameters(

@@ -13,10 +13,12 @@ export type { InputPromptOptions } from "./input-prompt.ts";
 export { type LinearProbeOptions, linearProbe } from "./linear-probe.ts";
 export { type LoraOptions, type LoraTargets, lora } from "./lora.ts";
 export type {
+  ExampleParams,
   Folding,
   MergeSource,
   Method,
   MethodDefaults,
+  MixedMethod,
   Parameter,
   ParamValues,
   StartingPoint,

@@ -93,7 +93,7 @@ export function inputPlace({
   return { positionOffset: () => promptLength };
 }
 
-/** Puts prompt vectors `[P, E]` in front of the text, or in the place of its pseudo-tokens. */
+/** Puts prompt vectors `[P, E]`, or `[P, B, E]`, in front of the text, or in the place of its pseudo-tokens. */
 export function inputPrompt(vectors: Value, options: InputPrompt): Adaptation {
   const { promptLength, placement, pooledRow, embeddingPasses } = options;
   if (placement === "template") return { ...untouched, pseudoTokens: vectors };

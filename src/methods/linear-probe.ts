@@ -30,6 +30,7 @@ export function linearProbe({ solver = "steps" }: LinearProbeOptions = {}): Meth
     savedAs: "adapter",
     positionOffset: () => 0,
     build: () => untouched,
+    mixed: { key: "", build: () => untouched },
     get deployed() {
       return method;
     },

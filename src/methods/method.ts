@@ -87,6 +87,8 @@ export interface Method {
     params: ParamValues,
     architecture: Architecture,
   ): Adaptation;
+  /** How examples of one batch have parameters of their own, each those of its adapter; absent where all must share them. */
+  readonly mixed?: MixedMethod;
   /** The method as it is saved and served: without what only helps training. Itself where nothing is folded. */
   readonly deployed: Method;
   /** How parameters of this method become those of {@link deployed}; absent where they stay as they are. */
@@ -96,6 +98,30 @@ export interface Method {
    * @param params of the method, and the weights that it trains
    */
   merge?(from: MergeSource, params: Params): Promise<Params>;
+}
+
+/** A method whose adapters answer in one batch. */
+export interface MixedMethod {
+  /** Methods that say the same here write the same on one backbone, whatever else their options are. */
+  readonly key: string;
+  /** Writes what {@link Method.build} writes, of parameters by example. */
+  build(
+    ctx: LayerContext,
+    config: BackboneConfig,
+    params: ExampleParams,
+    architecture: Architecture,
+  ): Adaptation;
+}
+
+/** The parameters of a method for each example of a batch. */
+export interface ExampleParams {
+  /**
+   * Some columns of a tensor `[R, W]`, its rows outside: `[R, B, width]`.
+   * @param first the first, like `width` a multiple of the widths of keys, of hidden states or of embeddings
+   */
+  columns(name: string, first: number, width: number): Value;
+  /** One row of a tensor `[R, W]`: `[B, W]`. */
+  row(name: string, row: number): Value;
 }
 
 /** The backbone that something is merged into. */

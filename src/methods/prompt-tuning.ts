@@ -8,13 +8,14 @@ import { wordTable } from "../backbones/portable.ts";
 import { PtuningError, type Tensor } from "../core/index.ts";
 import type { MethodFamily } from "./family.ts";
 import {
+  type InputPrompt,
   type InputPromptOptions,
   inputPlace,
   inputPrompt,
   inputPromptSettings,
   resolveInputPrompt,
 } from "./input-prompt.ts";
-import type { Method, Parameter, StartingPoint } from "./method.ts";
+import type { Method, MixedMethod, Parameter, StartingPoint } from "./method.ts";
 import { normal, uniform } from "./starts.ts";
 
 /**
@@ -81,11 +82,22 @@ export function promptTuning(options: PromptTuningOptions = {}): Method {
     savedAs: "adapter",
     ...inputPlace(resolved),
     build: (_, __, params) => inputPrompt(params[promptInput]!, resolved),
+    ...(resolved.placement === "front" && { mixed: mixedPrompt(resolved) }),
     get deployed() {
       return method;
     },
   };
   return method;
+}
+
+/** Prompts of one length side by side. Pseudo-tokens inside of texts are looked up in one table, and cannot. */
+function mixedPrompt(options: InputPrompt): MixedMethod {
+  const { promptLength, pooledRow, embeddingPasses } = options;
+  return {
+    key: `input ${promptLength} ${pooledRow} ${embeddingPasses}`,
+    build: (_, { embeddingSize }, params) =>
+      inputPrompt(params.columns(promptInput, 0, embeddingSize), options),
+  };
 }
 
 const starts: {

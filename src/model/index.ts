@@ -33,4 +33,5 @@ export {
   weightPrefix,
 } from "./model.ts";
 export { headShapes, initializeParams, type ParamShapes, paramShapes, rateFactors } from "./parameters.ts";
+export { mixedGraph, tableGraph, tableInputs, tableRows, tableWidth } from "./table.ts";
 export { trunkGraph, trunkLayers } from "./trunk.ts";

@@ -221,7 +221,7 @@ function bareFeatures(
 }
 
 /** Writes backbone and method, and the untouched backbone where the head reads that as well. */
-function buildBeneathHead(
+export function buildBeneathHead(
   b: GraphBuilder,
   parts: ModelParts,
   trained: ParamValues,

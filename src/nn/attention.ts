@@ -10,7 +10,7 @@ import type { LayerContext } from "./context.ts";
 export interface LayerPrompt {
   readonly key: Value;
   readonly value: Value;
-  /** Added to the attention logits of the prompt's columns, `[H]`; absent where nothing is. */
+  /** Added to the attention logits of the prompt's columns, `[H]`, or `[B, H]`; absent where nothing is. */
   readonly bias?: Value;
 }
 
@@ -125,11 +125,11 @@ export function behindColumns(b: GraphBuilder, logits: Value, columns: number): 
   return b.op("Concat", [open, logits], { axis: -1 });
 }
 
-/** The bias of prompt columns and 0 for the text's: `[1, H, 1, T]`. */
+/** The bias of prompt columns and 0 for the text's: `[1, H, 1, T]`, or `[B, H, 1, T]`. */
 function columnBias({ b }: LayerContext, { key }: LayerPrompt, bias: Value, textKey: Value): Value {
-  const heads = bias.shape[0] as number;
-  const prompted = b.expand(b.reshape(bias, [1, heads, 1, 1]), [1, heads, 1, key.shape[0]!]);
-  const text = b.expand(b.scalar(0), [1, heads, 1, textKey.shape[0]!]);
+  const [batch, heads] = bias.shape.length === 1 ? [1, bias.shape[0]!] : (bias.shape as [Dim, Dim]);
+  const prompted = b.expand(b.reshape(bias, [batch, heads, 1, 1]), [batch, heads, 1, key.shape[0]!]);
+  const text = b.expand(b.scalar(0), [batch, heads, 1, textKey.shape[0]!]);
   return b.op("Concat", [prompted, text], { axis: -1 });
 }
 

@@ -1,4 +1,4 @@
-export { affine } from "./affine.ts";
+export { affine, steadyAffine } from "./affine.ts";
 export {
   type AttentionOptions,
   type AttentionPositions,

@@ -71,6 +71,11 @@ export function paddedLength(tokens: number, limit: number): number {
   return Math.max(tokens, Math.min(limit, Math.ceil(tokens / step) * step));
 }
 
+/** How many sequences of a padded length a forward pass takes at most. */
+export function forwardBatchSize(length: number): number {
+  return Math.max(1, Math.min(forwardRows, Math.floor(forwardTokens / length)));
+}
+
 /** The sequences of one forward pass, and the length that all are padded to. */
 export interface ForwardBatch {
   readonly rows: Int32Array;
@@ -92,7 +97,7 @@ export function forwardBatches(
   const batches: ForwardBatch[] = [];
   for (let start = 0; start < order.length; ) {
     const length = lengthOf(order[start]!);
-    const most = Math.max(1, Math.min(forwardRows, Math.floor(forwardTokens / length)));
+    const most = forwardBatchSize(length);
     let end = start + 1;
     while (end < order.length && end - start < most && lengthOf(order[end]!) === length) end++;
     batches.push({ rows: order.slice(start, end), length });

@@ -3,6 +3,7 @@ export {
   type BatchItems,
   type ForwardBatch,
   forwardBatches,
+  forwardBatchSize,
   itemCount,
   itemRows,
   itemTokens,
@@ -16,7 +17,14 @@ export { boundedTokenizer } from "./bounded.ts";
 export { type Cloze, type ClozeOptions, encodeCloze, parseCloze } from "./cloze.ts";
 export { tokenizerFileNames, tokenizerFingerprint, tokenizerSources } from "./definition.ts";
 export type { PieceSequences, TextPieces, WordPieces } from "./pieces.ts";
-export { longestSequence, SequenceCollector, type TokenSequences, tokenCount } from "./sequences.ts";
+export {
+  gatherSequences,
+  longestSequence,
+  SequenceCollector,
+  type SequencePlace,
+  type TokenSequences,
+  tokenCount,
+} from "./sequences.ts";
 export type { Assembled, Template } from "./template.ts";
 export { abortableTokenizer, type SpecialTokens, type TextInput, type Tokenizer } from "./tokenizer.ts";
 export { type TokenWindow, tokenWindows, windowWithMostContext } from "./windows.ts";

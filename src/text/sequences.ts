@@ -39,6 +39,39 @@ export function longestSequence(sequences: TokenSequences): number {
   return longest;
 }
 
+/** One of some token sequences. */
+export interface SequencePlace {
+  readonly sequences: TokenSequences;
+  readonly row: number;
+}
+
+/** Sequences of several sets as one set, in this order. All have as many marks at most, or none has any. */
+export function gatherSequences(places: readonly SequencePlace[]): TokenSequences {
+  const counts = places.map(({ sequences, row }) => tokenCount(sequences, row));
+  const starts = new Int32Array(places.length + 1);
+  for (const [i, count] of counts.entries()) starts[i + 1] = starts[i]! + count;
+  const ids = new Int32Array(starts.at(-1)!);
+  const typeIds = new Uint8Array(ids.length);
+  const cut = Uint8Array.from(places, ({ sequences, row }) => sequences.cut[row]!);
+  for (const [i, { sequences, row }] of places.entries()) {
+    const [from, to] = [sequences.starts[row]!, sequences.starts[row + 1]!];
+    ids.set(sequences.ids.subarray(from, to), starts[i]!);
+    typeIds.set(sequences.typeIds.subarray(from, to), starts[i]!);
+  }
+  const most = places[0]?.sequences.marks?.most;
+  const marks = most !== undefined && {
+    most,
+    positions: Int32Array.from(
+      places.flatMap(({ sequences, row }) => [
+        ...sequences.marks!.positions.subarray(row * most, (row + 1) * most),
+      ]),
+    ),
+    counts: Int32Array.from(places, ({ sequences, row }) => sequences.marks!.counts[row]!),
+  };
+  const truncated = cut.reduce((sum, one) => sum + one, 0);
+  return { count: places.length, ids, typeIds, starts, cut, truncated, ...(marks && { marks }) };
+}
+
 const noMarks: readonly number[] = [];
 
 /** Collects {@link TokenSequences} example by example. */

@@ -255,7 +255,7 @@ export class Catalog<T extends NamedTask> {
         settled.catch(() => {});
       });
     } catch (error) {
-      throw about(name, error);
+      throw aboutAdapter(name, error);
     }
   }
 
@@ -309,7 +309,7 @@ function taskOf<T>(tasks: ReadonlyMap<string, T>, name: string, wanted: string |
 }
 
 /** The error, with the name of the adapter in front. */
-function about(name: string, error: unknown): unknown {
+export function aboutAdapter(name: string, error: unknown): unknown {
   if (!(error instanceof PtuningError)) return error;
   const { code, message, hint } = error;
   return new PtuningError(code, `adapter "${name}": ${message.replace(/^adapter: /, "")}`, {

@@ -1,28 +1,27 @@
-import { Adapter, attach, backboneDoubts, type SavedAdapter } from "../../adapters/portable.ts";
-import { abortable, type Backbone, withPrecision } from "../../backbones/portable.ts";
+import { abortable, type Backbone } from "../../backbones/portable.ts";
 import { PtuningError, Resources } from "../../core/index.ts";
-import { abortableSession, type Session } from "../../engine/portable.ts";
-import { precisionFor } from "../../methods/index.ts";
-import { inferenceGraph, prepackFor } from "../../model/index.ts";
-import { cutExamples, type Encoded, labelsOf, type Task } from "../../tasks/index.ts";
+import { tableWidth } from "../../model/index.ts";
+import { cutExamples, type Decoder, type Encoded } from "../../tasks/index.ts";
 import { paddedLength, tokenCount } from "../../text/portable.ts";
-import { forward } from "../forward.ts";
-import { Catalog, type Lease, type Loaded, type NamedTask } from "./catalog.ts";
+import { taskOutputs, type Wanted } from "./batches.ts";
+import { aboutAdapter, Catalog, type Lease } from "./catalog.ts";
+import { ParameterTable } from "./parameters.ts";
 import type { PredictorPool, PredictorPoolOptions, PreparedItem, StopOptions } from "./pool.ts";
+import { adapterLoader, type ServedTask } from "./served.ts";
+import { SharedSessions } from "./sessions.ts";
 
-/** A task that answers. */
-interface ServedTask extends NamedTask {
-  readonly session: Session;
-}
-
-/** What the pool knows of its items. */
+/** Examples of one task, tokenised; the lease keeps its adapter. */
 interface Work {
   readonly lease: Lease<ServedTask>;
   readonly encoded: Encoded;
 }
 
+/** Bytes of adapters where nobody says how many. */
+const defaultMaxBytes = 2 ** 30;
+
 /**
- * Many adapters on one backbone in one process: requests for any of them are answered together. An adapter takes its own bytes.
+ * Many adapters on one backbone in one process: requests for any of them are answered together, each as the predictor of its
+ * adapter alone answers it, to the bit. An adapter takes its own bytes.
  * @throws OPTION_INVALID
  * @example
  * const pool = await createPredictorPool(backbone, { maxBytes: 256 * 2 ** 20 });
@@ -31,120 +30,141 @@ interface Work {
  */
 export async function createPredictorPool(
   backbone: Backbone,
-  { precision = "auto", maxBytes, signal }: PredictorPoolOptions = {},
+  { precision = "auto", maxBytes = defaultMaxBytes, signal }: PredictorPoolOptions = {},
 ): Promise<PredictorPool> {
   signal?.throwIfAborted();
-  if (maxBytes !== undefined && !(maxBytes >= 0)) {
+  if (!(maxBytes >= 0)) {
     throw new PtuningError("OPTION_INVALID", `maxBytes: expected a number of at least 0, got ${maxBytes}.`);
   }
-  let held = 0;
-  const load = async (saved: SavedAdapter, stop?: AbortSignal): Promise<Loaded<ServedTask>> => {
-    await using opened = new Resources();
-    const tasks = new Map<string, ServedTask>();
-    const heads: [string, Adapter][] =
-      saved instanceof Adapter
-        ? [["", saved]]
-        : Object.keys(saved.heads).map((name) => [name, saved.head(name)]);
-    for (const [name, adapter] of heads) {
-      const { task, params, maxLength } = adapter;
-      const wanted = precisionFor(adapter.method, precision, backbone.engine.facts);
-      const parts = attach(adapter, await withPrecision(backbone, wanted, stop));
-      const prepack = prepackFor("lean", parts.backbone.precision);
-      const engine = abortable(backbone, stop).engine;
-      const session = opened.use(await engine.compile(inferenceGraph(parts, params), { prepack }));
-      await session.bind(params);
-      tasks.set(name, { session, pooled: { task, labels: labelsOf(task), maxLength } });
-    }
-    const bytes = heads.reduce(
-      (sum, [, { params }]) =>
-        sum + Object.values(params).reduce((own, { data }) => own + data.byteLength, 0),
-      0,
-    );
-    held += bytes;
-    opened.defer(() => {
-      held -= bytes;
-    });
-    const about = { method: saved.method.name, warnings: backboneDoubts(heads[0]![1], backbone) };
-    const owned = opened.move();
-    return { tasks, about, bytes, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
-  };
-  const catalog = new Catalog(load, { ...(maxBytes !== undefined && { maxBytes }), bytesHeld: () => held });
+  const { engine, config } = backbone;
+  await using opened = new Resources();
+  const table = opened.use(await ParameterTable.open(engine, tableWidth(config), maxBytes));
+  const sessions = opened.use(new SharedSessions(engine, table));
+  signal?.throwIfAborted();
+  const load = adapterLoader({ backbone, precision, table, sessions });
+  const catalog = new Catalog(load, { maxBytes, bytesHeld: () => table.bytes });
   const works = new WeakMap<PreparedItem, Work>();
-  const encode = (task: Task, maxLength: number, examples: readonly unknown[], stop?: AbortSignal) =>
-    task.encode(examples, abortable(backbone, stop).tokenizer, maxLength);
+  const running = new Set<Promise<unknown>>();
+  const owned = opened.move();
 
-  const prepare = async (
-    adapter: string,
-    examples: readonly unknown[],
-    { signal: stop }: StopOptions,
-  ): Promise<PreparedItem> => {
+  const encode = async (adapter: string, examples: readonly unknown[], stop?: AbortSignal): Promise<Work> => {
     const lease = await catalog.lease(adapter, stop);
     try {
       const { task, maxLength } = lease.task.pooled;
-      const encoded = await encode(task, maxLength, examples, stop);
-      const { sequences } = encoded;
-      let [tokens, paddedTokens] = [0, 0];
-      for (let row = 0; row < sequences.count; row++) {
-        tokens += tokenCount(sequences, row);
-        paddedTokens += paddedLength(tokenCount(sequences, row), maxLength);
-      }
-      const truncated = cutExamples(encoded).some(Boolean);
-      const item: PreparedItem = {
-        ...{ adapter, sequences: sequences.count, tokens, paddedTokens, truncated },
-        [Symbol.dispose]: () => lease.release(),
-      };
-      works.set(item, { lease, encoded });
-      return item;
+      const encoded = await task.encode(examples, abortable(backbone, stop).tokenizer, maxLength);
+      return { lease, encoded };
     } catch (error) {
       lease.release();
+      throw aboutAdapter(adapter, error);
+    }
+  };
+  /** Answers all works, and ends their leases whatever comes. */
+  const answer = async (given: readonly Work[], stop?: AbortSignal): Promise<unknown[][]> => {
+    try {
+      const wanted = given.map(({ lease, encoded }): Wanted & { decoder: Decoder } => ({
+        ...{ served: lease.task, encoded },
+        decoder: lease.task.pooled.task.decoder(encoded),
+      }));
+      for await (const { of, rows, length, logits } of taskOutputs(wanted, config, stop))
+        of.decoder.add({ rows, length, logits });
+      return wanted.map(({ decoder }) => decoder.finish());
+    } finally {
+      for (const { lease } of given) lease.release();
+    }
+  };
+  /** Closing waits for it. */
+  const tracked = <R>(work: Promise<R>): Promise<R> => {
+    running.add(work);
+    const ended = (): void => void running.delete(work);
+    work.then(ended, ended);
+    return work;
+  };
+  const take = (item: PreparedItem): Work => {
+    const work = works.get(item);
+    works.delete(item);
+    if (work !== undefined) return work;
+    throw new PtuningError("OPTION_INVALID", "items: expected items that this pool prepared, each run once.");
+  };
+  const run = async (items: readonly PreparedItem[], { signal: stop }: StopOptions): Promise<unknown[]> => {
+    const given: Work[] = [];
+    try {
+      for (const item of items) given.push(take(item));
+    } catch (error) {
+      for (const { lease } of given) lease.release();
       throw error;
     }
+    return (await answer(given, stop)).map(([one]) => one);
   };
-  const answers = async (items: readonly PreparedItem[], { signal: stop }: StopOptions) => {
-    try {
-      const found: unknown[][] = [];
-      for (const item of items) {
-        stop?.throwIfAborted();
-        const work = works.get(item);
-        if (work === undefined) {
-          throw new PtuningError(
-            "OPTION_INVALID",
-            "items: expected items that this pool prepared, each run once.",
-          );
-        }
-        const { session, pooled } = work.lease.task;
-        const decoder = pooled.task.decoder(work.encoded);
-        const passes = forward(abortableSession(session, stop), work.encoded, backbone, pooled.maxLength);
-        for await (const pass of passes) decoder.add(pass);
-        found.push(decoder.finish());
-      }
-      return found;
-    } finally {
-      for (const item of items) {
-        works.delete(item);
-        item[Symbol.dispose]();
-      }
+  const predict: PredictorPool["predict"] = async (requests, { signal: stop } = {}) => {
+    stop?.throwIfAborted();
+    const byAdapter = new Map<string, number[]>();
+    for (const [i, { adapter }] of requests.entries())
+      byAdapter.set(adapter, [...(byAdapter.get(adapter) ?? []), i]);
+    const places = [...byAdapter];
+    const encoded = await Promise.allSettled(
+      places.map(([adapter, own]) =>
+        encode(
+          adapter,
+          own.map((i) => requests[i]!.example),
+          stop,
+        ),
+      ),
+    );
+    const given = encoded.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    const failure = encoded.find((one) => one.status === "rejected");
+    if (failure !== undefined) {
+      for (const { lease } of given) lease.release();
+      throw failure.reason;
     }
+    const found = await answer(given, stop);
+    const answers = new Array<unknown>(requests.length);
+    for (const [k, [, own]] of places.entries())
+      for (const [j, i] of own.entries()) answers[i] = found[k]![j];
+    return answers;
   };
-  const close = (): Promise<void> => catalog.close();
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      const closed = catalog.close();
+      await Promise.allSettled(running);
+      await closed;
+      await owned[Symbol.asyncDispose]();
+    })();
+    return closing;
+  };
   return {
     add: (name, source, options = {}) => catalog.add(name, source, options),
     remove: (name) => catalog.remove(name),
     get: (name) => catalog.get(name),
     list: () => catalog.list(),
-    prepare: (name, example, options = {}) => prepare(name, [example], options),
-    run: async (items, options = {}) => (await answers(items, options)).map(([answer]) => answer),
-    async predict(requests, options = {}) {
-      const items: PreparedItem[] = [];
-      try {
-        for (const { adapter, example } of requests) items.push(await prepare(adapter, [example], options));
-      } catch (error) {
-        for (const item of items) item[Symbol.dispose]();
-        throw error;
-      }
-      return (await answers(items, options)).map(([answer]) => answer);
+    async prepare(adapter, example, options = {}) {
+      const work = await encode(adapter, [example], options.signal);
+      const item: PreparedItem = {
+        adapter,
+        ...costOf(work),
+        truncated: cutExamples(work.encoded).some(Boolean),
+        [Symbol.dispose]() {
+          if (works.delete(item)) work.lease.release();
+        },
+      };
+      works.set(item, work);
+      return item;
     },
+    run: (items, options = {}) => tracked(run(items, options)),
+    predict: (requests, options) => tracked(predict(requests, options)),
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+function costOf({ lease, encoded }: Work): Pick<PreparedItem, "sequences" | "tokens" | "paddedTokens"> {
+  const { sequences } = encoded;
+  const { pooled, promptLength } = lease.task;
+  let [tokens, paddedTokens] = [0, 0];
+  for (let row = 0; row < sequences.count; row++) {
+    const own = tokenCount(sequences, row);
+    tokens += own;
+    paddedTokens += promptLength + paddedLength(own, pooled.maxLength);
+  }
+  return { sequences: sequences.count, tokens, paddedTokens };
 }
