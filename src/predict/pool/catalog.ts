@@ -2,8 +2,8 @@ import { type AdapterSource, readAdapter, type SavedAdapter } from "../../adapte
 import { closest, PtuningError } from "../../core/index.ts";
 import type { AddOptions, PooledAdapter, PooledTask, StopOptions } from "./pool.ts";
 
-/** What of an adapter is in memory while it is. */
-export interface Loaded<T> extends AsyncDisposable {
+/** What of an adapter is in memory while it is: its bytes are free as soon as it is disposed. */
+export interface Loaded<T> extends Disposable {
   readonly tasks: ReadonlyMap<string, T>;
   readonly about: Pick<PooledAdapter, "method" | "fingerprint" | "warnings">;
   readonly bytes: number;
@@ -17,14 +17,12 @@ export interface NamedTask {
 /** A loaded adapter and who uses it: it goes when it was retired and nobody does. */
 class Version<T> {
   readonly loaded: Loaded<T>;
-  readonly #onFreed: (freed: Promise<void>) => void;
   #users = 0;
   #isRetired = false;
   #isFreed = false;
 
-  constructor(loaded: Loaded<T>, onFreed: (freed: Promise<void>) => void) {
+  constructor(loaded: Loaded<T>) {
     this.loaded = loaded;
-    this.#onFreed = onFreed;
   }
 
   get isIdle(): boolean {
@@ -54,7 +52,7 @@ class Version<T> {
   #freeIfDone(): void {
     if (!this.#isRetired || this.#users > 0 || this.#isFreed) return;
     this.#isFreed = true;
-    this.#onFreed(Promise.resolve(this.loaded[Symbol.asyncDispose]()));
+    this.loaded[Symbol.dispose]();
   }
 }
 
@@ -87,7 +85,6 @@ export class Catalog<T extends NamedTask> {
   readonly #entries = new Map<string, Entry<T>>();
   /** Ends of what changes a name, so that one change follows the other. */
   readonly #changes = new Map<string, Promise<unknown>>();
-  readonly #freeing = new Set<Promise<void>>();
   #clock = 0;
   #isClosed = false;
 
@@ -205,7 +202,6 @@ export class Catalog<T extends NamedTask> {
     ]);
     for (const { version } of this.#entries.values()) version?.retire();
     this.#entries.clear();
-    await Promise.all(this.#freeing);
   }
 
   #expectOpen(): void {
@@ -249,11 +245,7 @@ export class Catalog<T extends NamedTask> {
       const adapter = await readAdapter(source);
       signal?.throwIfAborted();
       const loaded = await this.#load(adapter, signal);
-      return new Version(loaded, (freed) => {
-        const settled = freed.finally(() => this.#freeing.delete(settled));
-        this.#freeing.add(settled);
-        settled.catch(() => {});
-      });
+      return new Version(loaded);
     } catch (error) {
       throw aboutAdapter(name, error);
     }

@@ -37,6 +37,8 @@ export class ParameterTable implements AsyncDisposable {
   #free: { start: number; rows: number }[] = [];
   #end = 0;
   #capacity = 1;
+  /** Ends when there are as many rows as that. */
+  #room: Promise<void> = Promise.resolve();
   #bytes = 0;
   #layout = 0;
 
@@ -100,12 +102,9 @@ export class ParameterTable implements AsyncDisposable {
     const rows = tableRows({ shape }, this.width);
     const start = this.#take(rows);
     const bytes = rows * this.width * bytesPerNumber;
-    // Requests are answered in their order: the rows are there when they are written, and written when a run reads them.
-    const grown = this.#end > this.#capacity ? this.#grow() : Promise.resolve();
-    const written = Promise.all([
-      grown,
-      this.#held.write(tableInputs.table, start * this.width, numbers.slice()),
-    ]).then(() => {});
+    const room = this.#end > this.#capacity ? this.#grow() : this.#room.catch(() => {});
+    const data = numbers.slice();
+    const written = room.then(() => this.#held.write(tableInputs.table, start * this.width, data));
     // Who stores it waits for it; nobody else has to.
     written.catch(() => {});
     const stored: Stored = { start, rows, hash, bytes, owners: 0, written };
@@ -117,11 +116,16 @@ export class ParameterTable implements AsyncDisposable {
   #grow(): Promise<void> {
     const before = this.#capacity;
     this.#capacity = Math.max(this.#end, this.#reserved, 2 * before);
-    this.#layout++;
-    return this.#held.grow(tableInputs.table, this.#capacity).catch((error: unknown) => {
-      this.#capacity = before;
-      throw error;
-    });
+    this.#room = this.#held.grow(tableInputs.table, this.#capacity).then(
+      () => {
+        this.#layout++;
+      },
+      (error: unknown) => {
+        this.#capacity = before;
+        throw error;
+      },
+    );
+    return this.#room;
   }
 
   /** The first free stretch that is long enough, or new rows at the end. */

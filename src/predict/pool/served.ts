@@ -1,7 +1,7 @@
 /** Legend: B batch, T parameters, F width of what a head reads, U width of the table's rows, C outputs of a head. */
 import { Adapter, attach, backboneDoubts, type SavedAdapter } from "../../adapters/portable.ts";
 import { type Backbone, type Precision, withPrecision } from "../../backbones/portable.ts";
-import { type Params, PtuningError, Resources } from "../../core/index.ts";
+import { type Params, PtuningError } from "../../core/index.ts";
 import { hashText } from "../../files/portable.ts";
 import { headBias, headWeight } from "../../heads/index.ts";
 import { precisionFor } from "../../methods/index.ts";
@@ -71,13 +71,16 @@ export function adapterLoader({
         { hint: "It shares no weights with others: put it on its backbone alone, by createPredictor." },
       );
     }
-    await using opened = new Resources();
+    const opened = new Set<{ release(): void }>();
+    const release = (): void => {
+      for (const one of opened) one.release();
+    };
     const blocks: Block[] = [];
     const put = async (params: Params, names: readonly string[]): Promise<Block[]> => {
       const found = await Promise.allSettled(names.map((name) => table.put(params[name]!)));
       for (const one of found) {
         if (one.status === "fulfilled") {
-          opened.defer(one.value.release);
+          opened.add(one.value);
           blocks.push(one.value);
         }
       }
@@ -112,7 +115,7 @@ export function adapterLoader({
           rowWidth: table.width,
         };
         const session = await sessions.use(lane, () => mixedGraph(parts), prepack);
-        opened.defer(session.release);
+        opened.add(session);
         return { pooled, session, lane, starts, head, promptLength };
       }
       const shapes = paramShapes(parts);
@@ -120,25 +123,29 @@ export function adapterLoader({
       const key = JSON.stringify(["alone", shared, method.name, method.options, headKey(task), shapes]);
       const starts = (await put(params, names)).map(({ start }) => start);
       const session = await sessions.use(key, () => tableGraph(parts, shapes), prepack);
-      opened.defer(session.release);
+      opened.add(session);
       return { pooled, session, lane: `${key} ${starts}`, starts, promptLength };
     };
 
-    const heads = headsOf(saved);
-    const tasks = new Map<string, ServedTask>();
-    for (const [name, adapter] of heads) tasks.set(name, await serve(adapter));
-    const bytes = [...new Map(blocks.map(({ hash, bytes }) => [hash, bytes])).values()];
-    const about = {
-      method: method.name,
-      warnings: backboneDoubts(heads[0]![1], backbone),
-      fingerprint: fingerprintOf(saved, heads, blocks),
-    };
-    signal?.throwIfAborted();
-    const owned = opened.move();
-    return {
-      ...{ tasks, about, bytes: bytes.reduce((sum, each) => sum + each, 0) },
-      [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
-    };
+    try {
+      const heads = headsOf(saved);
+      const tasks = new Map<string, ServedTask>();
+      for (const [name, adapter] of heads) tasks.set(name, await serve(adapter));
+      signal?.throwIfAborted();
+      const bytes = [...new Map(blocks.map(({ hash, bytes }) => [hash, bytes])).values()];
+      const about = {
+        method: method.name,
+        warnings: backboneDoubts(heads[0]![1], backbone),
+        fingerprint: fingerprintOf(saved, heads, blocks),
+      };
+      return {
+        ...{ tasks, about, bytes: bytes.reduce((sum, each) => sum + each, 0) },
+        [Symbol.dispose]: release,
+      };
+    } catch (error) {
+      release();
+      throw error;
+    }
   };
 }
 
