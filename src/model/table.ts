@@ -60,7 +60,8 @@ export function tableGraph(parts: ModelParts, params: ParamShapes): Graph {
 
 /**
  * The graph of several adapters side by side: each example has the method's parameters of its own adapter, and the logits of all
- * heads are made of each, `[M, R]`. Method and head must be such that can share it (`mixed`, `linear`).
+ * heads are made of each, `[M, R]`. Method and head must be such that can share it (`mixed`, `linear`). What heads read of the untouched backbone is
+ * another input, `bareInput`: it is the same for all adapters.
  */
 export function mixedGraph(parts: ModelParts): Graph {
   const { backbone, method, head } = parts;
@@ -73,7 +74,14 @@ export function mixedGraph(parts: ModelParts): Graph {
     ...method,
     build: (ctx, own, _, of) => method.mixed!.build(ctx, own, params, of),
   };
-  const { ctx, head: inputs } = buildBeneathHead(b, { ...parts, method: mixed }, {}, undefined, undefined);
+  const { ctx, head: inputs } = buildBeneathHead(
+    b,
+    { ...parts, method: mixed },
+    {},
+    undefined,
+    undefined,
+    "given",
+  );
   const vectors = head.linear!.vectors(ctx, inputs);
   const features = headShapes(parts)[headParameter(parts.headName, headWeight)]!.shape[1]!;
   const rows = b.input(tableInputs.headRows, "int32", ["R", features / width]);

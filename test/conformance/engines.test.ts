@@ -57,6 +57,24 @@ describe.each(engines)("$name", (engine) => {
     await expect(held.read(["z"])).rejects.toMatchObject({ code: "ENGINE_FAILED", message: /"z"/ });
   });
 
+  test("held tensors are written to and grow, and sessions read what is there", async () => {
+    const held = await engine.hold({ x: floats([2], [1, 2]) });
+    const session = await engine.compile(twice.build());
+    await session.bind(held);
+    await held.write("x", 1, Float32Array.of(5));
+    expect([...(await session.run({})).first!.data]).toEqual([2, 10]);
+    await held.grow("x", 4);
+    await held.write("x", 2, Float32Array.of(7, 8));
+    await session.bind(held);
+    expect([...(await session.run({})).first!.data]).toEqual([2, 10, 14, 16]);
+    const refused = { code: "ENGINE_FAILED" };
+    await expect(held.write("x", 3, Float32Array.of(1, 2))).rejects.toMatchObject(refused);
+    await expect(held.write("z", 0, Float32Array.of(1))).rejects.toMatchObject(refused);
+    await expect(held.grow("z", 2)).rejects.toMatchObject(refused);
+    await held.release();
+    await expect(held.write("x", 0, Float32Array.of(1))).rejects.toMatchObject(refused);
+  });
+
   test("tensors of another engine are refused wherever they may go", async () => {
     const others = nodeEngine({ threads: 1 });
     const foreign = await others.hold({ x: floats([1], [1]), y: floats([1], [1]) });

@@ -5,13 +5,14 @@
  */
 import type { BackboneConfig } from "../../backbones/portable.ts";
 import { int32s, type TensorMap } from "../../core/index.ts";
-import { batchFeeds, logitsOutput, tableInputs } from "../../model/index.ts";
+import { bareInput, batchFeeds, featuresOutput, logitsOutput, tableInputs } from "../../model/index.ts";
 import type { Encoded } from "../../tasks/index.ts";
 import {
   forwardBatchSize,
   gatherSequences,
   padBatch,
   paddedLength,
+  type TokenBatch,
   tokenCount,
 } from "../../text/portable.ts";
 import type { PlacedHead, ServedTask } from "./served.ts";
@@ -50,12 +51,57 @@ export async function* taskOutputs<W extends Wanted>(
   config: Pick<BackboneConfig, "padTokenId">,
   signal?: AbortSignal,
 ): AsyncGenerator<TaskOutput<W>> {
+  const bare = new BareFeatures(config.padTokenId);
   for (const { length, rows } of grouped(wanted)) {
     for (const batch of batchesOf(rows, length)) {
       signal?.throwIfAborted();
-      yield* outputsOf(batch, length, config);
+      const beside = await bare.feeds(batch, length);
+      signal?.throwIfAborted();
+      yield* outputsOf(batch, length, beside, config);
     }
   }
+}
+
+/** What heads read of the untouched backbone: one pass for a text, however many adapters ask about it. */
+class BareFeatures {
+  readonly #padTokenId: number;
+  readonly #known = new Map<string, Float32Array>();
+
+  constructor(padTokenId: number) {
+    this.#padTokenId = padTokenId;
+  }
+
+  /** @returns the feed of a batch; none where its heads read nothing of the kind */
+  async feeds<W extends Wanted>(rows: readonly Row<W>[], length: number): Promise<TensorMap> {
+    const { bare } = rows[0]!.first.served;
+    if (bare === undefined) return {};
+    const keys = rows.map(
+      ({ first, sequence }) => `${length} ${bare.lane} ${textOf(first.encoded, sequence)}`,
+    );
+    const missing = [...new Map(keys.map((key, i) => [key, rows[i]!]))].filter(
+      ([key]) => !this.#known.has(key),
+    );
+    if (missing.length > 0) {
+      const own = missing.map(([, row]) => row);
+      const { [featuresOutput]: found } = await bare.session.run(
+        batchFeeds(batchOf(own, length, this.#padTokenId)),
+      );
+      const width = found!.shape[1]!;
+      for (const [i, [key]] of missing.entries())
+        this.#known.set(key, (found!.data as Float32Array).slice(i * width, (i + 1) * width));
+    }
+    const width = this.#known.get(keys[0]!)!.length;
+    const data = new Float32Array(keys.length * width);
+    for (const [i, key] of keys.entries()) data.set(this.#known.get(key)!, i * width);
+    return { [bareInput]: { dtype: "float32", shape: [keys.length, width], data } };
+  }
+}
+
+function batchOf<W extends Wanted>(rows: readonly Row<W>[], length: number, padTokenId: number): TokenBatch {
+  const sequences = gatherSequences(
+    rows.map(({ first, sequence }) => ({ sequences: first.encoded.sequences, row: sequence })),
+  );
+  return padBatch(sequences, Array.from(rows.keys()), padTokenId, length);
 }
 
 /** Sequences that may share batches, shortest first. */
@@ -81,12 +127,15 @@ function grouped<W extends Wanted>(wanted: readonly W[]): { length: number; rows
 }
 
 /** All that a pass through the backbone depends on. */
-function contentOf({ served, encoded: { sequences } }: Wanted, sequence: number): string {
+const contentOf = ({ served, encoded }: Wanted, sequence: number): string =>
+  `${served.starts}|${textOf(encoded, sequence)}`;
+
+function textOf({ sequences }: Encoded, sequence: number): string {
   const [from, to] = [sequences.starts[sequence]!, sequences.starts[sequence + 1]!];
   const { marks } = sequences;
   const marked = marks?.positions.subarray(sequence * marks.most, (sequence + 1) * marks.most) ?? "";
   const tokens = sequences.ids.subarray(from, to);
-  return `${served.starts}|${tokens}|${sequences.typeIds.subarray(from, to)}|${marked}`;
+  return `${tokens}|${sequences.typeIds.subarray(from, to)}|${marked}`;
 }
 
 /** Rows of one group in batches. */
@@ -111,16 +160,15 @@ function* batchesOf<W extends Wanted>(rows: readonly Row<W>[], length: number): 
 async function* outputsOf<W extends Wanted>(
   rows: readonly Row<W>[],
   length: number,
+  beside: TensorMap,
   { padTokenId }: Pick<BackboneConfig, "padTokenId">,
 ): AsyncGenerator<TaskOutput<W>> {
-  const sequences = gatherSequences(
-    rows.map(({ first, sequence }) => ({ sequences: first.encoded.sequences, row: sequence })),
-  );
-  const batch = padBatch(sequences, Array.from(rows.keys()), padTokenId, length);
+  const batch = batchOf(rows, length, padTokenId);
   const { session } = rows[0]!.first.served;
   const { columns, feeds } = headFeeds(rows);
   const { [logitsOutput]: found } = await session.run({
     ...batchFeeds(batch),
+    ...beside,
     ...startFeeds(rows),
     ...feeds,
   });

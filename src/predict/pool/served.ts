@@ -5,7 +5,15 @@ import { type Params, PtuningError } from "../../core/index.ts";
 import { hashText } from "../../files/portable.ts";
 import { headBias, headWeight } from "../../heads/index.ts";
 import { precisionFor } from "../../methods/index.ts";
-import { mixedGraph, paramShapes, prepackFor, tableGraph, tableRows } from "../../model/index.ts";
+import {
+  bareGraph,
+  type ModelParts,
+  mixedGraph,
+  paramShapes,
+  prepackFor,
+  tableGraph,
+  tableRows,
+} from "../../model/index.ts";
 import { labelsOf, type Task } from "../../tasks/index.ts";
 import type { Loaded, NamedTask } from "./catalog.ts";
 import type { Block, ParameterTable } from "./parameters.ts";
@@ -35,6 +43,8 @@ export interface ServedTask extends NamedTask {
   readonly starts: readonly number[];
   /** Its head among others; absent where a batch is of one adapter. */
   readonly head?: PlacedHead;
+  /** What gives its head the vectors of the untouched backbone, where the head reads these and does not make them itself. */
+  readonly bare?: { readonly session: SharedSession; readonly lane: string };
   /** Columns that its prompt adds to each sequence. */
   readonly promptLength: number;
 }
@@ -89,6 +99,12 @@ export function adapterLoader({
         return one.value;
       });
     };
+    const useBare = async (parts: ModelParts, shared: string, prepack: boolean) => {
+      const lane = JSON.stringify(["bare", shared, parts.head.bare!.name]);
+      const session = await sessions.use(lane, () => bareGraph(parts), prepack);
+      opened.add(session);
+      return { session, lane };
+    };
     const serve = async (adapter: Adapter): Promise<ServedTask> => {
       const { task, params, frozen, maxLength } = adapter;
       const wanted = precisionFor(method, precision, backbone.engine.facts);
@@ -116,7 +132,8 @@ export function adapterLoader({
         };
         const session = await sessions.use(lane, () => mixedGraph(parts), prepack);
         opened.add(session);
-        return { pooled, session, lane, starts, head, promptLength };
+        const bare = task.head.bare && (await useBare(parts, shared, prepack));
+        return { pooled, session, lane, starts, head, promptLength, ...(bare && { bare }) };
       }
       const shapes = paramShapes(parts);
       const names = Object.keys(shapes);
