@@ -24,6 +24,7 @@ const defaultMaxBytes = 2 ** 30;
  * adapter alone answers it, to the bit. An adapter takes its own bytes.
  * @throws OPTION_INVALID
  * @example
+ * const backbone = await loadBackbone("minilm");
  * const pool = await createPredictorPool(backbone, { maxBytes: 256 * 2 ** 20 });
  * await pool.add("rte", "./adapters/rte");
  * const [answer] = await pool.predict([{ adapter: "rte", example: { text: "It rains.", pair: "It is wet." } }]);
