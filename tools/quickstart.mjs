@@ -17,7 +17,7 @@ const cli = (...args) => {
 };
 cli(
   "train",
-  "examples/01-support-intents/config.yaml",
+  "recipes/quickstart.yaml",
   "--baselines",
   "--overwrite",
   "--output",

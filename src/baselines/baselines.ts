@@ -1,7 +1,20 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { abortable, type Backbone } from "../backbones/index.ts";
+import { Rng } from "../core/index.ts";
 import type { Dataset } from "../data/index.ts";
-import { fitInSteps, fitProbe, type LogisticRegression, type SparseRows, sparseRows } from "../fit/index.ts";
+import {
+  type Features,
+  fitInSteps,
+  fitProbe,
+  fitReadout,
+  headFeatures,
+  holdsAll,
+  type LogisticRegression,
+  linearOutputs,
+  probeFeatures,
+  type SparseRows,
+  sparseRows,
+} from "../fit/index.ts";
 import type { Scores } from "../metrics/index.ts";
 import { inferenceGraph } from "../model/index.ts";
 import { embedTexts, evaluateSession } from "../predict/index.ts";
@@ -55,16 +68,21 @@ export async function baselineScores(
     const { scores } = evaluateRows(settled, sets.test, (row) => trivial.logits(sets.test, row));
     results.push({ name: trivial.name, scores });
   }
+  const shared = await layerMeans(task, sets, backbone, longest);
   const allLayers = async (): Promise<BaselineScore[]> => {
     if (task.head.readout === undefined) return [];
-    return [{ name: "all layers + linear model", scores: await layersProbe(task, sets, backbone, longest) }];
+    const scores = shared
+      ? await layersFit(task, sets, backbone, shared)
+      : await layersProbe(task, sets, backbone, longest);
+    return [{ name: "all layers + linear model", scores }];
   };
   if (task.linear === undefined) return [...results, ...(await allLayers())];
   const view = task.linear;
   const vectorizer = new TfidfVectorizer(view.texts(sets.train).map(joined));
   const words = async (encoded: Encoded): Promise<SparseRows> =>
     vectorizer.transform(view.texts(encoded).map(joined));
-  const vectors = (encoded: Encoded): Promise<SparseRows> => embeddings(view.texts(encoded), backbone);
+  const vectors = async (encoded: Encoded): Promise<SparseRows> =>
+    shared ? lastLayer(shared[setName(sets, encoded)], backbone) : embeddings(view.texts(encoded), backbone);
   return [
     ...results,
     { name: "TF-IDF + logistic regression", scores: await regression(task, view, sets, words, signal) },
@@ -74,6 +92,59 @@ export async function baselineScores(
     },
     ...(await allLayers()),
   ];
+}
+
+/** What the untouched backbone makes of all texts behind every layer: one pass for both baselines on it. */
+interface LayerMeans extends Readonly<Record<keyof Sets, Features>> {
+  readonly outputs: number;
+}
+
+/** Undefined where a task's head reads no such thing, or texts are too many to be held. */
+async function layerMeans(
+  task: Task,
+  { train, dev, test }: Sets,
+  backbone: Backbone,
+  maxLength: number,
+): Promise<LayerMeans | undefined> {
+  const { numLayers, hiddenSize } = backbone.config;
+  const most = Math.max(...[train, dev, test].map(({ sequences }) => sequences.count));
+  if (task.head.readout === undefined || !holdsAll(most, (numLayers + 1) * hiddenSize)) return undefined;
+  const shared = { backbone, task, pooling: "layers", maxLength, seed: 0 } as const;
+  const { parts, features, outputs } = await probeFeatures({ ...shared, encoded: train });
+  const of = (encoded: Encoded): Promise<Features> =>
+    headFeatures({ parts, params: {}, maxLength, rng: new Rng(0) }, encoded);
+  return { train: features, dev: await of(dev), test: await of(test), outputs };
+}
+
+const setName = (sets: Sets, encoded: Encoded): keyof Sets =>
+  encoded === sets.train ? "train" : encoded === sets.dev ? "dev" : "test";
+
+/** The last of the layers' means, of length 1. */
+function lastLayer({ width, rows, data }: Features, { config: { hiddenSize } }: Backbone): SparseRows {
+  const vectors = Array.from(rows, (_, row) =>
+    data.subarray((row + 1) * width - hiddenSize, (row + 1) * width),
+  );
+  return sparseRows(
+    vectors.map((vector) => new Map(vector.entries())),
+    hiddenSize,
+  );
+}
+
+/** The same as {@link layersProbe} on means that are there. */
+async function layersFit(
+  task: Task,
+  { train, dev, test }: Sets,
+  { engine }: Backbone,
+  means: LayerMeans,
+): Promise<Scores> {
+  const { params } = await fitReadout({
+    ...{ engine, task, encoded: train, features: means.train },
+    ...{ outputs: means.outputs, rng: new Rng(0, "probe") },
+  });
+  const evaluate = (to: Task, encoded: Encoded, features: Features): Evaluation =>
+    evaluateRows(to, encoded, ({ rows: [row] }) => linearOutputs(params, features, row!));
+  const { tuned = {} } = evaluate(task, dev, means.dev);
+  return evaluate(task.tune?.(tuned) ?? task, test, means.test).scores;
 }
 
 /** Test scores of the linear model that cross-validation on the training rows chooses; dev finds options of the task. */

@@ -1,7 +1,8 @@
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { type Adapter, backboneDoubts, loadAdapter } from "../adapters/index.ts";
 import { type Backbone, loadBackbone } from "../backbones/index.ts";
+import { PtuningError } from "../core/index.ts";
 import { nodeEngine } from "../engine/index.ts";
 import { settleFolder } from "../files/index.ts";
 import { threadsOf } from "./numbers.ts";
@@ -16,6 +17,13 @@ export async function adapterFolder(path: string): Promise<string> {
     () => false,
   );
   return isRun ? inside : path;
+}
+
+/** The folder that a run was given as its backbone; undefined where it had a name. */
+async function backboneFolder(run: string): Promise<string | undefined> {
+  const { readRunConfig } = await import("../runs/index.ts");
+  const { backbone } = await readRunConfig(run);
+  return isAbsolute(backbone) ? backbone : undefined;
 }
 
 /**
@@ -41,7 +49,15 @@ export async function loadAdapterAndBackbone(
   const source = options.backbone ? { onProgress: downloadReporter() } : { offline: true };
   // A checkpoint is a backbone for itself.
   const name = options.backbone ?? (adapter.source ? folder : adapter.backbone.id);
-  const backbone = await loadBackbone(name, { engine, ...source, signal: stopping.signal });
+  const load = (place: string): Promise<Backbone> =>
+    loadBackbone(place, { engine, ...source, signal: stopping.signal });
+  const backbone = await load(name).catch(async (error: unknown) => {
+    const isUnknown = error instanceof PtuningError && error.code === "BACKBONE_NOT_FOUND";
+    // The adapter knows the name of its backbone; where a folder of it was, its run knows.
+    const place = options.backbone || !isUnknown || folder === path ? undefined : await backboneFolder(path);
+    if (place === undefined) throw error;
+    return load(place);
+  });
   for (const doubt of backboneDoubts(adapter, backbone)) warn(doubt);
   return { adapter, backbone };
 }

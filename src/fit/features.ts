@@ -25,6 +25,11 @@ const mostItems = 20_000;
 /** Numbers that are held at most, so that memory stays flat. */
 const mostNumbers = 1 << 25;
 
+/** Whether so many items are few enough that features of this width are computed of all of them. */
+export function holdsAll(items: number, width: number): boolean {
+  return items <= Math.min(mostItems, Math.floor(mostNumbers / width));
+}
+
 /** What the linear layer of a head reads of each sequence, or of as many as are drawn. The head must have a readout. */
 export function headFeatures(source: FeatureSource, encoded: Encoded): Promise<Features> {
   return featuresOf(featuresGraph(source.parts, source.params, source.lower?.trunk), source, encoded);

@@ -1,4 +1,4 @@
-export { bareFeatures, type FeatureSource, headFeatures, sideBySide } from "./features.ts";
+export { bareFeatures, type FeatureSource, headFeatures, holdsAll, sideBySide } from "./features.ts";
 export {
   fitInSteps,
   fitLogisticRegression,

@@ -25,27 +25,34 @@ export interface ProbeData {
   readonly seed: number;
 }
 
+/** A probe before it is fitted. */
+export interface OpenProbe extends Pick<Probe, "parts"> {
+  /** What its linear layer reads of the texts. */
+  readonly features: Features;
+  /** Rows of its matrix. */
+  readonly outputs: number;
+}
+
 /** The parts of a probe, and what its linear layer reads of the texts. */
-export async function probeFeatures(
-  data: ProbeData,
-): Promise<{ readonly parts: Probe["parts"]; readonly features: Features }> {
+export async function probeFeatures(data: ProbeData): Promise<OpenProbe> {
   const { backbone, task, encoded, pooling, maxLength, seed } = data;
-  const head = sequenceHead(outputsOf(task.head, backbone), { pooling });
+  const outputs = outputsOf(task.head, backbone);
+  const head = sequenceHead(outputs, { pooling });
   const parts = { backbone, method: linearProbe({ solver: "fit" }), head };
   const rng = new Rng(seed, "probe");
-  return { parts, features: await headFeatures({ parts, params: {}, maxLength, rng }, encoded) };
+  return { parts, features: await headFeatures({ parts, params: {}, maxLength, rng }, encoded), outputs };
 }
 
 /** Fits a probe by the task's own loss. */
 export async function fitProbe(data: ProbeData): Promise<Probe> {
   const { backbone, task, encoded, seed } = data;
-  const { parts, features } = await probeFeatures(data);
+  const { parts, features, outputs } = await probeFeatures(data);
   const { params } = await fitReadout({
     engine: backbone.engine,
     task,
     encoded,
     features,
-    outputs: outputsOf(task.head, backbone),
+    outputs,
     rng: new Rng(seed, "probe"),
   });
   return { parts, params };

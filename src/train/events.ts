@@ -136,7 +136,7 @@ export interface FoldEvent {
 /** Something that the user should know; training goes on. */
 export interface WarningEvent {
   readonly type: "warning";
-  readonly code: "collapsed" | "truncated" | "data" | "frozen" | "unverified" | "tuned" | "probe";
+  readonly code: "collapsed" | "truncated" | "data" | "frozen" | "unverified" | "tuned" | "probe" | "unused";
   readonly message: string;
 }
 
@@ -149,7 +149,7 @@ export interface DoneEvent<A = Adapter> {
   readonly adapter: A;
   /** Its dev scores, with the head that is saved; of a small run without a dev set those of left-out rows. */
   readonly best: EvaluationRecord | undefined;
-  /** A linear probe that left-out rows like better, where there is one: an adapter of its own. */
+  /** A linear probe that dev or left-out rows like better, where there is one: an adapter of its own. */
   readonly alternative?: { readonly adapter: A; readonly evaluation: Evaluation };
   /** After a run whose frozen layers were rounded: the adapter's dev scores with fp32 weights. */
   readonly exact?: Scores;

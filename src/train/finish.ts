@@ -79,14 +79,18 @@ export async function* finish(
       endedBySignal(error);
     }
   }
-  const alternative = kept.probe && alternativeOf(run, kept.probe);
+  const alternative = kept.probe && alternativeOf(run, kept.probe, heldOutOf(best));
   const { step } = run.progress;
   const more = { ...(alternative && { alternative }), ...(exact && { exact }) };
   yield { type: "done", reason, step, adapter, best, ...more };
 }
 
 /** A probe as it is saved. */
-function alternativeOf(run: Run, { task, parts, params, evaluation }: KeptProbe): DoneEvent["alternative"] {
+function alternativeOf(
+  run: Run,
+  { task, parts, params, evaluation }: KeptProbe,
+  rows: string,
+): DoneEvent["alternative"] {
   const { settings } = run;
   const { name: method, options } = parts.method;
   const adapter = new Adapter({
@@ -104,7 +108,7 @@ function alternativeOf(run: Run, { task, parts, params, evaluation }: KeptProbe)
         seed: settings.seed,
         selectBy: settings.selectBy,
       },
-      metrics: { [leftOutSplit]: evaluation.scores },
+      metrics: { [rows]: evaluation.scores },
     },
   });
   return { adapter, evaluation };
@@ -196,13 +200,14 @@ function provenanceOf(
       ...(fits[name] && { refit: fits[name] }),
     },
     ...(evaluation && {
-      metrics: { [evaluation.leftOut ? leftOutSplit : "dev"]: evaluationOf(name, evaluation).scores },
+      metrics: { [heldOutOf(evaluation)]: evaluationOf(name, evaluation).scores },
     }),
   };
 }
 
-/** What adapters call scores of training rows that short runs left out. */
-const leftOutSplit = "left out";
+/** What adapters call the rows that a state is scored on: dev, or those of train that short runs left out. */
+const heldOutOf = (evaluation: { readonly leftOut?: boolean } | undefined): string =>
+  evaluation?.leftOut ? "left out" : "dev";
 
 /** When, with what and from which data. */
 function origin({ data }: RunTask): Pick<Provenance, "createdAt" | "versions" | "data"> {

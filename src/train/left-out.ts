@@ -12,7 +12,7 @@ import { inferenceGraph, type ModelParts } from "../model/index.ts";
 import { forward } from "../predict/index.ts";
 import { type Evaluation, type Evaluator, type Task, taskFrom } from "../tasks/index.ts";
 import { itemCount, itemRows } from "../text/portable.ts";
-import { addLinear, type Blend } from "./blend.ts";
+import { addLinear, type Blend, evaluateLinear } from "./blend.ts";
 import type { FoldEvent } from "./events.ts";
 import { loop } from "./loop.ts";
 import type { TrainOptions } from "./options.ts";
@@ -185,14 +185,36 @@ async function* shortRun(
 /** A probe while its rows are scored. */
 type OpenProbe = Omit<JudgedProbe, "evaluation"> & { readonly evaluator: Evaluator };
 
+/** A probe of the last layer on all training rows, as dev scores it. */
+export async function devProbe(
+  run: Run,
+  one: RunTask,
+): Promise<Omit<JudgedProbe, "features"> & { readonly params: Params }> {
+  const { settings, options } = run;
+  const backbone = abortable(run.backbone, options.signal);
+  const [{ features, evaluator: _, ...probe }] = (await openProbes(run, one, backbone, ["mean"])) as [
+    OpenProbe,
+  ];
+  const rng = new Rng(settings.seed, "probe");
+  const { maxLength } = settings;
+  const { engine } = backbone;
+  const { params } = await fitReadout({
+    ...{ engine, task: probe.task, encoded: one.trainSet, features },
+    ...{ outputs: probe.outputs, rng },
+  });
+  const seen = await headFeatures({ parts: probe.parts, params: {}, maxLength, rng }, one.devSet);
+  return { ...probe, params, evaluation: evaluateLinear(probe.task, one.devSet, params, seen) };
+}
+
 async function openProbes(
   { settings }: Run,
   { task, trainSet, shapes }: RunTask,
   backbone: Backbone,
+  poolings: readonly Pooling[] = probePoolings,
 ): Promise<OpenProbe[]> {
   const opened: OpenProbe[] = [];
   const outputs = shapes[headWeight]!.shape[0]!;
-  for (const pooling of probePoolings) {
+  for (const pooling of poolings) {
     const own = taskFrom(task.type, { ...task.options, pooling, headDropout: 0 });
     const { maxLength, seed } = settings;
     const { parts, features } = await probeFeatures({

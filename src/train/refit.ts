@@ -9,7 +9,7 @@ import { itemCount } from "../text/portable.ts";
 import { type Blend, evaluateLinear, offeredBlend } from "./blend.ts";
 import { comparable, evaluateDev, isBetter, joinEvaluations, type TaskEvaluation } from "./evaluations.ts";
 import type { FoldEvent, RefitEvent, WarningEvent } from "./events.ts";
-import { hasLeftOut, type JudgedProbe, type Judgement, judgeLeftOut } from "./left-out.ts";
+import { devProbe, hasLeftOut, type JudgedProbe, type Judgement, judgeLeftOut } from "./left-out.ts";
 import type { Run, RunTask } from "./set-up.ts";
 import type { EvaluationRecord } from "./state.ts";
 
@@ -22,7 +22,7 @@ export interface KeptState {
   readonly fits: Readonly<Record<string, HeadFit>>;
   /** The task of a run of one whose head that is kept also reads the untouched backbone. */
   readonly blended?: Task;
-  /** A linear model on the untouched backbone that left-out rows like better. */
+  /** A linear model on the untouched backbone that dev or left-out rows like better. */
   readonly probe?: KeptProbe;
 }
 
@@ -81,9 +81,8 @@ export async function* refitHeads(
         fits[name] = { rows: fit.rows, strength: fit.strength };
       }
       const side = blend && (await fitBlend(run, task, params, blend, tuned, judged));
-      // It costs a second pass, so a tie does not take it.
-      const scoreOf = comparableOf(task, selectBy);
-      if (side && evaluation && isBetter(scoreOf(side.evaluation), scoreOf(evaluation))) {
+      const heldOut = judged ? itemCount(task.trainSet) : itemCount(task.devSet);
+      if (side && evaluation && prefersBlend(task, selectBy, side.evaluation, evaluation, heldOut)) {
         winner = "blended";
         blended = blend.task;
         [params, evaluation] = [{ ...params, ...side.params }, side.evaluation];
@@ -102,9 +101,13 @@ export async function* refitHeads(
         ...{ selectBy, taken: winner !== "trained", kept: winner },
         seconds: (performance.now() - started) / 1000,
       };
-      if (judged && evaluation) {
-        probe = await betterProbe(run, task, judged.probes, evaluation);
-        if (probe) yield { type: "warning", code: "probe", message: probeText(probe, selectBy, evaluation) };
+      if (trained && evaluation) {
+        probe = judged
+          ? await betterProbe(run, task, judged.probes, evaluation)
+          : await betterDevProbe(run, task, evaluation);
+        const on = judged ? "rows that were left out" : "dev";
+        if (probe)
+          yield { type: "warning", code: "probe", message: probeText(probe, selectBy, evaluation, on) };
       }
     }
     if (evaluation) results.push({ name, selectBy: task.selectBy ?? task.task.selectBy, evaluation });
@@ -114,6 +117,23 @@ export async function* refitHeads(
   const at = { step, epoch: step / run.mix.stepsPerEpoch, ...(leftOut && { leftOut }) };
   const evaluation = results.length > 0 ? { ...at, ...joinEvaluations(results) } : undefined;
   return { params, evaluation, fits, ...(blended && { blended }), ...(probe && { probe }) };
+}
+
+/**
+ * Whether held-out rows like a head on both backbones better: by the score; or by the loss, where the scores differ by less than
+ * so many rows can tell, a standard error. The same is not enough, as it costs a second pass.
+ */
+function prefersBlend(
+  task: RunTask,
+  selectBy: string,
+  blended: Evaluation,
+  other: Evaluation,
+  rows: number,
+): boolean {
+  const [own, best] = [blended, other].map(comparableOf(task, selectBy)) as [number, number];
+  if (isBetter(own, best)) return true;
+  const share = Math.min(1, Math.max(0, best));
+  return best - own < Math.sqrt((share * (1 - share)) / rows) && blended.loss < other.loss;
 }
 
 /** A head that also reads the untouched backbone, and what held-out rows say of it. */
@@ -155,11 +175,25 @@ async function betterProbe(
   return { ...rest, params };
 }
 
-function probeText({ task, evaluation }: KeptProbe, selectBy: string, kept: Evaluation): string {
+/** A probe of the last layer that dev likes better than what a run of one task keeps. */
+async function betterDevProbe(run: Run, one: RunTask, kept: Evaluation): Promise<KeptProbe | undefined> {
+  const { settings, options } = run;
+  if ("tasks" in options) return undefined;
+  const probe = await devProbe(run, one);
+  const scoreOf = comparableOf(one, settings.selectBy);
+  return isBetter(scoreOf(probe.evaluation), scoreOf(kept)) ? probe : undefined;
+}
+
+function probeText(
+  { task, evaluation }: KeptProbe,
+  selectBy: string,
+  kept: Evaluation,
+  rows: string,
+): string {
   const scoreOf = ({ scores, loss }: Evaluation): string =>
     (selectBy === "loss" ? loss : scores[selectBy]!).toFixed(4);
   return (
-    `A linear model on the untouched backbone (pooling ${task.options.pooling}) is better on rows that were left out: ` +
+    `A linear model on the untouched backbone (pooling ${task.options.pooling}) is better on ${rows}: ` +
     `${selectBy} ${scoreOf(evaluation)}, this run ${scoreOf(kept)}. It is there beside the run's adapter.`
   );
 }

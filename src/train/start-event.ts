@@ -33,6 +33,13 @@ export function* start(run: Run): Generator<TrainEvent> {
       estimatedBytes: Math.round(run.estimatedBytes),
     },
   };
+  if (run.options.method.fitsHead && run.options.epochs !== undefined) {
+    yield {
+      type: "warning",
+      code: "unused",
+      message: `training.epochs: ${run.options.epochs} says nothing here: ${run.options.method.name} with solver: fit makes no updates, its head is fitted.`,
+    };
+  }
   if (run.cache) yield run.cache.event;
   for (const message of run.doubts) yield { type: "warning", code: "unverified", message };
   for (const { name, data } of tasks) {

@@ -171,6 +171,13 @@ describe("a run from start to end", () => {
     expect(file.stdout.trim().split("\n")).toHaveLength(61);
   });
 
+  test("predict finds a backbone that its run was given as a folder", async () => {
+    const { code, stdout } = await run(["predict", "runs/run", "w1 w12"]);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/class \d/)]);
+    // The adapter alone knows a name, and names no place.
+    expect(await run(["predict", "runs/run/adapter", "w1 w12"])).toMatchObject({ code: 1 });
+  });
+
   test("texts cannot send control characters to the terminal", async () => {
     const { stdout } = await run([
       "predict",

@@ -100,7 +100,7 @@ test.each(["layers", "mean"] as const)(
     const task = sequenceClassification({ labels: tinyData.labels, pooling }) as TrainOptions["task"];
     const options = tinyOptions(backbone, { method: linearProbe({ solver: "fit" }), task, epochs: 5 });
     const events = await eventsOf(options);
-    expect(events.map(({ type }) => type)).toEqual(["start", "refit", "done"]);
+    expect(events.map(({ type }) => type)).toEqual(["start", "warning", "refit", "done"]);
     expect(ofType(events, "start")[0]).toMatchObject({ totalSteps: 0, settings: { epochs: 0 } });
     const [refit] = ofType(events, "refit");
     expect(refit).toMatchObject({ rows: 96, features: pooling === "layers" ? 96 : 32, taken: true });
@@ -135,6 +135,18 @@ test("a probe is fitted without a dev set, under presets and with refit: never, 
   expect(ofType(events, "done")[0]!.best).toBeUndefined();
   const weight = ofType(events, "done")[0]!.adapter.params["head.weight"]!;
   expect(Math.max(...weight.data.map(Math.abs))).toBeGreaterThan(0.1);
+});
+
+test("that there are no epochs is said where some were asked for", async () => {
+  const { epochs, ...options } = tinyOptions(backbone, { method: linearProbe({ solver: "fit" }) });
+  const unused = async (more: object): Promise<string[]> =>
+    ofType(await eventsOf({ ...options, ...more }), "warning").flatMap(({ code, message }) =>
+      code === "unused" ? [message] : [],
+    );
+  expect(await unused({ epochs: 8 })).toEqual([
+    expect.stringMatching(/training\.epochs: 8 says nothing here/),
+  ]);
+  expect(await unused({})).toEqual([]);
 });
 
 test("heads that are not linear on one vector are refused", async () => {

@@ -203,13 +203,35 @@ test("on rows that short runs leave out it is chosen in the same way", async () 
   expect(Math.abs(scores.accuracy! - refit!.blended!.scores.accuracy!)).toBeLessThan(0.2);
 }, 60_000);
 
-test("where nothing is better with it, the head on the tuned backbone stays", async () => {
-  // A prompt of zeros at a rate that changes nothing: both vectors tell the same, and a tie costs no second pass.
+test("where held-out rows cannot tell it from the others, the loss says it", async () => {
   const events = await eventsOf(tinyOptions(backbone, { epochs: 12, blend: "auto" }));
-  const [refit] = ofType(events, "refit");
-  expect(refit!.blended).toBeDefined();
-  const best = Math.max(refit!.trained!.scores.accuracy!, refit!.fitted!.scores.accuracy!);
-  expect(refit!.kept === "blended").toBe(refit!.blended!.scores.accuracy! > best);
+  const [{ trained, fitted, blended, kept }] = ofType(events, "refit") as [
+    Extract<KeptEvent, { type: "refit" }>,
+  ];
+  const better = [trained!, fitted!].reduce((one, other) => {
+    const gain = other.scores.accuracy! - one.scores.accuracy!;
+    return gain > 0 || (gain === 0 && other.loss <= one.loss) ? other : one;
+  });
+  const { accuracy } = better.scores as { accuracy: number };
+  const lost = accuracy - blended!.scores.accuracy!;
+  const error = Math.sqrt((accuracy * (1 - accuracy)) / tinyData.dev.length);
+  expect(kept === "blended").toBe(lost < 0 || (lost < error && blended!.loss < better.loss));
+}, 60_000);
+
+test("a linear model on the untouched backbone that dev likes better is said to be, and is there", async () => {
+  const events = await eventsOf(await blindOptions({ blend: "never" }));
+  const [done] = ofType(events, "done");
+  const { adapter, evaluation } = done!.alternative!;
+  expect(evaluation.scores.accuracy).toBeGreaterThan(done!.best!.scores.accuracy!);
+  const [warning] = ofType(events, "warning").filter(({ code }) => code === "probe");
+  expect(warning!.message).toMatch(
+    /untouched backbone \(pooling mean\) is better on dev: accuracy 0\.\d+, this run/,
+  );
+  expect(adapter.provenance.metrics).toEqual({ dev: evaluation.scores });
+  const predictor = await createPredictor(adapter, backbone, { precision: "fp32" });
+  const { scores } = await predictor.evaluate(tinyData.dev);
+  await predictor.close();
+  expect(scores.accuracy).toBe(evaluation.scores.accuracy);
 }, 60_000);
 
 test.each([
