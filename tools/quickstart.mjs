@@ -15,14 +15,7 @@ const cli = (...args) => {
   });
   if (status !== 0) process.exit(status ?? 1);
 };
-cli(
-  "train",
-  "recipes/quickstart.yaml",
-  "--baselines",
-  "--overwrite",
-  "--output",
-  "runs/quickstart",
-);
+cli("train", "recipes/quickstart.yaml", "--baselines", "--overwrite", "--output", "runs/quickstart");
 cli(
   "predict",
   "runs/quickstart",
