@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The benchmark suite: npm run bench [-- step|architectures|runs|predict|curves|fine-tuning|cold|rows|trunk|csv|builds] [--quick] [--ours]
+ * The benchmark suite: npm run bench [-- step|architectures|runs|predict|pool|curves|fine-tuning|cold|rows|trunk|csv|builds] [--quick] [--ours]
  * With `--ours` `runs` keeps what results/ has of PEFT's, and times one more run of it beside ours.
  * With `tables` nothing is measured: RESULTS.md and the figures are made anew from bench/results/.
  * Contenders run in processes of their own and take turns; ratios are of the same round. Results go to
@@ -17,6 +17,7 @@ const all = [
   "architectures",
   "runs",
   "predict",
+  "pool",
   "curves",
   "fine-tuning",
   "cold",
