@@ -43,21 +43,25 @@ function numbersOf(codes, scales) {
   });
 }
 
-/** Writes the checkpoint whose matrices are the numbers of another's 4 bits. */
+/** Writes the checkpoint, under the names of its kind, whose matrices are the numbers of another's 4 bits. */
 async function writeNumbers(backbone, folder) {
   const tensors = {};
+  const nameOf = (name) => backbone.architecture.checkpointName(name);
   const read = async ({ source, offset, byteLength }) =>
     (await withOpen(source, (open) => open.read(offset, byteLength))).slice();
   for (const [name, weight] of backbone.weights) {
     if (name.endsWith(".int4.scale")) continue;
     const bytes = await read(weight);
     if (!name.endsWith(".int4")) {
-      tensors[name] = floats([...weight.shape], new Float32Array(bytes.buffer));
+      tensors[nameOf(name)] = floats([...weight.shape], new Float32Array(bytes.buffer));
       continue;
     }
     const scales = new Float32Array((await read(backbone.weights.get(`${name}.scale`))).buffer);
     const [rows, blocks] = weight.shape;
-    tensors[name.slice(0, -".int4".length)] = floats([rows, blocks * block], numbersOf(bytes, scales));
+    tensors[nameOf(name.slice(0, -".int4".length))] = floats(
+      [rows, blocks * block],
+      numbersOf(bytes, scales),
+    );
   }
   writeFileSync(join(folder, "model.safetensors"), encodeSafetensors(tensors));
   for (const file of ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]) {

@@ -3,9 +3,9 @@
  * The twin run: our training beside that of an independent implementation, from the same tensors on the same batches,
  * preset peft, the method's own learning rate and weight decay, dropout 0, fp32. The other is PEFT where it can do the
  * task with the method, else plain PyTorch (prefix_bert.py).
- *   node tools/reference/twin.mjs SET [steps] [backbone] [maxLength] [method] [dtype]
+ *   node tools/reference/twin.mjs SET [steps] [backbone] [maxLength] [method] [dtype] [learningRate]
  * SET is one of twin-sets.mjs, the backbone also tiny-roberta, a random one, the dtype that of the other half: float64
- * where its own rounding would grow. Prints one JSON line (with --record also appends it to results/twins.jsonl): how far
+ * where its own rounding would grow; the rate is the method's own, or one at which rounding does not grow. Prints one JSON line (with --record also appends it to results/twins.jsonl): how far
  * the first 50 losses differ, and on how many dev rows (texts, words, questions) the predictions agree.
  */
 import { appendFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -89,6 +89,7 @@ export async function twin(
     maxLength: longest,
     method: kind = "p-tuning-v2",
     dtype = "float32",
+    learningRate: rate,
     log = console.error,
   } = {},
 ) {
@@ -101,7 +102,8 @@ export async function twin(
   const backbone = await loadBackbone(path, { engine: nodeEngine() });
   const hasPrompt = !["fine-tuning", "bitfit", "linear-probe", "lora"].includes(kind);
   const method = methodFrom(kind, hasPrompt ? { preset: "peft", promptLength } : {});
-  const { learningRate, weightDecay = 0 } = methodDefaults(method, [task.head]);
+  const own = methodDefaults(method, [task.head]);
+  const { learningRate, weightDecay = 0 } = { ...own, ...(rate && { learningRate: rate }) };
   const parts = { backbone, method, head: task.head };
   const frozen = missingWeights(parts, new Rng(seed, "frozen"));
   const params = await initializeParams({ ...parts, frozen }, new Rng(seed, "init"));
@@ -161,6 +163,8 @@ export async function twin(
       maxLength,
       seed,
       epochs,
+      learningRate,
+      headLearningRate: learningRate,
     };
     const exact = { hiddenDropout: 0, attentionDropout: 0, precision: "fp32" };
     for await (const event of train({ ...options, ...exact, signal: stopping.signal })) {
@@ -217,12 +221,13 @@ function origin(script, args) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await report("twin.mjs", (set = "trec", steps = "200", backbone, maxLength, method, dtype) =>
+  await report("twin.mjs", (set = "trec", steps = "200", backbone, maxLength, method, dtype, rate) =>
     twin(set, Number(steps), {
       ...(backbone && { backbone }),
       ...(maxLength && { maxLength: Number(maxLength) }),
       ...(method && { method }),
       ...(dtype && { dtype }),
+      ...(rate && { learningRate: Number(rate) }),
     }),
   );
 }
