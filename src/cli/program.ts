@@ -195,6 +195,50 @@ export function createProgram(): Command {
       (await import("./commands/predict.ts")).predictCommand(adapter, texts, options),
     );
 
+  const serve = program
+    .command("serve")
+    .description("answer over HTTP with all adapters of a folder, on one backbone")
+    .option("--adapters <folder>", "holds a folder for each adapter or run; it is watched")
+    .option("--backbone <name>", "catalog name, hub id or folder")
+    .option(
+      "--host <address>",
+      "where to listen; others than this machine reach it only with keys",
+      "127.0.0.1",
+    )
+    .option("--port <n>", "0: one that is free", "8080")
+    .option("--keys <file>", "who may ask what; made by serve add-key, read again when it changes")
+    .option("--without-keys", "whoever reaches the server may ask everything, also from other machines")
+    .option("--cors-origin <origins...>", "sites whose pages may ask")
+    .option("--allow-host <names...>", "further names of a server without keys")
+    .option("--admin-port <n>", "loads and unloads adapters, for this machine only; default: none")
+    .addOption(new Option("--precision <name>", "of the frozen layers").choices(precisions))
+    .option("--threads <n>", "threads of the engine")
+    .option("--adapter-memory <size>", "adapters in memory at most: 500mb, 2gb; default: no limit")
+    .option("--pin <names...>", "adapters that are read at once and stay in memory")
+    .option("--max-batch-tokens <n>", "tokens of one run of the engine, padding included", "4096")
+    .option("--max-batch-delay <ms>", "how long a free engine waits for more texts", "0")
+    .option("--max-queue-texts <n>", "texts that may wait; more are refused with 429", "512")
+    .option("--max-client-batch <n>", "texts of one request", "128")
+    .option("--max-characters <n>", "characters of one example", "50000")
+    .option("--max-body <size>", "bytes of one request", "2mb")
+    .option("--timeout <seconds>", "until a request is given up", "30")
+    .option("--grace <seconds>", "to answer what was taken, once the server is to end", "30")
+    .option("--poll <seconds>", "between two looks at the folder, whatever the system tells", "5")
+    .option("--metrics-per-adapter", "histograms by adapter too")
+    .option("--json", "logs as JSON lines on standard output")
+    .action(async (options) => (await import("./commands/serve.ts")).serveCommand(options));
+  serve
+    .command("add-key")
+    .description("make a key and add its hash to a file of keys")
+    .argument("<file>", "file of keys; it need not exist")
+    .argument("<name>", "of the key, for logs")
+    .option("--allow <adapters...>", 'adapters that it may use; "*" stands for any characters')
+    .option("--metrics", "may read /metrics")
+    .option("--admin", "may load and unload adapters")
+    .action(async (file, name, options) =>
+      (await import("./commands/serve.ts")).addKeyCommand(file, name, options),
+    );
+
   program
     .command("merge")
     .description("write what an adapter computes as a checkpoint that transformers loads (LoRA, BitFit)")

@@ -5,6 +5,7 @@ import { hideSecrets } from "./secrets.ts";
  * a test keeps the two lists equal.
  */
 export const errorCodes = [
+  "ADAPTER_CONFLICT",
   "ADAPTER_INCOMPATIBLE",
   "ADAPTER_INVALID",
   "ADAPTER_UNKNOWN",
@@ -14,22 +15,30 @@ export const errorCodes = [
   "CONFIG_INVALID",
   "DATA_INVALID",
   "DATA_NOT_FOUND",
+  "DEADLINE_EXCEEDED",
   "DOWNLOAD_FAILED",
   "ENGINE_FAILED",
   "ENGINE_UNAVAILABLE",
   "FILE_INVALID",
+  "FORBIDDEN",
   "GRAPH_INVALID",
   "INPUT_CHANGED",
   "LOCKED",
   "OPTION_INVALID",
   "OUTPUT_EXISTS",
   "OUTPUT_UNWRITABLE",
+  "OVERLOADED",
   "QUEUE_FAILED",
   "QUEUE_UNAVAILABLE",
+  "REQUEST_INVALID",
+  "REQUEST_TOO_LARGE",
+  "ROUTE_UNKNOWN",
   "RUN_INVALID",
   "SEQUENCE_TOO_LONG",
+  "SERVER_NOT_READY",
   "STORAGE_FULL",
   "TRAINING_DIVERGED",
+  "UNAUTHORIZED",
 ] as const;
 
 /** One of {@link errorCodes}. */

@@ -1,0 +1,12 @@
+export type { AdapterNotes, AdapterSupply } from "./adapters.ts";
+export { type AppOptions, createApp, type ServeApp, serveDefaults } from "./app.ts";
+export type { BodyLimits } from "./body.ts";
+export type { AdapterEvent, DefectEvent, RequestEvent, ServeEvent } from "./events.ts";
+export { FairQueue } from "./fair-queue.ts";
+export { AdapterFolder, type AdapterFolderOptions } from "./folder.ts";
+export type { AnswerParameters } from "./forms/index.ts";
+export { addKey, KeyRing, readKeys, type Scopes, type StoredKey } from "./keys.ts";
+export { type Listening, type ListenOptions, listen } from "./listen.ts";
+export { type Answered, type BatchFacts, Overloaded, Scheduler, type SchedulerOptions } from "./scheduler.ts";
+export { type RunningServer, type ServerOptions, startServer } from "./server.ts";
+export type { ServiceLimits } from "./service.ts";
