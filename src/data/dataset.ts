@@ -106,6 +106,19 @@ export async function readDataset<K extends ExampleKind>(
     warnings: filesRead.flatMap(({ file }) => file.warnings),
     source: sourceOf(filesRead[0]!.file),
   };
+  const named = new Set([...whole.labels, ...labelsOf(options.kind, whole.dev)]);
+  if (named.size === 1) {
+    throw new PtuningError(
+      "DATA_INVALID",
+      `${[path].flat().join(", ")}: expected at least two labels, got only "${[...named][0]}".`,
+      {
+        hint:
+          options.label === undefined
+            ? "Check which column holds the label."
+            : `The labels were read from column "${options.label}". Say which column holds them: --label.`,
+      },
+    );
+  }
   const share = devShare ?? (devExamples ? 0 : (devShareOf?.(whole) ?? usualDevShare));
   const split = devExamples
     ? { kept: train, taken: devExamples }
@@ -121,18 +134,6 @@ export async function readDataset<K extends ExampleKind>(
     warnings.push(`${count} ${what} in the dev data only and cannot be learnt: ${named}.`);
   }
   const labels = [...trainLabels, ...devOnly].sort();
-  if (labels.length === 1) {
-    throw new PtuningError(
-      "DATA_INVALID",
-      `${[path].flat().join(", ")}: expected at least two labels, got only "${labels[0]}".`,
-      {
-        hint:
-          options.label === undefined
-            ? "Check which column holds the label."
-            : `The labels were read from column "${options.label}". Say which column holds them: --label.`,
-      },
-    );
-  }
   return { ...whole, train: split.kept, dev: split.taken, labels, warnings };
 }
 

@@ -93,7 +93,7 @@ describe("cases", () => {
           header: false,
           columns: { text: 2, label: 1 },
           labels: 2,
-          examples: { train: 6, dev: 2, test: 0 },
+          examples: { train: 8, dev: 0, test: 0 },
         },
         first: [{ text: "I liked the long film a lot", label: "y" }],
       },
@@ -105,7 +105,7 @@ describe("cases", () => {
           header: true,
           columns: { text: "v2", label: "v1" },
           labels: 2,
-          examples: { train: 18, dev: 2, test: 0 },
+          examples: { train: 20, dev: 0, test: 0 },
         },
         first: [{ text: "win prize number 0 now", label: "spam" }],
       },
@@ -148,7 +148,7 @@ describe("cases", () => {
       {
         said: {
           columns: { text: ["premise", "hypothesis"], label: "label" },
-          examples: { train: 33, dev: 3, test: 0 },
+          examples: { train: 36, dev: 0, test: 0 },
         },
         first: [
           { text: "a man 1", pair: "", label: "yes" },
@@ -186,7 +186,7 @@ describe("cases", () => {
     ["guess_oneclass_label.csv", /expected at least two labels, got only "spam".*column "label"/s],
     [
       "reg_const.csv",
-      /reg_const\.csv: expected numbers that differ to learn, got 3 in all 18 training examples.*data\.score/s,
+      /reg_const\.csv: expected numbers that differ to learn, got 3 in all 20 training examples.*data\.score/s,
     ],
     [
       "semicolon_delimiter.csv",
@@ -211,7 +211,7 @@ describe("cases", () => {
     const env = { PTUNING_CACHE: join(folder, "cache"), HF_HUB_OFFLINE: "1" };
     const { stderr } = await ptuning(["check-data", join(cases, "semicolon_delimiter.csv")], { env });
     expect(stderr).toMatch(
-      /^data: .*semicolon_delimiter\.csv: text-classification; CSV separated by semicolons with a header; text from text; label from label; 2 labels; 10 \+ 2 examples \(other columns: --text, --label/m,
+      /^data: .*semicolon_delimiter\.csv: text-classification; CSV separated by semicolons with a header; text from text; label from label; 2 labels; 12 \+ 0 examples \(other columns: --text, --label/m,
     );
   });
 });

@@ -263,7 +263,7 @@ test("no preset has more than twelve points by itself", async () => {
 
 test("scores are the test set's where there is one", async () => {
   expect((await plan("methods")).score).toEqual({ name: "accuracy", on: "dev" });
-  const tested = { data: { ...data, test: data.dev } };
+  const tested = { data: { ...data, test: data.train } };
   expect((await plan("methods", [], tested)).score).toEqual({ name: "accuracy", on: "test" });
   expect((await plan("methods", ["training.selectBy=macroF1"], tested)).score.name).toBe("macroF1");
   expect((await plan("methods", ["training.selectBy=loss"], tested)).score).toEqual({
