@@ -114,7 +114,20 @@ test.each([
   const output = `run-${name}`;
   let isChanged: Promise<void> | undefined;
   const result = await run(
-    ["train", "train.csv", ...tiny, "--batch-size", "8", "--epochs", "400", "--json", "-o", output],
+    [
+      "train",
+      "train.csv",
+      ...tiny,
+      "--set",
+      "data.devShare=0.1",
+      "--batch-size",
+      "8",
+      "--epochs",
+      "400",
+      "--json",
+      "-o",
+      output,
+    ],
     {
       onStart: (child) =>
         child.stdout!.on("data", (text: string) => {

@@ -46,7 +46,9 @@ describe("a job", () => {
     expect(JSON.stringify(job)).not.toContain(outside);
     const { trial, folder, inputs: wanted } = await openJob(JSON.parse(JSON.stringify(job)), root);
     const { search, engine, ...rest } = config;
-    expect(trial.config).toEqual({ ...rest, engine: {}, training: { ...config.training, seed: 3 } });
+    const { data, training } = config;
+    const settled = { data: { devShare: 0.1, ...data }, training: { ...training, seed: 3 } };
+    expect(trial.config).toEqual({ ...rest, engine: {}, ...settled });
     expect(trial.overrides).toEqual({ "training.seed": 3 });
     expect(trial.id).toBe(job.id);
     expect(folder).toBe(join(root, "sweeps/a"));
