@@ -47,7 +47,10 @@ const usualGraceMs = 30_000;
  * Serves the adapters of a folder; the backbone stays the caller's.
  * @throws OPTION_INVALID about the folder, the keys or the port
  * @example
- * const server = await startServer({ backbone: await loadBackbone("minilm"), adapters: "./adapters", keys: "anyone" });
+ * const adapters = "./adapters";
+ * const server = await startServer({ backbone: await loadBackbone("minilm"), adapters, keys: "anyone", port: 0 });
+ * await fetch(`${server.url}/v2/health/ready`);
+ * await server.close();
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { backbone, keys, adapterMemory, precision, onEvent, pollMs = 5000, pin = [] } = options;

@@ -61,8 +61,8 @@ describe("drawShots", () => {
 test("data.shots and data.limit draw with data.sampleSeed, and leave dev and test alone", async () => {
   const read = async (...overrides: string[]) => {
     const train = "examples/01-support-intents/train.csv";
-    const config = await completeConfig(parseConfig({ overrides: [`data.train=${train}`, ...overrides] }));
-    return readData(config);
+    const given = [`data.train=${train}`, "data.devShare=0.1", ...overrides];
+    return readData(await completeConfig(parseConfig({ overrides: given })));
   };
   const [whole, five, again, other, limited] = await Promise.all([
     read(),

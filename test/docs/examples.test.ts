@@ -11,6 +11,7 @@ import { type Backbone, loadBackbone } from "ptuning/internal/backbones";
 import { Rng } from "ptuning/internal/core";
 import { deepPrompt, lora } from "ptuning/internal/methods";
 import { initializeParams } from "ptuning/internal/model";
+import { createPredictorPool, type PredictorPool } from "ptuning/internal/predict";
 import { sequenceClassification, type Task } from "ptuning/tasks";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -66,6 +67,9 @@ describe("examples in doc comments", () => {
   let context: Record<string, unknown>;
   let folder: string;
   let tiny: Backbone;
+  let pool: PredictorPool;
+  let server: { readonly url: string; close(): Promise<number> } | undefined;
+  let close: (() => Promise<void>) | undefined;
   beforeAll(async () => {
     exported = Object.assign(
       {},
@@ -74,8 +78,10 @@ describe("examples in doc comments", () => {
     folder = await mkdtemp(join(tmpdir(), "ptuning-examples-"));
     tiny = await tinyBackbone();
     const { task } = tinyOptions(tiny);
+    pool = await createPredictorPool(tiny);
     context = {
       backbone: tiny,
+      pool,
       task,
       data: tinyData,
       // Examples show how to train, not for how long.
@@ -95,9 +101,16 @@ describe("examples in doc comments", () => {
         provenance: { createdAt: "", versions: {} },
       }).save(join(folder, name));
     }
-    await backbone.close();
+    const startServer = exported.startServer as (o: object) => Promise<typeof server>;
+    server = await startServer({ backbone, adapters: folder, keys: "anyone", port: 0 });
+    context.createClient = (options: object) =>
+      (exported.createClient as (o: object) => unknown)({ ...options, url: server!.url });
+    close = () => backbone.close();
   }, 120_000);
   afterAll(async () => {
+    await server?.close();
+    await close?.();
+    await pool?.close();
     await tiny?.close();
     await rm(folder, { recursive: true });
   });
@@ -107,7 +120,7 @@ describe("examples in doc comments", () => {
   });
 
   test.for(examples)("$name", { timeout: 60_000 }, async ({ code, name }, { skip }) => {
-    skip(/"minilm"/.test(code) && !has.minilm, "it takes MiniLM, which is not in the cache");
+    skip(/"minilm"|createClient/.test(code) && !has.minilm, "it takes MiniLM, which is not in the cache");
     const file = ts.createSourceFile("example.ts", code, ts.ScriptTarget.ES2022, true);
     const declared = new Set<string>();
     const visit = (node: ts.Node): void => {
@@ -125,7 +138,7 @@ describe("examples in doc comments", () => {
       (key) => !declared.has(key) && new RegExp(`\\b${key}\\b`).test(code),
     );
     const checked = withChecks(code)
-      .replaceAll(/"\.\/adapters\/([^"]*)"/g, (_, at) => JSON.stringify(join(folder, at)))
+      .replaceAll(/"\.\/adapters(?:\/([^"]*))?"/g, (_, at = "") => JSON.stringify(join(folder, at)))
       .replaceAll(/"(examples\/[^"]*)"/g, (_, at) => JSON.stringify(join(repository, at)));
     const js = ts.transpile(`async function run() {\n${checked}\n}`, { target: ts.ScriptTarget.ES2022 });
     const check = (actual: unknown, wanted: unknown): void => expect(actual, name).toEqual(wanted);

@@ -60,6 +60,8 @@ describe.skipIf(!has.python)(
         "training.evaluateEvery=50",
         "--set",
         "training.checkpointSeconds=0",
+        "--set",
+        "data.devShare=0.1",
       ],
     ];
 
