@@ -124,10 +124,7 @@ function lastLayer({ width, rows, data }: Features, { config: { hiddenSize } }: 
   const vectors = Array.from(rows, (_, row) =>
     data.subarray((row + 1) * width - hiddenSize, (row + 1) * width),
   );
-  return sparseRows(
-    vectors.map((vector) => new Map(vector.entries())),
-    hiddenSize,
-  );
+  return rowsOf(vectors, hiddenSize);
 }
 
 /** The same as {@link layersProbe} on means that are there. */
@@ -228,9 +225,11 @@ function joined(text: TextInput): string {
 }
 
 async function embeddings(texts: readonly TextInput[], backbone: Backbone): Promise<SparseRows> {
-  const vectors = await embedTexts(texts, backbone);
-  return sparseRows(
-    vectors.map((vector) => new Map(vector.entries())),
-    backbone.config.hiddenSize,
-  );
+  return rowsOf(await embedTexts(texts, backbone), backbone.config.hiddenSize);
 }
+
+const rowsOf = (vectors: readonly Float32Array[], width: number): SparseRows =>
+  sparseRows(
+    vectors.map((vector) => new Map(vector.entries())),
+    width,
+  );
